@@ -1,0 +1,24 @@
+//! The typed side of each artifact kind: volumes as NIfTI, tables as rows, cards as JSON.
+//!
+//! The layouts are those that `hemex-stage` validates; here they get types. Reading never panics,
+//! never allocates by an unchecked header and names the file and what was expected.
+
+pub mod cases;
+mod error;
+pub mod flag;
+pub mod json;
+pub mod labels;
+pub mod model;
+pub mod nifti;
+pub mod predictions;
+pub mod splits;
+pub mod table;
+pub mod weights;
+
+pub use cases::{CaseRow, Cases, ExclusionRow, GeometryRecord, Preparation, Sex};
+pub use error::ArtifactError;
+pub use labels::{LabelRow, LabelSummary, Oracle};
+pub use model::{HistoryRow, ModelCard};
+pub use predictions::{PredictionCard, PredictionRow, PredictionStatus};
+pub use splits::{Regime, Role, SplitRow};
+pub use weights::{ReportedFeature, WeightRow, WeightSummary};

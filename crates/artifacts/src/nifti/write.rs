@@ -1,0 +1,87 @@
+use std::io::Write;
+use std::path::Path;
+
+use flate2::{Compression, GzBuilder};
+use hemex_volume::{Geometry, Image, LabelMap};
+
+use super::header::HEADER_BYTES;
+use crate::ArtifactError;
+
+/// Writes an image as 32-bit floats; gzip if the name ends in `.gz`.
+///
+/// # Errors
+/// If the file cannot be written completely.
+pub fn write_image(path: &Path, image: &Image) -> Result<(), ArtifactError> {
+    let voxels = image.voxels().iter().flat_map(|v| v.to_le_bytes()).collect();
+    write(path, image.geometry(), 16, 32, voxels)
+}
+
+/// Writes an image as 16-bit integers, as scanners do: values are rounded and limited to their range.
+///
+/// # Errors
+/// If the file cannot be written completely.
+pub fn write_image_i16(path: &Path, image: &Image) -> Result<(), ArtifactError> {
+    let voxels = image.voxels().iter().flat_map(|v| (v.round() as i16).to_le_bytes()).collect();
+    write(path, image.geometry(), 4, 16, voxels)
+}
+
+/// Writes a label map as bytes; gzip if the name ends in `.gz`.
+///
+/// # Errors
+/// If the file cannot be written completely.
+pub fn write_label_map(path: &Path, labels: &LabelMap) -> Result<(), ArtifactError> {
+    write(path, labels.geometry(), 2, 8, labels.voxels().to_vec())
+}
+
+fn write(
+    path: &Path,
+    geometry: &Geometry,
+    datatype: i16,
+    bitpix: i16,
+    voxels: Vec<u8>,
+) -> Result<(), ArtifactError> {
+    if geometry.shape().iter().any(|n| *n > 32767) {
+        let problem = format!("NIfTI-1 holds 32767 voxels an axis, not {:?}", geometry.shape());
+        return Err(ArtifactError::nifti(path, problem));
+    }
+    let mut bytes = header(geometry, datatype, bitpix).to_vec();
+    bytes.extend_from_slice(&voxels);
+    if path.extension().is_some_and(|ending| ending == "gz") {
+        // No name and no time in the gzip header: the same volume gives the same bytes.
+        let mut encoder = GzBuilder::new().write(Vec::new(), Compression::new(4));
+        bytes = encoder
+            .write_all(&bytes)
+            .and_then(|()| encoder.finish())
+            .map_err(ArtifactError::io(path))?;
+    }
+    std::fs::write(path, bytes).map_err(ArtifactError::io(path))
+}
+
+/// A single-file NIfTI-1 header: mm, sform with code 1 (scanner), no qform (a sheared or oblique grid
+/// may have none).
+fn header(geometry: &Geometry, datatype: i16, bitpix: i16) -> [u8; HEADER_BYTES] {
+    let mut header = [0u8; HEADER_BYTES];
+    let mut put = |at: usize, bytes: &[u8]| header[at..at + bytes.len()].copy_from_slice(bytes);
+    let [d, h, w] = geometry.shape();
+    let [d_mm, h_mm, w_mm] = geometry.spacing_mm();
+    put(0, &348i32.to_le_bytes());
+    for (i, n) in [3, w, h, d, 1, 1, 1, 1].into_iter().enumerate() {
+        put(40 + 2 * i, &(n as u16).to_le_bytes());
+    }
+    put(70, &datatype.to_le_bytes());
+    put(72, &bitpix.to_le_bytes());
+    for (i, mm) in [1.0, w_mm, h_mm, d_mm, 1.0, 1.0, 1.0, 1.0].into_iter().enumerate() {
+        put(76 + 4 * i, &(mm as f32).to_le_bytes());
+    }
+    put(108, &(HEADER_BYTES as f32).to_le_bytes());
+    put(112, &1f32.to_le_bytes());
+    put(123, &[2]); // NIFTI_UNITS_MM
+    put(254, &1i16.to_le_bytes());
+    for (r, row) in geometry.affine().rows().into_iter().enumerate() {
+        for (c, value) in row.into_iter().enumerate() {
+            put(280 + 16 * r + 4 * c, &(value as f32).to_le_bytes());
+        }
+    }
+    put(344, b"n+1\0");
+    header
+}

@@ -1,0 +1,59 @@
+//! `predictions/1`: what a model says of each case.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Regime;
+
+/// A row of `predictions.csv`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PredictionRow {
+    /// Pseudonym of the scan.
+    pub case_id: String,
+    /// Whether there is a prediction.
+    pub status: PredictionStatus,
+    /// Why not, for `refused`; empty otherwise.
+    pub reason: Option<String>,
+    /// Probability of growth; empty unless the status is `ok`.
+    pub probability: Option<f64>,
+    /// Its logit, the prior offset included.
+    pub logit: Option<f64>,
+    /// Predicted hematoma volume, mL; empty for a network without masks.
+    pub volume_ml: Option<f64>,
+    /// Standard deviation of the logit over the windows of the case.
+    pub uncertainty: Option<f64>,
+}
+
+impl PredictionRow {
+    /// The columns, in order.
+    pub const COLUMNS: [&str; 7] =
+        ["case_id", "status", "reason", "probability", "logit", "volume_ml", "uncertainty"];
+}
+
+/// Whether there is a prediction for a case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PredictionStatus {
+    /// A probability is given.
+    Ok,
+    /// No hematoma was found: there is nothing that could grow.
+    NoLesion,
+    /// The case could not be predicted; the reason says why.
+    Refused,
+}
+
+/// `predictions.json`: which model spoke.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PredictionCard {
+    /// The model's arm.
+    pub arm: String,
+    /// How the cohort was split.
+    pub regime: Regime,
+    /// Index of the fold.
+    pub fold: usize,
+    /// Seed of the training.
+    pub seed: u64,
+    /// Probability above which a voxel counts as lesion.
+    pub mask_threshold: f64,
+    /// Whether `masks/` holds a mask for each case with status `ok`.
+    pub has_masks: bool,
+}

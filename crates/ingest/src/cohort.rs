@@ -1,0 +1,225 @@
+//! The stage: every case of a dataset, then the tables.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use hemex_artifacts::{
+    ArtifactError, CaseRow, ExclusionRow, LabelRow, LabelSummary, Preparation, SplitRow, json,
+    table,
+};
+use hemex_stage::{Progress, Request, log, warning};
+use rayon::prelude::*;
+
+use crate::case::{self, Done, Folders};
+use crate::pseudonym::{MappingRow, NamedSource, named};
+use crate::splits::{Unit, split};
+use crate::truth::{self, Truth};
+use crate::{Config, IngestError, Unusable, layout};
+
+/// Version of the preparation's algorithm: a model is applied only to cases of its own version.
+const PREPARATION_VERSION: &str = "1";
+
+/// Reasons named one by one in the log; the table has them all.
+const MOST_LOGGED: usize = 20;
+
+/// The folders of the declared outputs.
+struct Outputs {
+    cases: PathBuf,
+    labels: Option<PathBuf>,
+    splits: Option<PathBuf>,
+    private: Option<PathBuf>,
+}
+
+/// Runs the stage.
+///
+/// # Errors
+/// If the dataset cannot be listed, no case can be used, a fold has nothing to train on, or an output
+/// cannot be written.
+pub fn run(config: &Config, request: &Request) -> anyhow::Result<()> {
+    let root = request.input("raw")?;
+    let declared = |name: &str| request.outputs.get(name).map(|output| output.path.clone());
+    let outputs = Outputs {
+        cases: request.output("cases")?.to_owned(),
+        labels: declared("labels"),
+        splits: declared("splits"),
+        private: declared("private"),
+    };
+    let (layout, sources) = layout::discover(root, config.layout)?;
+    let truth = truth::read(root)?;
+    let sources = named(sources, request.seed)?;
+    log(format_args!("layout `{layout}`, {} cases", sources.len()));
+
+    let results = ingest_all(&sources, config, &truth, &outputs)?;
+    write_private(&sources, &results, &outputs)?;
+    let exclusions = exclusions(&sources, &results);
+    report(&results, &exclusions);
+    let cases: Vec<Done> = results.into_iter().filter_map(Result::ok).collect();
+    if cases.is_empty() {
+        let reasons = counted(&exclusions).join("\n");
+        return Err(IngestError::NoCases { n: exclusions.len(), reasons }.into());
+    }
+    write_cases(&cases, &exclusions, config, &outputs.cases)?;
+    write_labels(&cases, config, &truth, &outputs)?;
+    write_splits(&cases, config, request.seed, &outputs)?;
+    Ok(())
+}
+
+fn ingest_all(
+    sources: &[NamedSource],
+    config: &Config,
+    truth: &Truth,
+    outputs: &Outputs,
+) -> Result<Vec<Result<Done, Unusable>>, IngestError> {
+    let folders = Folders {
+        images: made(outputs.cases.join("images"))?,
+        brain: made(outputs.cases.join("brain"))?,
+        masks: outputs.labels.as_ref().map(|labels| made(labels.join("masks"))).transpose()?,
+    };
+    let with_labels = outputs.labels.is_some() || outputs.splits.is_some();
+    let progress = Progress::new(sources.len(), "case");
+    sources
+        .par_iter()
+        .map(|source| {
+            let result = case::ingest(source, config, truth, &folders, with_labels);
+            progress.add(1);
+            result
+        })
+        .collect()
+}
+
+fn made(folder: PathBuf) -> Result<PathBuf, IngestError> {
+    match std::fs::create_dir_all(&folder) {
+        Ok(()) => Ok(folder),
+        Err(source) => Err(IngestError::Folder { path: folder, source }),
+    }
+}
+
+fn exclusions(sources: &[NamedSource], results: &[Result<Done, Unusable>]) -> Vec<ExclusionRow> {
+    let pairs = sources.iter().zip(results);
+    pairs
+        .filter_map(|(source, result)| {
+            let reason = result.as_ref().err()?.to_string();
+            Some(ExclusionRow { case_id: source.case_id.clone(), reason })
+        })
+        .collect()
+}
+
+fn report(results: &[Result<Done, Unusable>], exclusions: &[ExclusionRow]) {
+    for done in results.iter().flatten() {
+        if let Some(note) = &done.note {
+            log(format_args!("{}: {note}", done.row.case_id));
+        }
+    }
+    let (n, n_excluded) = (results.len(), exclusions.len());
+    log(format_args!("{} of {n} cases prepared, {n_excluded} excluded", n - n_excluded));
+    for row in exclusions.iter().take(MOST_LOGGED) {
+        log(format_args!("{} excluded: {}", row.case_id, row.reason));
+    }
+    if n_excluded > 0 {
+        warning(format!("{n_excluded} of {n} cases are excluded; exclusions.csv says why"));
+    }
+}
+
+/// Each reason with how many cases it costs, the commonest first.
+fn counted(exclusions: &[ExclusionRow]) -> Vec<String> {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for row in exclusions {
+        *counts.entry(&row.reason).or_default() += 1;
+    }
+    let mut counts: Vec<(&str, usize)> = counts.into_iter().collect();
+    counts.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
+    counts.into_iter().take(MOST_LOGGED).map(|(reason, n)| format!("  {n} × {reason}")).collect()
+}
+
+fn write_private(
+    sources: &[NamedSource],
+    results: &[Result<Done, Unusable>],
+    outputs: &Outputs,
+) -> Result<(), ArtifactError> {
+    let Some(folder) = &outputs.private else { return Ok(()) };
+    let rows: Vec<MappingRow> = sources
+        .iter()
+        .zip(results)
+        .map(|(named, result)| {
+            let clinical = named.source.scan.as_ref().ok().map(|scan| &scan.clinical);
+            let acquired = result.as_ref().ok().and_then(|done| done.acquired.clone());
+            MappingRow {
+                case_id: named.case_id.clone(),
+                patient_id: named.patient_id.clone(),
+                source_id: named.source.id.clone(),
+                source_path: named.source.path.clone(),
+                baseline_datetime: clinical.and_then(|c| c.baseline_datetime.clone()).or(acquired),
+                followup_datetime: clinical.and_then(|c| c.followup_datetime.clone()),
+            }
+        })
+        .collect();
+    table::write_rows(&folder.join("mapping.csv"), &MappingRow::COLUMNS, &rows)
+}
+
+fn write_cases(
+    cases: &[Done],
+    exclusions: &[ExclusionRow],
+    config: &Config,
+    folder: &Path,
+) -> Result<(), ArtifactError> {
+    let rows: Vec<&CaseRow> = cases.iter().map(|done| &done.row).collect();
+    table::write_rows(&folder.join("cases.csv"), &CaseRow::COLUMNS, &rows)?;
+    table::write_rows(&folder.join("exclusions.csv"), &ExclusionRow::COLUMNS, exclusions)?;
+    let geometry: BTreeMap<&str, _> =
+        cases.iter().map(|done| (done.row.case_id.as_str(), &done.native)).collect();
+    json::write(&folder.join("geometry.json"), &geometry)?;
+    let preparation = Preparation {
+        version: PREPARATION_VERSION.to_owned(),
+        spacing_mm: config.preparation.spacing_mm,
+        window_hu: config.preparation.window_hu,
+    };
+    json::write(&folder.join("preparation.json"), &preparation)
+}
+
+fn write_labels(
+    cases: &[Done],
+    config: &Config,
+    truth: &Truth,
+    outputs: &Outputs,
+) -> anyhow::Result<()> {
+    let Some(folder) = &outputs.labels else { return Ok(()) };
+    let rows: Vec<&LabelRow> = cases.iter().filter_map(|done| done.label.as_ref()).collect();
+    let count = |growth: Option<bool>| rows.iter().filter(|row| row.growth == growth).count();
+    let summary = LabelSummary {
+        rule: serde_json::to_value(&config.labels)?,
+        n_growth: count(Some(true)),
+        n_stable: count(Some(false)),
+        n_undefined: count(None),
+        oracle: truth.oracle,
+    };
+    table::write_rows(&folder.join("labels.csv"), &LabelRow::COLUMNS, &rows)?;
+    json::write(&folder.join("labels.json"), &summary)?;
+    log(format_args!(
+        "labels: {} grown, {} stable, {} undefined",
+        summary.n_growth, summary.n_stable, summary.n_undefined
+    ));
+    Ok(())
+}
+
+fn write_splits(
+    cases: &[Done],
+    config: &Config,
+    seed: u64,
+    outputs: &Outputs,
+) -> Result<(), IngestError> {
+    let Some(folder) = &outputs.splits else { return Ok(()) };
+    let units: Vec<Unit> = cases
+        .iter()
+        .map(|done| Unit {
+            case_id: done.row.case_id.clone(),
+            patient_id: done.row.patient_id.clone(),
+            site: done.row.site.clone(),
+            growth: done.label.as_ref().and_then(|label| label.growth),
+            n_slices: done.n_slices,
+        })
+        .collect();
+    let splits = split(&units, &config.splits, seed)?;
+    splits.warnings.into_iter().for_each(warning);
+    table::write_rows(&folder.join("splits.csv"), &SplitRow::COLUMNS, &splits.rows)?;
+    Ok(())
+}

@@ -1,0 +1,228 @@
+use hemex_stage::{ConfigError, check_positive, check_range};
+use serde::{Deserialize, Serialize};
+
+/// The stage's config as it is written.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawConfig {
+    /// How the dataset is laid out; `auto` recognises it.
+    pub layout: LayoutChoice,
+    /// Spacing of the canonical grid `[D, H, W]`, mm.
+    pub spacing_mm: [f64; 3],
+    /// HU are limited to this range before resampling.
+    pub window_hu: [f32; 2],
+    /// What is kept around the head on every side, mm.
+    pub margin_mm: f64,
+    /// Volume between which a brain mask is believed, mL.
+    pub brain_ml: [f64; 2],
+    /// The growth label.
+    pub labels: RawLabels,
+    /// Training, validation, test.
+    pub splits: RawSplits,
+}
+
+/// The table `labels` of the config.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawLabels {
+    /// Where the label comes from.
+    pub source: LabelSource,
+    /// Growth over this fraction of the baseline volume is growth.
+    pub relative_growth: f64,
+    /// Growth over this volume is growth, mL.
+    pub absolute_growth_ml: f64,
+    /// Whether intraventricular blood counts for the volume.
+    pub count_intraventricular: bool,
+    /// Follow-up scans within this window count, hours after the baseline scan.
+    pub followup_window_h: [f64; 2],
+}
+
+/// The table `splits` of the config.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawSplits {
+    /// Folds of the regimes `patient` and `same_patient`.
+    pub n_folds: usize,
+    /// Part of what is not tested that validates.
+    pub val_fraction: f64,
+    /// Part of a held-out site's patients that serves as the unlabelled target.
+    pub target_fraction: f64,
+}
+
+/// How a dataset is laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LayoutChoice {
+    /// Recognised: `cases.csv` or `cases.tsv` makes a table, `participants.tsv` or `sub-*` BIDS,
+    /// anything else a flat folder.
+    Auto,
+    /// `participants.tsv`, `sub-X/ses-baseline/ct/…`.
+    Bids,
+    /// `cases.csv` or `cases.tsv` with a column of paths.
+    Table,
+    /// NIfTI files and folders of DICOM files side by side.
+    Flat,
+}
+
+/// Where the growth label comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LabelSource {
+    /// The column `growth` where it holds a value, else the volumes.
+    Auto,
+    /// The column `growth` alone.
+    Column,
+    /// Baseline and follow-up volumes alone.
+    Volumes,
+}
+
+/// The checked config.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub(crate) layout: LayoutChoice,
+    pub(crate) preparation: PreparationSettings,
+    pub(crate) labels: LabelRule,
+    pub(crate) splits: SplitSettings,
+}
+
+/// How an image becomes a case.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PreparationSettings {
+    /// Spacing of the canonical grid `[D, H, W]`, mm.
+    pub spacing_mm: [f64; 3],
+    /// HU are limited to this range before resampling.
+    pub window_hu: [f32; 2],
+    /// What is kept around the head on every side, mm.
+    pub margin_mm: f64,
+    /// Volume between which a brain mask is believed, mL.
+    pub brain_ml: [f64; 2],
+}
+
+/// When a hematoma counts as grown.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LabelRule {
+    /// Where the label comes from.
+    pub source: LabelSource,
+    /// Growth over this fraction of the baseline volume is growth.
+    pub relative_growth: f64,
+    /// Growth over this volume is growth, mL.
+    pub absolute_growth_ml: f64,
+    /// Whether intraventricular blood counts for the volume.
+    pub count_intraventricular: bool,
+    /// Follow-up scans within this window count, hours after the baseline scan.
+    pub followup_window_h: [f64; 2],
+}
+
+/// How a cohort is split.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SplitSettings {
+    /// Folds of the regimes `patient` and `same_patient`, at least 2.
+    pub n_folds: usize,
+    /// Part of what is not tested that validates.
+    pub val_fraction: f64,
+    /// Part of a held-out site's patients that serves as the unlabelled target.
+    pub target_fraction: f64,
+}
+
+impl TryFrom<RawConfig> for Config {
+    type Error = ConfigError;
+
+    fn try_from(raw: RawConfig) -> Result<Self, ConfigError> {
+        Ok(Self {
+            preparation: preparation(&raw)?,
+            labels: raw.labels.try_into().map_err(|e: ConfigError| e.within("labels"))?,
+            splits: raw.splits.try_into().map_err(|e: ConfigError| e.within("splits"))?,
+            layout: raw.layout,
+        })
+    }
+}
+
+fn preparation(raw: &RawConfig) -> Result<PreparationSettings, ConfigError> {
+    for spacing in raw.spacing_mm {
+        check_range("spacing_mm", spacing, 0.2..=20.0)?;
+    }
+    let [low, high] = raw.window_hu;
+    if !(low.is_finite() && high.is_finite() && low < high) {
+        let found = format_args!("[{low}, {high}]");
+        return Err(ConfigError::new("window_hu", "[low, high] with low < high", found));
+    }
+    check_range("margin_mm", raw.margin_mm, 0.0..=100.0)?;
+    ascending("brain_ml", raw.brain_ml)?;
+    Ok(PreparationSettings {
+        spacing_mm: raw.spacing_mm,
+        window_hu: raw.window_hu,
+        margin_mm: raw.margin_mm,
+        brain_ml: raw.brain_ml,
+    })
+}
+
+/// `[low, high]` with 0 ≤ low < high.
+fn ascending(key: &str, [low, high]: [f64; 2]) -> Result<(), ConfigError> {
+    if low >= 0.0 && low < high && high.is_finite() {
+        return Ok(());
+    }
+    Err(ConfigError::new(key, "[low, high] with 0 ≤ low < high", format_args!("[{low}, {high}]")))
+}
+
+impl TryFrom<RawLabels> for LabelRule {
+    type Error = ConfigError;
+
+    fn try_from(raw: RawLabels) -> Result<Self, ConfigError> {
+        ascending("followup_window_h", raw.followup_window_h)?;
+        Ok(Self {
+            source: raw.source,
+            relative_growth: check_positive("relative_growth", raw.relative_growth)?,
+            absolute_growth_ml: check_positive("absolute_growth_ml", raw.absolute_growth_ml)?,
+            count_intraventricular: raw.count_intraventricular,
+            followup_window_h: raw.followup_window_h,
+        })
+    }
+}
+
+impl TryFrom<RawSplits> for SplitSettings {
+    type Error = ConfigError;
+
+    fn try_from(raw: RawSplits) -> Result<Self, ConfigError> {
+        if !(2..=100).contains(&raw.n_folds) {
+            return Err(ConfigError::new("n_folds", "2 to 100 folds", raw.n_folds));
+        }
+        Ok(Self {
+            n_folds: raw.n_folds,
+            val_fraction: check_range("val_fraction", raw.val_fraction, 0.01..=0.9)?,
+            target_fraction: check_range("target_fraction", raw.target_fraction, 0.0..=0.9)?,
+        })
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod tests {
+    use super::*;
+
+    const DEMO: &str = include_str!("../../../configs/ingest.toml");
+
+    fn error(from: &str, to: &str) -> ConfigError {
+        assert!(DEMO.contains(from), "{from}");
+        let raw: RawConfig = toml::from_str(&DEMO.replacen(from, to, 1)).unwrap();
+        Config::try_from(raw).unwrap_err()
+    }
+
+    #[test]
+    fn the_demo_config_is_valid() {
+        let raw: RawConfig = toml::from_str(DEMO).unwrap();
+        assert!(Config::try_from(raw).is_ok());
+    }
+
+    #[test]
+    fn wrong_values_name_their_key() {
+        assert_eq!(error("spacing_mm = [5.0", "spacing_mm = [0.0").key, "spacing_mm");
+        assert_eq!(error("window_hu = [-100.0", "window_hu = [900.0").key, "window_hu");
+        assert_eq!(
+            error("relative_growth = 0.33", "relative_growth = nan").key,
+            "labels.relative_growth"
+        );
+        assert_eq!(error("n_folds = 3", "n_folds = 1").key, "splits.n_folds");
+        let window = error("followup_window_h = [6.0", "followup_window_h = [600.0");
+        assert_eq!(window.key, "labels.followup_window_h");
+    }
+}

@@ -1,0 +1,134 @@
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::folder::{Listing, at_most_one, dicom_tree, list, list_case, nifti_stem, relative};
+use super::sheet::Sheet;
+use super::{Clinical, ImageFiles, Scan, Source};
+use crate::dicom::is_dicom;
+use crate::{IngestError, Unusable};
+
+/// The table at the root.
+pub(super) const TABLE: &str = "participants.tsv";
+
+/// Every `sub-*` of the folder and every row of its table.
+pub(super) fn discover(root: &Path) -> Result<Vec<Source>, IngestError> {
+    let mut rows: BTreeMap<String, Result<Clinical, Unusable>> = BTreeMap::new();
+    if root.join(TABLE).is_file() {
+        rows = participants(&Sheet::read(root, TABLE)?)?;
+    }
+    for (name, _) in list(root, "bids")?.folders {
+        if name.starts_with("sub-") {
+            rows.entry(name).or_insert_with(|| Ok(Clinical::default()));
+        }
+    }
+    Ok(rows.into_iter().map(|(id, clinical)| source(root, id, clinical)).collect())
+}
+
+fn participants(
+    sheet: &Sheet,
+) -> Result<BTreeMap<String, Result<Clinical, Unusable>>, IngestError> {
+    const ID: &str = "participant_id";
+    sheet.require(ID)?;
+    let mut rows = BTreeMap::new();
+    let mut first_line = BTreeMap::new();
+    for row in 0..sheet.n_rows() {
+        let line = sheet.line(row);
+        let Some(id) = sheet.cell(row, ID) else {
+            let problem = format!("line {line} has no `{ID}`");
+            return Err(IngestError::Table { table: TABLE.to_owned(), problem });
+        };
+        let id = if id.starts_with("sub-") { id.to_owned() } else { format!("sub-{id}") };
+        let mut clinical = Clinical::from_row(sheet, row);
+        if let Some(first) = first_line.insert(id.clone(), line) {
+            clinical = Err(Unusable::TwoRows { table: TABLE.to_owned(), lines: [first, line] });
+        }
+        rows.insert(id, clinical);
+    }
+    Ok(rows)
+}
+
+fn source(root: &Path, id: String, clinical: Result<Clinical, Unusable>) -> Source {
+    // A name from the table must not lead out of the dataset.
+    let is_name = !id.contains(['/', '\\', '\0']);
+    let subject = if is_name { root.join(&id) } else { root.join("sub-") };
+    let baseline = Session::baseline(&subject);
+    let image = baseline.image();
+    let path = match &image {
+        Ok(Some((_, place))) => place.clone(),
+        _ => subject.clone(),
+    };
+    let scan = clinical.and_then(|clinical| {
+        let (image, _) = image?.ok_or(Unusable::NoBaseline)?;
+        Ok(Scan {
+            image,
+            baseline_mask: baseline.mask("baseline mask")?,
+            followup_mask: Session::followup(&subject).mask("follow-up mask")?,
+            clinical,
+        })
+    });
+    Source { patient: id.clone(), path: relative(root, &path), id, scan }
+}
+
+/// A folder `ct` and what lies in it.
+struct Session {
+    folder: PathBuf,
+    listing: Listing,
+}
+
+impl Session {
+    /// `ses-baseline/ct`, or `ct` of a subject without sessions.
+    fn baseline(subject: &Path) -> Self {
+        let session = subject.join("ses-baseline");
+        Self::of(if session.is_dir() { session.join("ct") } else { subject.join("ct") })
+    }
+
+    fn followup(subject: &Path) -> Self {
+        Self::of(subject.join("ses-followup").join("ct"))
+    }
+
+    fn of(folder: PathBuf) -> Self {
+        let listing = list_case(&folder);
+        Self { folder, listing }
+    }
+
+    /// The scan and its place.
+    fn image(&self) -> Result<Option<(ImageFiles, PathBuf)>, Unusable> {
+        let mut candidates = Vec::new();
+        for (name, path) in &self.listing.files {
+            if nifti_stem(name).is_some_and(|stem| stem.ends_with("_ct")) {
+                candidates.push((ImageFiles::Nifti(path.clone()), path.clone()));
+            }
+        }
+        for (name, path) in &self.listing.folders {
+            if name.ends_with("_ct") {
+                candidates.push((dicom_tree(path)?, path.clone()));
+            }
+        }
+        let loose: Vec<PathBuf> = self
+            .listing
+            .files
+            .iter()
+            .map(|(_, path)| path.clone())
+            .filter(|p| is_dicom(p))
+            .collect();
+        if !loose.is_empty() {
+            candidates.push((ImageFiles::Dicom(loose), self.folder.clone()));
+        }
+        at_most_one("baseline CT", candidates)
+    }
+
+    /// `*_dseg`, else `*_mask`.
+    fn mask(&self, what: &'static str) -> Result<Option<PathBuf>, Unusable> {
+        for ending in ["_dseg", "_mask"] {
+            let files = self.listing.files.iter();
+            let candidates: Vec<PathBuf> = files
+                .filter(|(name, _)| nifti_stem(name).is_some_and(|stem| stem.ends_with(ending)))
+                .map(|(_, path)| path.clone())
+                .collect();
+            if let Some(mask) = at_most_one(what, candidates)? {
+                return Ok(Some(mask));
+            }
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,117 @@
+//! Which scans a dataset holds, and what is known of each.
+//!
+//! # Layouts
+//! **BIDS**: `participants.tsv` (optional) and a folder `sub-X` a patient, with the baseline scan in
+//! `ses-baseline/ct/` (or, without sessions, in `ct/`) and the follow-up scan in `ses-followup/ct/`.
+//! The scan is `*_ct.nii`, `*_ct.nii.gz`, a folder `*_ct` of DICOM files, or DICOM files lying in `ct/`;
+//! its mask is `*_dseg.nii[.gz]` or `*_mask.nii[.gz]`. Rows of the table are found by `participant_id`,
+//! with or without `sub-`.
+//!
+//! **Table of paths**: `cases.csv` or `cases.tsv` at the root, a row a case: `case` and `image` (NIfTI
+//! file or folder of DICOM files), and as far as known `patient` (else the case is a patient of its
+//! own), `mask` and `followup_mask`. Paths are relative to the dataset's folder and stay within it, since
+//! only what is below it counts for the cache.
+//!
+//! **Flat folder**: each NIfTI file and each folder of DICOM files is a case and a patient; DICOM files
+//! lying at the root are one case together. `NAME_mask.nii[.gz]` or `NAME_dseg.nii[.gz]` is the mask
+//! of `NAME`.
+//!
+//! # Columns
+//! `participants.tsv` and the table of paths know the columns of [`Clinical`]; others are ignored.
+
+mod bids;
+mod clinical;
+mod flat;
+mod folder;
+mod sheet;
+mod table;
+
+use std::path::{Path, PathBuf};
+
+pub use clinical::Clinical;
+
+use crate::{IngestError, LayoutChoice, Unusable};
+
+/// A case of the dataset under its own name. Nothing in here but [`Clinical`]'s measurements may
+/// leave for another artifact than `private`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Source {
+    /// The dataset's name of the case, unique in it.
+    pub id: String,
+    /// The dataset's name of the patient.
+    pub patient: String,
+    /// Path of the baseline scan (or of what stands in its place) below the dataset's folder.
+    pub path: String,
+    /// Its files and columns, or why they cannot be used.
+    pub scan: Result<Scan, Unusable>,
+}
+
+/// The files and columns of a case.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scan {
+    /// The baseline CT.
+    pub image: ImageFiles,
+    /// Lesion mask of the baseline CT.
+    pub baseline_mask: Option<PathBuf>,
+    /// Lesion mask of the follow-up CT, on that scan's grid.
+    pub followup_mask: Option<PathBuf>,
+    /// What the table says.
+    pub clinical: Clinical,
+}
+
+/// Where a CT lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ImageFiles {
+    /// One NIfTI file.
+    Nifti(PathBuf),
+    /// Files among which a DICOM series is, with others perhaps; sorted.
+    Dicom(Vec<PathBuf>),
+}
+
+/// The cases of the dataset in this folder, sorted by their name in it, and the layout's name.
+///
+/// # Errors
+/// [`IngestError::Dataset`] if the folder cannot be listed or holds no case, [`IngestError::Table`]
+/// if its table is none or lacks a column that must be there.
+pub fn discover(
+    root: &Path,
+    choice: LayoutChoice,
+) -> Result<(&'static str, Vec<Source>), IngestError> {
+    let choice = match choice {
+        LayoutChoice::Auto => recognise(root)?,
+        chosen => chosen,
+    };
+    let (name, sources) = match choice {
+        LayoutChoice::Bids => ("bids", bids::discover(root)),
+        LayoutChoice::Table => ("table", table::discover(root)),
+        LayoutChoice::Auto | LayoutChoice::Flat => ("flat", flat::discover(root)),
+    };
+    let mut sources = sources?;
+    sources.sort_by(|a, b| a.id.cmp(&b.id));
+    if sources.is_empty() {
+        let problem = "it holds no scan".to_owned();
+        return Err(IngestError::Dataset { layout: name, problem });
+    }
+    if let Some(twins) = sources.windows(2).find(|pair| pair[0].id == pair[1].id) {
+        // The name may tell a patient: only its place is given.
+        let at = sources.iter().position(|source| source.id == twins[0].id).unwrap_or(0);
+        let problem = format!("two cases share one name (case {} by name)", at + 1);
+        return Err(IngestError::Dataset { layout: name, problem });
+    }
+    Ok((name, sources))
+}
+
+fn recognise(root: &Path) -> Result<LayoutChoice, IngestError> {
+    let is_table = table::NAMES.iter().any(|name| root.join(name).is_file());
+    let is_bids = root.join(bids::TABLE).is_file()
+        || folder::list(root, "auto")?.folders.iter().any(|(name, _)| name.starts_with("sub-"));
+    match (is_table, is_bids) {
+        (true, true) => Err(IngestError::Dataset {
+            layout: "auto",
+            problem: "it is both BIDS and a table of paths; set `layout`".to_owned(),
+        }),
+        (true, false) => Ok(LayoutChoice::Table),
+        (false, true) => Ok(LayoutChoice::Bids),
+        (false, false) => Ok(LayoutChoice::Flat),
+    }
+}

@@ -1,0 +1,132 @@
+//! Reference masks of a case: read on their native grids, where volumes are measured.
+
+use std::path::Path;
+
+use hemex_artifacts::nifti;
+use hemex_volume::{Geometry, LabelMap, Lesion};
+
+use crate::layout::Scan;
+use crate::{LabelRule, Unusable};
+
+/// How far, in voxels, a mask's corners may lie off its image's: positions in DICOM are rounded texts.
+const SAME_GRID_VOXELS: f64 = 0.1;
+
+/// What the masks of a case say.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Masks {
+    /// The baseline mask on its native grid.
+    pub(crate) baseline: Option<LabelMap>,
+    /// Hematoma volume of the baseline scan, mL.
+    pub(crate) baseline_ml: Option<f64>,
+    /// Hematoma volume of the follow-up scan, mL.
+    pub(crate) followup_ml: Option<f64>,
+}
+
+/// Reads the masks there are; the baseline mask must lie on the grid of its image (`native`).
+pub(crate) fn read(scan: &Scan, native: &Geometry, rule: &LabelRule) -> Result<Masks, Unusable> {
+    let volume_ml = |mask: &LabelMap| mask.volume_ml(counted(rule));
+    let mut masks = Masks::default();
+    if let Some(path) = &scan.baseline_mask {
+        let what = "baseline mask";
+        let mask = read_one(path, what)?;
+        if !is_same_grid(&mask.geometry().to_ras(), &native.to_ras()) {
+            let problem = format!(
+                "its grid of {:?} voxels (D, H, W) is not that of its image, {:?}",
+                mask.geometry().shape(),
+                native.shape()
+            );
+            return Err(Unusable::Volume { what, problem });
+        }
+        masks.baseline_ml = Some(volume_ml(&mask));
+        masks.baseline = Some(mask);
+    }
+    if let Some(path) = &scan.followup_mask {
+        masks.followup_ml = Some(volume_ml(&read_one(path, "follow-up mask")?));
+    }
+    Ok(masks)
+}
+
+/// The labels whose volume grows.
+fn counted(rule: &LabelRule) -> &'static [u8] {
+    const BOTH: [u8; 2] = [Lesion::Intraparenchymal as u8, Lesion::Intraventricular as u8];
+    if rule.count_intraventricular { &BOTH } else { &BOTH[..1] }
+}
+
+fn read_one(path: &Path, what: &'static str) -> Result<LabelMap, Unusable> {
+    let mask = nifti::read_label_map(path).map_err(|error| Unusable::volume(what, &error))?;
+    let highest = Lesion::ExtraAxial as u8;
+    match mask.voxels().iter().find(|label| **label > highest) {
+        None => Ok(mask),
+        Some(label) => {
+            let problem = format!("it holds the label {label}, expected 0 to {highest}");
+            Err(Unusable::Volume { what, problem })
+        }
+    }
+}
+
+fn is_same_grid(a: &Geometry, b: &Geometry) -> bool {
+    let inverse = a.affine().inverse();
+    let last = a.shape().map(|n| (n - 1) as f64);
+    a.shape() == b.shape()
+        && (0..8).all(|corner| {
+            let index: [f64; 3] =
+                std::array::from_fn(|i| if corner >> i & 1 == 1 { last[i] } else { 0.0 });
+            let found = inverse.index(b.point_mm(index));
+            (0..3).all(|i| (found[i] - index[i]).abs() <= SAME_GRID_VOXELS)
+        })
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod tests {
+    use hemex_volume::Affine;
+
+    use super::*;
+    use crate::LabelSource;
+    use crate::layout::{Clinical, ImageFiles};
+
+    fn grid(spacing_mm: [f64; 3]) -> Geometry {
+        Geometry::new([4, 5, 6], Affine::from_spacing(spacing_mm, [0.0; 3]).unwrap()).unwrap()
+    }
+
+    fn rule(count_intraventricular: bool) -> LabelRule {
+        LabelRule {
+            source: LabelSource::Auto,
+            relative_growth: 0.33,
+            absolute_growth_ml: 6.0,
+            count_intraventricular,
+            followup_window_h: [6.0, 72.0],
+        }
+    }
+
+    fn masks(labels: &[u8], native: &Geometry, ivh: bool) -> Result<Masks, Unusable> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mask.nii.gz");
+        let mut mask = LabelMap::empty(grid([5.0, 1.0, 1.0]));
+        mask.voxels_mut()[..labels.len()].copy_from_slice(labels);
+        nifti::write_label_map(&path, &mask).unwrap();
+        let scan = Scan {
+            image: ImageFiles::Nifti("none".into()),
+            baseline_mask: Some(path.clone()),
+            followup_mask: Some(path),
+            clinical: Clinical::default(),
+        };
+        read(&scan, native, &rule(ivh))
+    }
+
+    #[test]
+    fn volumes_count_the_configured_labels_on_the_native_grid() {
+        let native = grid([5.0, 1.0, 1.0]);
+        let labels = [1, 1, 2, 3, 4, 1];
+        assert_eq!(masks(&labels, &native, false).unwrap().baseline_ml, Some(3.0 * 0.005));
+        assert_eq!(masks(&labels, &native, true).unwrap().followup_ml, Some(4.0 * 0.005));
+    }
+
+    #[test]
+    fn foreign_grids_and_labels_are_refused() {
+        let other = masks(&[1], &grid([5.0, 1.1, 1.0]), false).unwrap_err().to_string();
+        assert!(other.contains("is not that of its image"), "{other}");
+        let label = masks(&[1, 255], &grid([5.0, 1.0, 1.0]), false).unwrap_err().to_string();
+        assert_eq!(label, "baseline mask: it holds the label 255, expected 0 to 4");
+    }
+}

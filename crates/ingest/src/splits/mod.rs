@@ -1,0 +1,104 @@
+//! Who trains, who validates, who tests.
+//!
+//! - `patient`: patients dealt to k folds; a fold tests its own patients, the others train, but for
+//!   a part that validates. Strata: label, and site within it.
+//! - `site`: fold i holds out the i-th site by name. Its patients are parted at random, labels unseen,
+//!   into `target` (their images alone shape the weights) and `test`; the other sites train and
+//!   validate. Left out, with a warning, if there is but one site.
+//! - `same_patient`: the slices of every case dealt to the k folds, so that one patient trains and
+//!   tests. Optimistic; every page that shows it says so.
+//!
+//! A patient has one role a fold in the first two. A case whose label is undefined can neither train
+//! nor test: it is `target` where its patient is drawn so, else it has no row. A patient seen at the
+//! held-out site and at another gives to that fold what lies at the held-out site alone.
+
+mod deal;
+mod regimes;
+
+use std::collections::BTreeMap;
+
+use hemex_artifacts::{Regime, Role, SplitRow};
+
+use crate::{IngestError, SplitSettings};
+
+/// A case that can be used.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Unit {
+    /// Pseudonym of the case.
+    pub case_id: String,
+    /// Pseudonym of the patient.
+    pub patient_id: String,
+    /// Where it was scanned.
+    pub site: String,
+    /// Its label, `None` where undefined.
+    pub growth: Option<bool>,
+    /// Slices of its canonical grid.
+    pub n_slices: usize,
+}
+
+/// The table of splits and what the user must hear about it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Splits {
+    /// Sorted by regime, fold, case, slice.
+    pub rows: Vec<SplitRow>,
+    /// Regimes left out, cases without a role, folds that test little.
+    pub warnings: Vec<String>,
+}
+
+/// Splits a cohort in all regimes; the same units and seed give the same rows, in whatever order the
+/// units come.
+///
+/// # Errors
+/// [`IngestError::Split`] for a fold whose training cases lack a class, or for more folds than
+/// patients.
+pub fn split(units: &[Unit], settings: &SplitSettings, seed: u64) -> Result<Splits, IngestError> {
+    let mut units: Vec<&Unit> = units.iter().collect();
+    units.sort_by(|a, b| a.case_id.cmp(&b.case_id));
+    let mut warnings = Vec::new();
+    let n_undefined = units.iter().filter(|unit| unit.growth.is_none()).count();
+    if n_undefined > 0 {
+        warnings.push(format!(
+            "{n_undefined} of {} cases have an undefined label: they neither train nor test",
+            units.len()
+        ));
+    }
+    let mut rows = regimes::by_patient(&units, settings, seed)?;
+    rows.extend(regimes::by_site(&units, settings, seed, &mut warnings)?);
+    rows.extend(regimes::by_slice(&units, settings, seed));
+    rows.sort_by(|a, b| {
+        let key = |row: &SplitRow| (row.regime, row.fold);
+        key(a).cmp(&key(b)).then(a.case_id.cmp(&b.case_id)).then(a.slice_idx.cmp(&b.slice_idx))
+    });
+    check_classes(&units, &rows)?;
+    Ok(Splits { rows, warnings })
+}
+
+/// That both classes train in every fold.
+fn check_classes(units: &[&Unit], rows: &[SplitRow]) -> Result<(), IngestError> {
+    let growth: BTreeMap<&str, Option<bool>> =
+        units.iter().map(|unit| (unit.case_id.as_str(), unit.growth)).collect();
+    // Cases that train: stable, grown.
+    let mut n_train: BTreeMap<(Regime, usize), [usize; 2]> = BTreeMap::new();
+    for row in rows {
+        let counts = n_train.entry((row.regime, row.fold)).or_default();
+        if row.role == Role::Train
+            && let Some(Some(grew)) = growth.get(row.case_id.as_str())
+        {
+            counts[usize::from(*grew)] += 1;
+        }
+    }
+    match n_train.into_iter().find(|(_, counts)| counts.contains(&0)) {
+        None => Ok(()),
+        Some(((regime, fold), [n_stable, n_growth])) => Err(IngestError::Split {
+            regime,
+            fold,
+            problem: format!(
+                "training needs cases of both classes, found {n_stable} stable and {n_growth} grown"
+            ),
+        }),
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod tests;

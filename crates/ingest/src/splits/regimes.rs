@@ -1,0 +1,146 @@
+use std::collections::BTreeSet;
+
+use hemex_artifacts::{Regime, Role, SplitRow};
+use hemex_stage::DrawKey;
+use rand::seq::SliceRandom;
+
+use super::Unit;
+use super::deal::{Patient, deal, draw, draw_stratified, part};
+use crate::{IngestError, SplitSettings};
+
+/// Patients dealt to k folds.
+pub(super) fn by_patient(
+    units: &[&Unit],
+    settings: &SplitSettings,
+    seed: u64,
+) -> Result<Vec<SplitRow>, IngestError> {
+    let patients = Patient::group(labelled(units));
+    if patients.len() < settings.n_folds {
+        let (found, n_folds) = (patients.len(), settings.n_folds);
+        let problem = format!(
+            "{n_folds} folds need as many patients with a label, found {found}; lower `n_folds`"
+        );
+        return Err(IngestError::Split { regime: Regime::Patient, fold: found, problem });
+    }
+    let fold_of =
+        deal(&patients, settings.n_folds, &mut DrawKey::new(seed, "ingest.splits.patient").rng());
+    let mut rows = Vec::new();
+    for fold in 0..settings.n_folds {
+        let (tested, rest): (Vec<_>, Vec<_>) =
+            patients.iter().cloned().zip(&fold_of).partition(|(_, of)| **of == fold);
+        let rest: Vec<Patient<'_>> = rest.into_iter().map(|(patient, _)| patient).collect();
+        for (patient, _) in tested {
+            rows.extend(
+                patient.cases.iter().map(|unit| row(unit, Regime::Patient, fold, Role::Test)),
+            );
+        }
+        rows.extend(train_and_val(&rest, Regime::Patient, fold, settings, seed));
+    }
+    Ok(rows)
+}
+
+/// One site held out a fold.
+pub(super) fn by_site(
+    units: &[&Unit],
+    settings: &SplitSettings,
+    seed: u64,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<SplitRow>, IngestError> {
+    let sites: BTreeSet<&str> = units.iter().map(|unit| unit.site.as_str()).collect();
+    if sites.len() < 2 {
+        warnings.push("all cases are of one site: there is no regime `site`".to_owned());
+        return Ok(Vec::new());
+    }
+    let mut rows = Vec::new();
+    for (fold, site) in sites.into_iter().enumerate() {
+        let here = |unit: &&&Unit| unit.site == site;
+        let held_out = Patient::group(units.iter().filter(here).copied());
+        let away: BTreeSet<&str> =
+            units.iter().filter(here).map(|unit| unit.patient_id.as_str()).collect();
+        let mut rng = DrawKey::new(seed, "ingest.splits.target").repeat(fold).rng();
+        let is_target = draw(held_out.len(), settings.target_fraction, &mut rng);
+        let mut n_test = 0;
+        for (patient, is_target) in held_out.iter().zip(is_target) {
+            for unit in &patient.cases {
+                if is_target {
+                    rows.push(row(unit, Regime::Site, fold, Role::Target));
+                } else if unit.growth.is_some() {
+                    rows.push(row(unit, Regime::Site, fold, Role::Test));
+                    n_test += 1;
+                }
+            }
+        }
+        if n_test == 0 {
+            warnings.push(format!("regime `site`, fold {fold} has no case to test"));
+        }
+        let others = labelled(units).filter(|unit| !away.contains(unit.patient_id.as_str()));
+        let others = Patient::group(others);
+        rows.extend(train_and_val(&others, Regime::Site, fold, settings, seed));
+    }
+    Ok(rows)
+}
+
+/// The slices of each case dealt to k folds.
+pub(super) fn by_slice(units: &[&Unit], settings: &SplitSettings, seed: u64) -> Vec<SplitRow> {
+    let mut rows = Vec::new();
+    for unit in labelled(units) {
+        let mut rng = DrawKey::new(seed, "ingest.splits.slice").case(&unit.case_id).rng();
+        let mut slices: Vec<usize> = (0..unit.n_slices).collect();
+        slices.shuffle(&mut rng);
+        for fold in 0..settings.n_folds {
+            let dealt = slices.iter().enumerate();
+            let is_tested = |place: usize| place % settings.n_folds == fold;
+            let n_rest = (0..slices.len()).filter(|place| !is_tested(*place)).count();
+            let n_val = part(n_rest, settings.val_fraction);
+            let mut n_seen = 0;
+            for (place, slice_idx) in dealt {
+                let role = if is_tested(place) {
+                    Role::Test
+                } else {
+                    n_seen += 1;
+                    if n_seen <= n_val { Role::Val } else { Role::Train }
+                };
+                let whole = row(unit, Regime::SamePatient, fold, role);
+                rows.push(SplitRow { slice_idx: Some(*slice_idx), ..whole });
+            }
+        }
+    }
+    rows
+}
+
+fn labelled<'a>(units: &[&'a Unit]) -> impl Iterator<Item = &'a Unit> {
+    units.iter().copied().filter(|unit| unit.growth.is_some())
+}
+
+fn train_and_val(
+    patients: &[Patient<'_>],
+    regime: Regime,
+    fold: usize,
+    settings: &SplitSettings,
+    seed: u64,
+) -> Vec<SplitRow> {
+    let purpose = match regime {
+        Regime::Site => "ingest.splits.site.val",
+        Regime::Patient | Regime::SamePatient => "ingest.splits.patient.val",
+    };
+    let mut rng = DrawKey::new(seed, purpose).repeat(fold).rng();
+    let is_val = draw_stratified(patients, settings.val_fraction, &mut rng);
+    let mut rows = Vec::new();
+    for (patient, is_val) in patients.iter().zip(is_val) {
+        let role = if is_val { Role::Val } else { Role::Train };
+        rows.extend(patient.cases.iter().map(|unit| row(unit, regime, fold, role)));
+    }
+    rows
+}
+
+fn row(unit: &Unit, regime: Regime, fold: usize, role: Role) -> SplitRow {
+    SplitRow {
+        case_id: unit.case_id.clone(),
+        slice_idx: None,
+        patient_id: unit.patient_id.clone(),
+        site: unit.site.clone(),
+        regime,
+        fold,
+        role,
+    }
+}

@@ -1,0 +1,166 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+
+use super::*;
+
+const SETTINGS: SplitSettings =
+    SplitSettings { n_folds: 3, val_fraction: 0.2, target_fraction: 0.5 };
+
+fn unit(i: usize, patient: usize, site: usize, growth: Option<bool>) -> Unit {
+    Unit {
+        case_id: format!("case-{i:04}"),
+        patient_id: format!("patient-{patient:04}"),
+        site: ["A", "B", "C"][site].to_owned(),
+        growth,
+        n_slices: 5 + i % 3,
+    }
+}
+
+/// 40 to 100 cases of fewer patients at three sites, some labels undefined, each site and class
+/// with enough for every fold.
+fn cohorts() -> impl Strategy<Value = Vec<Unit>> {
+    let case = (
+        0..60usize,
+        0..3usize,
+        prop_oneof![3 => Just(Some(false)), 1 => Just(Some(true)), 1 => Just(None)],
+    );
+    prop::collection::vec(case, 10..70).prop_map(|drawn| {
+        let sure = (0..30).map(|i| (100 + i, i % 3, Some(i % 2 == 0)));
+        let cases = sure.chain(drawn).enumerate();
+        cases.map(|(i, (patient, site, growth))| unit(i, patient, site, growth)).collect()
+    })
+}
+
+fn of(splits: &Splits, regime: Regime) -> impl Iterator<Item = &SplitRow> {
+    splits.rows.iter().filter(move |row| row.regime == regime)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn a_patient_has_one_role_a_fold(units in cohorts(), seed in 0..1000u64) {
+        let splits = split(&units, &SETTINGS, seed).unwrap();
+        let mut roles = BTreeMap::new();
+        for row in splits.rows.iter().filter(|row| row.regime != Regime::SamePatient) {
+            let key = (row.regime, row.fold, &row.patient_id);
+            prop_assert_eq!(*roles.entry(key).or_insert(row.role), row.role);
+        }
+    }
+
+    #[test]
+    fn every_labelled_case_is_tested_once_and_undefined_ones_are_targets_at_most(
+        units in cohorts(), seed in 0..1000u64,
+    ) {
+        let splits = split(&units, &SETTINGS, seed).unwrap();
+        let growth: BTreeMap<&str, Option<bool>> =
+            units.iter().map(|u| (u.case_id.as_str(), u.growth)).collect();
+        let mut tested = BTreeMap::new();
+        for row in of(&splits, Regime::Patient) {
+            prop_assert!(growth[row.case_id.as_str()].is_some());
+            prop_assert_ne!(row.role, Role::Target);
+            *tested.entry(row.case_id.as_str()).or_insert(0) += usize::from(row.role == Role::Test);
+        }
+        prop_assert_eq!(tested.len(), growth.values().filter(|g| g.is_some()).count());
+        prop_assert!(tested.values().all(|n| *n == 1));
+        for row in of(&splits, Regime::Site) {
+            prop_assert!(row.role == Role::Target || growth[row.case_id.as_str()].is_some());
+        }
+    }
+
+    #[test]
+    fn folds_and_validation_are_stratified(units in cohorts(), seed in 0..1000u64) {
+        let splits = split(&units, &SETTINGS, seed).unwrap();
+        let mut grew = BTreeMap::<&str, bool>::new();
+        for unit in units.iter().filter(|u| u.growth.is_some()) {
+            *grew.entry(&unit.patient_id).or_default() |= unit.growth == Some(true);
+        }
+        for class in [false, true] {
+            let patients = |fold: usize, role: Role| -> usize {
+                let rows = of(&splits, Regime::Patient).filter(|r| r.fold == fold && r.role == role);
+                let names: BTreeSet<&str> = rows.map(|r| r.patient_id.as_str()).collect();
+                names.into_iter().filter(|p| grew[p] == class).count()
+            };
+            let tested: Vec<usize> = (0..3).map(|fold| patients(fold, Role::Test)).collect();
+            prop_assert!(tested.iter().max().unwrap() - tested.iter().min().unwrap() <= 1);
+            for fold in 0..3 {
+                let (n_val, n_train) = (patients(fold, Role::Val), patients(fold, Role::Train));
+                let expected = 0.2 * (n_val + n_train) as f64;
+                prop_assert!((n_val as f64 - expected).abs() <= 1.0, "{} of {}", n_val, n_train);
+            }
+        }
+    }
+
+    #[test]
+    fn a_held_out_site_is_target_and_test_and_nothing_else(units in cohorts(), seed in 0..1000u64) {
+        let splits = split(&units, &SETTINGS, seed).unwrap();
+        for (fold, site) in ["A", "B", "C"].into_iter().enumerate() {
+            let rows: Vec<&SplitRow> = of(&splits, Regime::Site).filter(|r| r.fold == fold).collect();
+            for row in &rows {
+                let held_out = matches!(row.role, Role::Target | Role::Test);
+                prop_assert_eq!(held_out, row.site == site);
+            }
+            let cases = |role: Role| -> BTreeSet<&str> {
+                rows.iter().filter(|r| r.role == role).map(|r| r.case_id.as_str()).collect()
+            };
+            prop_assert!(cases(Role::Target).is_disjoint(&cases(Role::Test)));
+            prop_assert!(!cases(Role::Target).is_empty() && !cases(Role::Test).is_empty());
+        }
+    }
+
+    #[test]
+    fn the_order_of_units_changes_nothing_and_the_seed_does(units in cohorts(), seed in 0..1000u64) {
+        let splits = split(&units, &SETTINGS, seed).unwrap();
+        let mut reversed = units.clone();
+        reversed.reverse();
+        prop_assert_eq!(&split(&reversed, &SETTINGS, seed).unwrap(), &splits);
+        prop_assert_ne!(&split(&units, &SETTINGS, seed + 1).unwrap().rows, &splits.rows);
+    }
+
+    #[test]
+    fn every_slice_has_one_role_a_fold_and_is_tested_once(units in cohorts()) {
+        let splits = split(&units, &SETTINGS, 7).unwrap();
+        let mut tested = BTreeMap::new();
+        let mut seen = BTreeSet::new();
+        for row in of(&splits, Regime::SamePatient) {
+            prop_assert!(seen.insert((row.fold, &row.case_id, row.slice_idx.unwrap())));
+            *tested.entry((&row.case_id, row.slice_idx)).or_insert(0) +=
+                usize::from(row.role == Role::Test);
+        }
+        let n_slices: usize = units.iter().filter(|u| u.growth.is_some()).map(|u| u.n_slices).sum();
+        prop_assert_eq!(tested.len(), n_slices);
+        prop_assert!(tested.values().all(|n| *n == 1));
+    }
+}
+
+/// Labels must not decide who is a target: swapping them all changes no target.
+#[test]
+fn targets_are_drawn_without_labels() {
+    let units: Vec<Unit> = (0..60).map(|i| unit(i, i, i % 3, Some(i % 4 == 0))).collect();
+    let swapped: Vec<Unit> =
+        units.iter().map(|u| Unit { growth: u.growth.map(|g| !g), ..u.clone() }).collect();
+    let targets = |units: &[Unit]| -> Vec<(usize, String)> {
+        let splits = split(units, &SETTINGS, 3).unwrap();
+        let rows = splits.rows.into_iter().filter(|r| r.role == Role::Target);
+        rows.map(|r| (r.fold, r.case_id)).collect()
+    };
+    assert_eq!(targets(&units), targets(&swapped));
+    assert_eq!(targets(&units).len(), 30);
+}
+
+#[test]
+fn what_cannot_be_split_is_named() {
+    let one_site: Vec<Unit> = (0..12).map(|i| unit(i, i, 0, Some(i % 2 == 0))).collect();
+    let splits = split(&one_site, &SETTINGS, 1).unwrap();
+    assert_eq!(of(&splits, Regime::Site).count(), 0);
+    assert!(splits.warnings[0].contains("one site"), "{:?}", splits.warnings);
+
+    // One grown case: the fold that tests it has none to train on.
+    let lonely: Vec<Unit> = (0..12).map(|i| unit(i, i, 0, Some(i == 5))).collect();
+    let text = split(&lonely, &SETTINGS, 1).unwrap_err().to_string();
+    assert!(text.starts_with("regime `patient`, fold ") && text.contains("0 grown"), "{text}");
+
+    let few: Vec<Unit> = (0..2).map(|i| unit(i, i, 0, Some(i == 0))).collect();
+    assert!(split(&few, &SETTINGS, 1).unwrap_err().to_string().contains("lower `n_folds`"));
+}

@@ -1,0 +1,9 @@
+//! The stage as a whole, on synthetic cohorts and on real scans.
+
+#![expect(clippy::unwrap_used, reason = "a failed test may panic")]
+
+mod cohort;
+mod dicom;
+mod layouts;
+mod real;
+mod support;

@@ -1,0 +1,125 @@
+//! DICOM series as a scanner writes them.
+
+use std::path::Path;
+
+use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
+use dicom_dictionary_std::{tags, uids};
+use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
+use hemex_volume::Image;
+
+/// What differs between the series of a test.
+#[derive(Clone)]
+pub(crate) struct Series {
+    pub(crate) uid: &'static str,
+    pub(crate) number: i32,
+    pub(crate) image_type: &'static str,
+    pub(crate) class: &'static str,
+    pub(crate) photometric: &'static str,
+    pub(crate) transfer_syntax: &'static str,
+    /// Unsigned 12 bits with intercept −1024, or signed 16 bits with intercept 0.
+    pub(crate) is_signed: bool,
+    /// Stored value of padding; voxels of the image below −1500 HU are written so.
+    pub(crate) padding: Option<i32>,
+    /// Further along the patient's y by this much a slice, mm.
+    pub(crate) shift_mm: f64,
+    /// Slices left out.
+    pub(crate) without: Vec<usize>,
+    /// Extra distance above this slice, mm.
+    pub(crate) gap: Option<(usize, f64)>,
+}
+
+impl Default for Series {
+    fn default() -> Self {
+        Self {
+            uid: "1.2.3.1",
+            number: 2,
+            image_type: "ORIGINAL\\PRIMARY\\AXIAL",
+            class: uids::CT_IMAGE_STORAGE,
+            photometric: "MONOCHROME2",
+            transfer_syntax: uids::EXPLICIT_VR_LITTLE_ENDIAN,
+            is_signed: false,
+            padding: None,
+            shift_mm: 0.0,
+            without: Vec::new(),
+            gap: None,
+        }
+    }
+}
+
+/// Writes the image, whose axes must run along RAS, slice by slice in scanner order: rows to the
+/// patient's left, columns to the back, file names against the spatial order.
+pub(crate) fn write(folder: &Path, image: &Image, series: &Series) {
+    std::fs::create_dir_all(folder).unwrap();
+    let n_slices = image.geometry().shape()[0];
+    for d in (0..n_slices).filter(|d| !series.without.contains(d)) {
+        let name = format!("{}-{:03}", series.number, n_slices - d);
+        let meta = FileMetaTableBuilder::new().transfer_syntax(series.transfer_syntax);
+        slice(image, d, series).with_meta(meta).unwrap().write_to_file(folder.join(name)).unwrap();
+    }
+}
+
+fn slice(image: &Image, d: usize, series: &Series) -> InMemDicomObject {
+    let geometry = image.geometry();
+    let [_, n_h, n_w] = geometry.shape();
+    let [_, spacing_h, spacing_w] = geometry.spacing_mm();
+    // The first pixel is that at the right front.
+    let mut first = geometry.point_mm([d as f64, (n_h - 1) as f64, (n_w - 1) as f64]);
+    first[1] -= series.shift_mm * d as f64;
+    if let Some((above, extra)) = series.gap
+        && d > above
+    {
+        first[2] += extra;
+    }
+    let intercept = if series.is_signed { 0 } else { -1024 };
+    let pixels: Vec<u16> = (0..n_h * n_w)
+        .map(|at| {
+            let (row, column) = (at / n_w, at % n_w);
+            let hu = image.slice(d)[(n_h - 1 - row) * n_w + (n_w - 1 - column)];
+            match series.padding {
+                Some(padding) if hu < -1500.0 => padding as u16,
+                _ => (hu as i32 - intercept) as u16,
+            }
+        })
+        .collect();
+    let bits: u16 = if series.is_signed { 16 } else { 12 };
+    let mut object = InMemDicomObject::new_empty();
+    let mut text = |tag: Tag, vr: VR, value: String| {
+        object.put(DataElement::new(tag, vr, PrimitiveValue::from(value)));
+    };
+    text(tags::SOP_CLASS_UID, VR::UI, series.class.to_owned());
+    text(tags::SOP_INSTANCE_UID, VR::UI, format!("{}.{}", series.uid, d + 1));
+    text(tags::SERIES_INSTANCE_UID, VR::UI, series.uid.to_owned());
+    text(tags::SERIES_NUMBER, VR::IS, series.number.to_string());
+    text(tags::MODALITY, VR::CS, "CT".to_owned());
+    text(tags::IMAGE_TYPE, VR::CS, series.image_type.to_owned());
+    text(tags::PATIENT_NAME, VR::PN, "Canary^Name".to_owned());
+    text(tags::STUDY_DATE, VR::DA, "20200229".to_owned());
+    text(tags::STUDY_TIME, VR::TM, "123456".to_owned());
+    text(tags::CONVOLUTION_KERNEL, VR::SH, "H31s".to_owned());
+    text(tags::PIXEL_SPACING, VR::DS, format!("{spacing_h}\\{spacing_w}"));
+    text(tags::IMAGE_ORIENTATION_PATIENT, VR::DS, "1\\0\\0\\0\\1\\0".to_owned());
+    let position = format!("{}\\{}\\{}", -first[0], -first[1], first[2]);
+    text(tags::IMAGE_POSITION_PATIENT, VR::DS, position);
+    text(tags::PHOTOMETRIC_INTERPRETATION, VR::CS, series.photometric.to_owned());
+    text(tags::RESCALE_INTERCEPT, VR::DS, intercept.to_string());
+    text(tags::RESCALE_SLOPE, VR::DS, "1".to_owned());
+    let mut number = |tag: Tag, value: u16| {
+        object.put(DataElement::new(tag, VR::US, PrimitiveValue::from(value)));
+    };
+    number(tags::ROWS, n_h as u16);
+    number(tags::COLUMNS, n_w as u16);
+    number(tags::SAMPLES_PER_PIXEL, 1);
+    number(tags::BITS_ALLOCATED, 16);
+    number(tags::BITS_STORED, bits);
+    number(tags::HIGH_BIT, bits - 1);
+    number(tags::PIXEL_REPRESENTATION, u16::from(series.is_signed));
+    if let Some(padding) = series.padding {
+        number(tags::PIXEL_PADDING_VALUE, padding as u16);
+    }
+    object.put(DataElement::new(
+        tags::PIXEL_DATA,
+        VR::OW,
+        PrimitiveValue::U16(pixels.into_iter().collect()),
+    ));
+    object
+}

@@ -1,0 +1,97 @@
+use burn::module::Module;
+use burn::nn::{GroupNorm, GroupNormConfig};
+use burn::tensor::activation::relu;
+use burn::tensor::{Device, Tensor};
+
+use crate::conv::{Conv, max_pool};
+use crate::{NetworkSpec, Pooling};
+
+/// Twice: convolution without bias, group normalisation, ReLU.
+#[derive(Module, Debug)]
+pub(crate) struct Block {
+    first: Conv,
+    first_norm: GroupNorm,
+    second: Conv,
+    second_norm: GroupNorm,
+}
+
+impl Block {
+    /// The block of `level` from `channels_in` to the level's channels.
+    pub(crate) fn new(
+        spec: &NetworkSpec,
+        level: usize,
+        channels_in: usize,
+        device: &Device,
+    ) -> Self {
+        let channels = spec.channels()[level];
+        let conv = |channels_in| {
+            Conv::new(spec.dims(), [channels_in, channels], spec.kernel(level), false, device)
+        };
+        let norm = || GroupNormConfig::new(spec.n_groups(), channels).init(device);
+        Self {
+            first: conv(channels_in),
+            first_norm: norm(),
+            second: conv(channels),
+            second_norm: norm(),
+        }
+    }
+
+    pub(crate) fn forward(&self, x: Tensor<5>) -> Tensor<5> {
+        let x = relu(self.first_norm.forward(self.first.forward(x)));
+        relu(self.second_norm.forward(self.second.forward(x)))
+    }
+}
+
+/// The contracting path: a block a level, pooled in between.
+#[derive(Module, Debug)]
+pub(crate) struct Encoder {
+    levels: Vec<Block>,
+    #[module(skip)]
+    strides: Vec<[usize; 3]>,
+}
+
+impl Encoder {
+    pub(crate) fn new(spec: &NetworkSpec, device: &Device) -> Self {
+        let n_levels = spec.channels().len();
+        let levels = (0..n_levels)
+            .map(|level| {
+                let channels_in = if level == 0 { 1 } else { spec.channels()[level - 1] };
+                Block::new(spec, level, channels_in, device)
+            })
+            .collect();
+        Self { levels, strides: (0..n_levels - 1).map(|level| spec.stride(level)).collect() }
+    }
+
+    /// The output of every level, the finest first.
+    pub(crate) fn forward(&self, x: Tensor<5>) -> Vec<Tensor<5>> {
+        let mut outputs: Vec<Tensor<5>> = Vec::with_capacity(self.levels.len());
+        for (level, block) in self.levels.iter().enumerate() {
+            let input = match outputs.last() {
+                None => x.clone(),
+                Some(finer) => max_pool(finer.clone(), self.strides[level - 1]),
+            };
+            outputs.push(block.forward(input));
+        }
+        outputs
+    }
+}
+
+/// `[B, C, D, H, W]` to `[B, features]`.
+pub(crate) fn pool(x: Tensor<5>, pooling: Pooling) -> Tensor<2> {
+    let [b, c, d, h, w] = x.dims();
+    let x = x.reshape([b, c, d * h * w]);
+    let mean = x.clone().mean_dim(2).reshape([b, c]);
+    match pooling {
+        Pooling::Mean => mean,
+        Pooling::MeanMax => Tensor::cat(vec![mean, x.max_dim(2).reshape([b, c])], 1),
+    }
+}
+
+/// How many features [`pool`] gives for the deepest level.
+pub(crate) fn n_features(spec: &NetworkSpec) -> usize {
+    let deepest = spec.channels().last().copied().unwrap_or_default();
+    match spec.pooling() {
+        Pooling::Mean => deepest,
+        Pooling::MeanMax => 2 * deepest,
+    }
+}

@@ -1,0 +1,84 @@
+use burn::module::{Module, ModuleMapper, Param};
+use burn::tensor::{Tensor, TensorData};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+use rand_distr::{Distribution, Normal};
+
+/// Draws the weights anew: normal with variance 2 / fan-in (He et al., ICCV 2015, eq. 10), biases 0,
+/// scales and shifts of normalisations 1 and 0.
+///
+/// Every tensor has a generator of its own, seeded by `seed` and its path in the module, so that a
+/// layer's weights depend neither on the device nor on the layers before it.
+pub fn initialise<M: Module>(module: M, seed: u64) -> M {
+    module.map(&mut Initialiser { seed, path: Vec::new(), containers: Vec::new() })
+}
+
+struct Initialiser {
+    seed: u64,
+    path: Vec<String>,
+    containers: Vec<String>,
+}
+
+impl ModuleMapper for Initialiser {
+    fn enter_module(&mut self, name: &str, container_type: &str) {
+        self.path.push(name.to_owned());
+        self.containers.push(container_type.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+        self.containers.pop();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let name = self.path.last().map(String::as_str).unwrap_or_default();
+        if name == "gamma" || name == "beta" {
+            return param;
+        }
+        let dims = param.dims();
+        let values = match name {
+            "bias" => vec![0.0; dims.iter().product()],
+            _ => self.draw(&dims),
+        };
+        param.map(|tensor| {
+            let device = tensor.device();
+            let data = TensorData::new(values, dims);
+            let tensor = Tensor::from_data(data, &device.clone().inner());
+            if device.is_autodiff() { Tensor::from_inner(tensor).require_grad() } else { tensor }
+        })
+    }
+}
+
+impl Initialiser {
+    fn draw(&self, dims: &[usize]) -> Vec<f32> {
+        let transposed = self.containers.iter().any(|c| c.contains("ConvTranspose"));
+        let fan_in: usize = match dims {
+            // Linear layers hold [in, out].
+            [inputs, _] => *inputs,
+            // A transposed convolution whose stride is its kernel reads each input voxel once.
+            [inputs, ..] if transposed => *inputs,
+            [_, rest @ ..] => rest.iter().product(),
+            [] => 1,
+        };
+        let mut rng = ChaCha8Rng::from_seed(self.seed_bytes());
+        // The standard deviation is finite and positive: a fan-in is at least 1.
+        let Ok(normal) = Normal::new(0.0, (2.0 / fan_in.max(1) as f64).sqrt()) else {
+            return vec![0.0; dims.iter().product()];
+        };
+        (0..dims.iter().product()).map(|_| normal.sample(&mut rng) as f32).collect()
+    }
+
+    /// FNV-1a over the path, four times with another start, beside the seed.
+    fn seed_bytes(&self) -> [u8; 32] {
+        let path = self.path.join(".");
+        let mut bytes = [0; 32];
+        for (lane, chunk) in bytes.chunks_exact_mut(8).enumerate() {
+            let start = 0xcbf2_9ce4_8422_2325 ^ self.seed.rotate_left(16 * lane as u32);
+            let hash = path.bytes().fold(start.wrapping_add(lane as u64), |hash, byte| {
+                (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+            });
+            chunk.copy_from_slice(&hash.to_le_bytes());
+        }
+        bytes
+    }
+}

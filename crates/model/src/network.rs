@@ -1,0 +1,87 @@
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+
+use crate::{JointUnet, NetworkKind, NetworkSpec, Vgg, initialise};
+
+/// One of the networks, behind one forward pass.
+#[derive(Module, Debug)]
+pub enum Network {
+    /// Segmentation and classification on one encoder.
+    Joint(JointUnet),
+    /// Classification alone.
+    Vgg(Vgg),
+}
+
+/// What a network says of a batch of windows.
+#[derive(Debug)]
+pub struct Output {
+    /// Growth of the hematoma that the window shows, `[B]`.
+    pub growth_logit: Tensor<1>,
+    /// Lesion or not a voxel, `[B, 1, D, H, W]`; networks with a segmentation head.
+    pub mask_logits: Option<Tensor<5>>,
+    /// Whether the window shows a hematoma, `[B]`; networks without a segmentation head.
+    pub presence_logit: Option<Tensor<1>>,
+}
+
+impl Network {
+    /// Builds the network on the device with weights drawn under `seed`.
+    pub fn new(spec: &NetworkSpec, seed: u64, device: &Device) -> Self {
+        let network = match spec.kind() {
+            NetworkKind::JointUnet => Network::Joint(JointUnet::new(spec, device)),
+            NetworkKind::Vgg => Network::Vgg(Vgg::new(spec, device)),
+        };
+        initialise(network, seed)
+    }
+
+    /// `[B, 1, D, H, W]`, a window or any multiple of the network's step.
+    pub fn forward(&self, x: Tensor<5>) -> Output {
+        match self {
+            Network::Joint(network) => network.forward(x),
+            Network::Vgg(network) => network.forward(x),
+        }
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod tests {
+    use burn::tensor::Distribution;
+
+    use super::*;
+    use crate::spec::tests::raw;
+    use crate::{Dims, InputSpec, Pooling, RawNetworkSpec};
+
+    #[test]
+    fn outputs_have_the_shapes_promised() {
+        let device = Device::flex();
+        for dims in [Dims::Slices, Dims::Volumes] {
+            for kind in [NetworkKind::JointUnet, NetworkKind::Vgg] {
+                let spec = NetworkSpec::try_from(raw(kind, dims)).unwrap();
+                let [d, h, w] = spec.window();
+                let x = Tensor::random([3, 1, d, h, w], Distribution::Default, &device);
+                let output = Network::new(&spec, 1, &device).forward(x);
+                assert_eq!(output.growth_logit.dims(), [3]);
+                let joint = kind == NetworkKind::JointUnet;
+                assert_eq!(output.mask_logits.map(|m| m.dims()), joint.then_some([3, 1, d, h, w]));
+                assert_eq!(output.presence_logit.map(|p| p.dims()), (!joint).then_some([3]));
+            }
+        }
+    }
+
+    /// The reference workload w1 states its number of parameters.
+    #[test]
+    fn the_joint_network_of_w1_has_482578_parameters() {
+        let raw = RawNetworkSpec {
+            kind: NetworkKind::JointUnet,
+            dims: Dims::Slices,
+            channels: vec![16, 32, 64, 128],
+            n_groups: 8,
+            n_planar_levels: 0,
+            pooling: Pooling::Mean,
+            window: [1, 128, 128],
+            input: InputSpec { window_hu: [0.0, 100.0], brain_only: false },
+        };
+        let network = Network::new(&NetworkSpec::try_from(raw).unwrap(), 1, &Device::flex());
+        assert_eq!(network.num_params(), 482_578);
+    }
+}

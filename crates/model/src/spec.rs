@@ -1,0 +1,258 @@
+use serde::{Deserialize, Serialize};
+
+use crate::ModelError;
+
+/// A network as it is written in a config.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawNetworkSpec {
+    /// Which network.
+    pub kind: NetworkKind,
+    /// Over slices or volumes.
+    pub dims: Dims,
+    /// Channels of each level, the finest first.
+    pub channels: Vec<usize>,
+    /// Groups of the normalisation; each level's channels are a multiple of it.
+    pub n_groups: usize,
+    /// How many levels from the finest keep the depth: kernels 1×3×3, pooling 1×2×2. 3-D only.
+    pub n_planar_levels: usize,
+    /// How the deepest level is pooled for the classification head.
+    pub pooling: Pooling,
+    /// The window the network sees, `[D, H, W]` voxels; `D` is 1 over slices.
+    pub window: [usize; 3],
+    /// How Hounsfield units become the network's input.
+    pub input: InputSpec,
+}
+
+/// How Hounsfield units become the network's input.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InputSpec {
+    /// HU from the first to the second become −1 to 1; what lies outside is clipped.
+    pub window_hu: [f32; 2],
+    /// Whether everything outside the brain becomes −1, so that skull and head holder give no cue.
+    pub brain_only: bool,
+}
+
+impl InputSpec {
+    /// The network's input for one voxel: `hu`, and whether it lies in the brain.
+    pub fn normalise(&self, hu: f32, in_brain: bool) -> f32 {
+        if self.brain_only && !in_brain {
+            return -1.0;
+        }
+        let [low, high] = self.window_hu;
+        ((hu.clamp(low, high) - low) / (high - low)).mul_add(2.0, -1.0)
+    }
+}
+
+/// A network that can be built: a checked [`RawNetworkSpec`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(into = "RawNetworkSpec")]
+#[serde(try_from = "RawNetworkSpec")]
+pub struct NetworkSpec(RawNetworkSpec);
+
+/// Which network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NetworkKind {
+    /// U-Net with a segmentation head and a classification head on its encoder.
+    JointUnet,
+    /// Plain VGG: the encoder's blocks and a classification head.
+    Vgg,
+}
+
+/// What a network runs over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Dims {
+    /// Slices, one at a time.
+    #[serde(rename = "2d")]
+    Slices,
+    /// Volumes with anisotropic voxels.
+    #[serde(rename = "3d")]
+    Volumes,
+}
+
+/// How the deepest level is pooled over space.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Pooling {
+    /// Mean of each channel.
+    Mean,
+    /// Mean and maximum of each channel, side by side: a small lesion is not averaged away.
+    MeanMax,
+}
+
+impl TryFrom<RawNetworkSpec> for NetworkSpec {
+    type Error = ModelError;
+
+    fn try_from(raw: RawNetworkSpec) -> Result<Self, ModelError> {
+        let refuse =
+            |key, expected: String, found: String| Err(ModelError::Spec { key, expected, found });
+        let n_levels = raw.channels.len();
+        if !(2..=8).contains(&n_levels) {
+            return refuse("channels", "2 to 8 levels".into(), format!("{n_levels}"));
+        }
+        if raw.n_groups == 0
+            || raw.channels.iter().any(|c| *c == 0 || !c.is_multiple_of(raw.n_groups))
+        {
+            let expected = "a divisor of every level's channels".into();
+            let found = format!("{} for {:?}", raw.n_groups, raw.channels);
+            return refuse("n_groups", expected, found);
+        }
+        let [low, high] = raw.input.window_hu;
+        if !(low.is_finite() && high.is_finite() && low < high) {
+            let found = format!("{:?}", raw.input.window_hu);
+            return refuse("input.window_hu", "two rising finite numbers".into(), found);
+        }
+        match raw.dims {
+            Dims::Slices if raw.window[0] != 1 => {
+                let found = format!("{:?}", raw.window);
+                return refuse("window", "a depth of 1 over slices".into(), found);
+            }
+            Dims::Slices if raw.n_planar_levels != 0 => {
+                let found = raw.n_planar_levels.to_string();
+                return refuse("n_planar_levels", "0 over slices".into(), found);
+            }
+            Dims::Volumes if raw.n_planar_levels >= n_levels => {
+                let found = raw.n_planar_levels.to_string();
+                let expected = format!("fewer than the {n_levels} levels");
+                return refuse("n_planar_levels", expected, found);
+            }
+            _ => (),
+        }
+        let spec = Self(raw);
+        let step = spec.window_multiple();
+        let window = spec.window();
+        if (0..3).any(|a| window[a] == 0 || !window[a].is_multiple_of(step[a])) {
+            let expected = format!("multiples of {step:?} (D, H, W), since each level halves them");
+            return refuse("window", expected, format!("{window:?}"));
+        }
+        Ok(spec)
+    }
+}
+
+impl From<NetworkSpec> for RawNetworkSpec {
+    fn from(spec: NetworkSpec) -> Self {
+        spec.0
+    }
+}
+
+impl NetworkSpec {
+    /// Which network.
+    pub fn kind(&self) -> NetworkKind {
+        self.0.kind
+    }
+
+    /// Over slices or volumes.
+    pub fn dims(&self) -> Dims {
+        self.0.dims
+    }
+
+    /// Channels of each level, the finest first.
+    pub fn channels(&self) -> &[usize] {
+        &self.0.channels
+    }
+
+    /// Groups of the normalisation.
+    pub fn n_groups(&self) -> usize {
+        self.0.n_groups
+    }
+
+    /// How the deepest level is pooled.
+    pub fn pooling(&self) -> Pooling {
+        self.0.pooling
+    }
+
+    /// How Hounsfield units become the network's input.
+    pub fn input(&self) -> InputSpec {
+        self.0.input
+    }
+
+    /// The window the network sees, `[D, H, W]` voxels.
+    pub fn window(&self) -> [usize; 3] {
+        self.0.window
+    }
+
+    /// Kernel of level `level`, `[D, H, W]`.
+    pub(crate) fn kernel(&self, level: usize) -> [usize; 3] {
+        let depth = if self.keeps_depth(level) { 1 } else { 3 };
+        [depth, 3, 3]
+    }
+
+    /// Pooling between `level` and the next coarser one, `[D, H, W]`.
+    pub(crate) fn stride(&self, level: usize) -> [usize; 3] {
+        let depth = if self.keeps_depth(level) { 1 } else { 2 };
+        [depth, 2, 2]
+    }
+
+    /// Every window must be a multiple of this, `[D, H, W]`.
+    pub(crate) fn window_multiple(&self) -> [usize; 3] {
+        let strides = (0..self.0.channels.len() - 1).map(|level| self.stride(level));
+        strides.fold([1; 3], |product, s| std::array::from_fn(|a| product[a] * s[a]))
+    }
+
+    fn keeps_depth(&self, level: usize) -> bool {
+        self.0.dims == Dims::Slices || level < self.0.n_planar_levels
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) fn raw(kind: NetworkKind, dims: Dims) -> RawNetworkSpec {
+        let (n_planar_levels, window) = match dims {
+            Dims::Slices => (0, [1, 16, 24]),
+            Dims::Volumes => (1, [4, 16, 8]),
+        };
+        RawNetworkSpec {
+            kind,
+            dims,
+            channels: vec![4, 8, 8],
+            n_groups: 4,
+            n_planar_levels,
+            pooling: Pooling::MeanMax,
+            window,
+            input: InputSpec { window_hu: [0.0, 100.0], brain_only: true },
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_built_is_refused_by_key() {
+        let key = |change: fn(&mut RawNetworkSpec), dims| {
+            let mut raw = raw(NetworkKind::JointUnet, dims);
+            change(&mut raw);
+            match NetworkSpec::try_from(raw) {
+                Err(ModelError::Spec { key, .. }) => key,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(key(|r| r.channels = vec![8], Dims::Slices), "channels");
+        assert_eq!(key(|r| r.n_groups = 3, Dims::Slices), "n_groups");
+        assert_eq!(key(|r| r.input.window_hu = [100.0, 0.0], Dims::Slices), "input.window_hu");
+        assert_eq!(key(|r| r.n_groups = 0, Dims::Slices), "n_groups");
+        assert_eq!(key(|r| r.window = [2, 16, 16], Dims::Slices), "window");
+        assert_eq!(key(|r| r.window = [1, 18, 16], Dims::Slices), "window");
+        assert_eq!(key(|r| r.n_planar_levels = 1, Dims::Slices), "n_planar_levels");
+        assert_eq!(key(|r| r.n_planar_levels = 3, Dims::Volumes), "n_planar_levels");
+        assert_eq!(key(|r| r.window = [3, 16, 16], Dims::Volumes), "window");
+    }
+
+    #[test]
+    fn the_window_becomes_minus_one_to_one() {
+        let input = InputSpec { window_hu: [0.0, 100.0], brain_only: true };
+        let values = [-1024.0, 0.0, 50.0, 75.0, 3000.0].map(|hu| input.normalise(hu, true));
+        assert_eq!(values, [-1.0, -1.0, 0.0, 0.5, 1.0]);
+        assert_eq!(input.normalise(75.0, false), -1.0);
+        let whole = InputSpec { brain_only: false, ..input };
+        assert_eq!(whole.normalise(75.0, false), 0.5);
+    }
+
+    #[test]
+    fn a_spec_survives_json() {
+        let spec = NetworkSpec::try_from(raw(NetworkKind::Vgg, Dims::Volumes)).unwrap();
+        let text = serde_json::to_string(&spec).unwrap();
+        assert_eq!(serde_json::from_str::<NetworkSpec>(&text).unwrap(), spec);
+    }
+}

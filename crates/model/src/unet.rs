@@ -1,0 +1,60 @@
+use burn::module::Module;
+use burn::nn::{Linear, LinearConfig};
+use burn::tensor::{Device, Tensor};
+
+use crate::block::{Block, Encoder, n_features, pool};
+use crate::conv::{Conv, UpConv};
+use crate::{NetworkSpec, Output, Pooling};
+
+/// U-Net with a segmentation head and a classification head on one encoder.
+///
+/// Skips by concatenation; the segmentation head is a 1×1×1 convolution to one logit a voxel, the
+/// classification head a linear layer on the pooled deepest level to one logit.
+#[derive(Module, Debug)]
+pub struct JointUnet {
+    encoder: Encoder,
+    up: Vec<UpConv>,
+    decoder: Vec<Block>,
+    segment: Conv,
+    classify: Linear,
+    #[module(skip)]
+    pooling: Pooling,
+}
+
+impl JointUnet {
+    pub(crate) fn new(spec: &NetworkSpec, device: &Device) -> Self {
+        let channels = spec.channels();
+        let levels = || (0..channels.len() - 1).rev();
+        let up = |level: usize| {
+            let pair = [channels[level + 1], channels[level]];
+            UpConv::new(spec.dims(), pair, spec.stride(level), device)
+        };
+        Self {
+            encoder: Encoder::new(spec, device),
+            up: levels().map(up).collect(),
+            decoder: levels()
+                .map(|level| Block::new(spec, level, 2 * channels[level], device))
+                .collect(),
+            segment: Conv::new(spec.dims(), [channels[0], 1], [1; 3], true, device),
+            classify: LinearConfig::new(n_features(spec), 1).init(device),
+            pooling: spec.pooling(),
+        }
+    }
+
+    pub(crate) fn forward(&self, x: Tensor<5>) -> Output {
+        let mut skips = self.encoder.forward(x);
+        // The encoder has at least two levels: the spec checks it.
+        let mut x = skips.remove(skips.len() - 1);
+        let logit = self.classify.forward(pool(x.clone(), self.pooling));
+        let n = logit.dims()[0];
+        for (up, block) in self.up.iter().zip(&self.decoder) {
+            let skip = skips.remove(skips.len() - 1);
+            x = block.forward(Tensor::cat(vec![up.forward(x), skip], 1));
+        }
+        Output {
+            growth_logit: logit.reshape([n]),
+            mask_logits: Some(self.segment.forward(x)),
+            presence_logit: None,
+        }
+    }
+}

@@ -1,0 +1,46 @@
+use burn::module::Module;
+use burn::nn::{Linear, LinearConfig};
+use burn::tensor::activation::relu;
+use burn::tensor::{Device, Tensor};
+
+use crate::block::{Encoder, n_features, pool};
+use crate::{NetworkSpec, Output, Pooling};
+
+/// Plain VGG, the baseline: pairs of 3×3 convolutions and pooling, then two linear layers.
+///
+/// It never sees a mask. Besides growth it answers whether the window shows a hematoma at all, a
+/// label of the image as well, without which it could not say which slices of a head to believe.
+/// Group normalisation stands where VGG-BN has batch normalisation, as in the joint network.
+#[derive(Module, Debug)]
+pub struct Vgg {
+    encoder: Encoder,
+    hidden: Linear,
+    classify: Linear,
+    #[module(skip)]
+    pooling: Pooling,
+}
+
+impl Vgg {
+    pub(crate) fn new(spec: &NetworkSpec, device: &Device) -> Self {
+        let n_hidden = spec.channels().last().copied().unwrap_or_default();
+        Self {
+            encoder: Encoder::new(spec, device),
+            hidden: LinearConfig::new(n_features(spec), n_hidden).init(device),
+            classify: LinearConfig::new(n_hidden, 2).init(device),
+            pooling: spec.pooling(),
+        }
+    }
+
+    pub(crate) fn forward(&self, x: Tensor<5>) -> Output {
+        let mut levels = self.encoder.forward(x);
+        let deepest = levels.remove(levels.len() - 1);
+        let features = relu(self.hidden.forward(pool(deepest, self.pooling)));
+        let logits = self.classify.forward(features);
+        let n = logits.dims()[0];
+        Output {
+            growth_logit: logits.clone().slice([0..n, 0..1]).reshape([n]),
+            mask_logits: None,
+            presence_logit: Some(logits.slice([0..n, 1..2]).reshape([n])),
+        }
+    }
+}

@@ -1,0 +1,235 @@
+use burn::tensor::activation::sigmoid;
+use burn::tensor::{Device, Tensor, TensorData};
+
+use crate::{CaseInput, ModelError, Network, NetworkSpec};
+
+/// Where a window starts, `[D, H, W]` voxels; below 0 or past the end the input is padded.
+pub type Window = [i64; 3];
+
+/// What the network says of one window.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WindowOutput {
+    /// Where the window starts.
+    pub start: Window,
+    /// Growth of the hematoma that it shows.
+    pub growth_logit: f64,
+    /// Whether it shows a hematoma; networks without a segmentation head.
+    pub presence_logit: Option<f64>,
+}
+
+/// What the network says of a case.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CaseOutput {
+    /// Every window, in the order of [`plan_windows`].
+    pub windows: Vec<WindowOutput>,
+    /// Probability of lesion a voxel, `[D, H, W]`; networks with a segmentation head.
+    pub lesion_probability: Option<Vec<f32>>,
+}
+
+/// Windows that cover a volume of `shape`: one, centred, along an axis that fits; else windows that
+/// overlap by half or more, evenly spread.
+pub fn plan_windows(shape: [usize; 3], window: [usize; 3]) -> Vec<Window> {
+    let starts: [Vec<i64>; 3] = std::array::from_fn(|axis| {
+        let (n, size) = (shape[axis] as i64, window[axis] as i64);
+        if n <= size {
+            return vec![-((size - n) / 2)];
+        }
+        // Neighbouring windows of one voxel need no overlap: slices.
+        let step = (size / 2).max(1);
+        let n_windows = (n - size + step - 1) / step + 1;
+        (0..n_windows).map(|i| i * (n - size) / (n_windows - 1)).collect()
+    });
+    let [d, h, w] = &starts;
+    let mut windows = Vec::with_capacity(d.len() * h.len() * w.len());
+    for &d in d {
+        for &h in h {
+            windows.extend(w.iter().map(|&w| [d, h, w]));
+        }
+    }
+    windows
+}
+
+/// Applies the network to every window of a case, `batch_size` at a time.
+///
+/// Padding is −1. Where windows overlap, lesion probabilities are averaged with weights that fall
+/// toward a window's faces.
+///
+/// # Errors
+/// [`ModelError::Output`] if the device's values cannot be read.
+pub fn predict_case(
+    network: &Network,
+    spec: &NetworkSpec,
+    case: &CaseInput,
+    batch_size: usize,
+    device: &Device,
+) -> Result<CaseOutput, ModelError> {
+    let (input, shape, size) = (case.voxels(), case.geometry().shape(), spec.window());
+    let plan = plan_windows(shape, size);
+    let mut windows = Vec::with_capacity(plan.len());
+    let mut blend = Blend::new(shape, size);
+    for batch in plan.chunks(batch_size.max(1)) {
+        let voxels = batch.iter().flat_map(|start| cut(input, shape, *start, size)).collect();
+        let dims = [batch.len(), 1, size[0], size[1], size[2]];
+        let x = Tensor::<5>::from_data(TensorData::new(voxels, dims), device);
+        let output = network.forward(x);
+        let growth = values(output.growth_logit)?;
+        let presence = output.presence_logit.map(values).transpose()?;
+        if let Some(logits) = output.mask_logits {
+            let probabilities = values(sigmoid(logits))?;
+            let n = size.iter().product();
+            for (start, window) in batch.iter().zip(probabilities.chunks_exact(n)) {
+                blend.add(*start, window);
+            }
+        }
+        windows.extend(batch.iter().enumerate().map(|(i, start)| WindowOutput {
+            start: *start,
+            growth_logit: f64::from(growth[i]),
+            presence_logit: presence.as_ref().map(|p| f64::from(p[i])),
+        }));
+    }
+    Ok(CaseOutput { windows, lesion_probability: blend.finish() })
+}
+
+/// The voxels of a window, padded with −1 where it leaves the volume.
+fn cut(input: &[f32], shape: [usize; 3], start: Window, size: [usize; 3]) -> Vec<f32> {
+    let mut voxels = vec![-1.0; size.iter().product()];
+    for_each_row(shape, start, size, |volume, window, n| {
+        voxels[window..window + n].copy_from_slice(&input[volume..volume + n]);
+    });
+    voxels
+}
+
+/// Calls `row(offset in the volume, offset in the window, length)` for every row that both have.
+pub(crate) fn for_each_row(
+    shape: [usize; 3],
+    start: Window,
+    size: [usize; 3],
+    mut row: impl FnMut(usize, usize, usize),
+) {
+    // First voxel of the window within the volume, and how many follow.
+    let [d, h, w]: [(usize, usize, usize); 3] = std::array::from_fn(|a| {
+        let first = start[a].max(0);
+        let end = (start[a] + size[a] as i64).min(shape[a] as i64);
+        (first as usize, (first - start[a]) as usize, (end - first).max(0) as usize)
+    });
+    for i in 0..d.2 {
+        for j in 0..h.2 {
+            let volume = ((d.0 + i) * shape[1] + h.0 + j) * shape[2] + w.0;
+            let window = ((d.1 + i) * size[1] + h.1 + j) * size[2] + w.1;
+            row(volume, window, w.2);
+        }
+    }
+}
+
+/// Weighted mean of overlapping windows.
+struct Blend {
+    shape: [usize; 3],
+    size: [usize; 3],
+    weight: Vec<f32>,
+    sum: Vec<f32>,
+    total: Vec<f32>,
+}
+
+impl Blend {
+    fn new(shape: [usize; 3], size: [usize; 3]) -> Self {
+        // Falls linearly from the centre to the faces, never to 0.
+        let axis = |n: usize| (0..n).map(move |i| (i + 1).min(n - i) as f32);
+        let mut weight = Vec::with_capacity(size.iter().product());
+        for d in axis(size[0]) {
+            for h in axis(size[1]) {
+                weight.extend(axis(size[2]).map(|w| d * h * w));
+            }
+        }
+        Self { shape, size, weight, sum: Vec::new(), total: Vec::new() }
+    }
+
+    fn add(&mut self, start: Window, window: &[f32]) {
+        let n = self.shape.iter().product();
+        self.sum.resize(n, 0.0);
+        self.total.resize(n, 0.0);
+        let (weight, sum, total) = (&self.weight, &mut self.sum, &mut self.total);
+        for_each_row(self.shape, start, self.size, |at, from, n| {
+            for i in 0..n {
+                sum[at + i] += weight[from + i] * window[from + i];
+                total[at + i] += weight[from + i];
+            }
+        });
+    }
+
+    fn finish(self) -> Option<Vec<f32>> {
+        let mean = self.sum.iter().zip(&self.total).map(|(sum, total)| sum / total);
+        (!self.sum.is_empty()).then(|| mean.collect())
+    }
+}
+
+fn values<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, ModelError> {
+    let data = tensor.into_data();
+    data.try_into_vec::<f32>().map_err(|e| ModelError::Output { problem: format!("{e:?}") })
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod tests {
+    use hemex_volume::{Affine, Geometry, Image, LabelMap};
+
+    use super::*;
+    use crate::spec::tests::raw;
+    use crate::{Dims, NetworkKind};
+
+    #[test]
+    fn windows_cover_every_voxel() {
+        for shape in [[1, 16, 24], [5, 10, 30], [9, 40, 25], [4, 16, 8]] {
+            for window in [[1, 16, 24], [4, 16, 8]] {
+                let mut seen = vec![0; shape.iter().product()];
+                for start in plan_windows(shape, window) {
+                    for_each_row(shape, start, window, |at, _, n| {
+                        seen[at..at + n].iter_mut().for_each(|s| *s += 1);
+                    });
+                }
+                assert!(seen.iter().all(|s| *s > 0), "{shape:?} by {window:?}");
+            }
+        }
+        assert_eq!(plan_windows([3, 10, 24], [1, 16, 24]), [[0, -3, 0], [1, -3, 0], [2, -3, 0]]);
+        assert_eq!(plan_windows([6, 16, 8], [4, 16, 8]), [[0, 0, 0], [2, 0, 0]]);
+    }
+
+    #[test]
+    fn a_window_is_cut_with_padding() {
+        let input: Vec<f32> = (0..6).map(|v| v as f32).collect();
+        let voxels = cut(&input, [1, 2, 3], [0, -1, 1], [1, 4, 4]);
+        let expected = [[-1.0; 4], [1.0, 2.0, -1.0, -1.0], [4.0, 5.0, -1.0, -1.0], [-1.0; 4]];
+        assert_eq!(voxels, expected.concat());
+    }
+
+    #[test]
+    fn overlapping_windows_of_one_value_blend_to_it() {
+        let (shape, size) = ([6, 20, 9], [4, 16, 8]);
+        let mut blend = Blend::new(shape, size);
+        for start in plan_windows(shape, size) {
+            blend.add(start, &vec![0.25; size.iter().product()]);
+        }
+        assert!(blend.finish().unwrap().iter().all(|p| (p - 0.25).abs() < 1e-6));
+    }
+
+    #[test]
+    fn the_batch_size_changes_nothing() {
+        let device = Device::flex();
+        let spec = NetworkSpec::try_from(raw(NetworkKind::JointUnet, Dims::Slices)).unwrap();
+        let network = Network::new(&spec, 3, &device);
+        let shape = [5, 18, 20];
+        let affine = Affine::from_spacing([1.0; 3], [0.0; 3]).unwrap();
+        let geometry = Geometry::new(shape, affine).unwrap();
+        let hu = (0..5 * 18 * 20).map(|i| 50.0 * (i as f32 * 0.37).sin()).collect();
+        let image = Image::new(geometry, hu).unwrap();
+        let brain = LabelMap::new(geometry, vec![1; 5 * 18 * 20]).unwrap();
+        let case = CaseInput::new(&image, &brain, spec.input());
+        let [one, three] =
+            [1, 3].map(|n| predict_case(&network, &spec, &case, n, &device).unwrap());
+        for (a, b) in one.windows.iter().zip(&three.windows) {
+            assert_eq!(a.start, b.start);
+            assert!((a.growth_logit - b.growth_logit).abs() < 1e-5);
+        }
+        let (a, b) = (one.lesion_probability.unwrap(), three.lesion_probability.unwrap());
+        assert!(a.iter().zip(&b).all(|(a, b)| (a - b).abs() < 1e-5));
+    }
+}

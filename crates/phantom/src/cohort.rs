@@ -1,0 +1,181 @@
+//! Patients: drawn, scanned, written.
+
+use hemex_stage::{DrawKey, Progress};
+use rand::RngExt;
+use rand::seq::SliceRandom;
+use rayon::prelude::*;
+
+use crate::PhantomError;
+use crate::anatomy::Head;
+use crate::body::Body;
+use crate::config::Config;
+use crate::lesion::{Extent, Lesion};
+use crate::outcome::OutcomeModel;
+use crate::scanner::{Pose, Scan, Site, scan};
+use crate::signs::{Clinical, ClinicalDraw, ImageSigns, uniform};
+use crate::texture::Texture;
+
+/// A patient before any image is made.
+#[derive(Debug)]
+pub(crate) struct Patient<'a> {
+    /// `sub-0001`, …
+    pub(crate) id: String,
+    pub(crate) site_name: &'a str,
+    pub(crate) site: &'a Site,
+    pub(crate) signs: ImageSigns,
+    pub(crate) clinical: Clinical,
+    /// Whether the table knows onset, anticoagulation and GCS.
+    pub(crate) known: [bool; 3],
+    pub(crate) probability: f64,
+    pub(crate) probability_image_signs: f64,
+    pub(crate) growth: bool,
+    pub(crate) followup: Option<FollowUp>,
+}
+
+/// The second scan.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct FollowUp {
+    pub(crate) interval_h: f64,
+    pub(crate) surgery_before: bool,
+    pub(crate) volume_ml: f64,
+}
+
+/// Draws all patients. Names tell neither site nor outcome.
+pub(crate) fn draw_patients<'a>(
+    config: &'a Config,
+    model: &OutcomeModel,
+    seed: u64,
+) -> Vec<Patient<'a>> {
+    let sites = assign_sites(config, seed);
+    let draw = |(i, site): (usize, &'a String)| {
+        draw_patient(config, model, seed, format!("sub-{:04}", i + 1), site)
+    };
+    sites.into_iter().enumerate().map(draw).collect()
+}
+
+fn draw_patient<'a>(
+    config: &'a Config,
+    model: &OutcomeModel,
+    seed: u64,
+    id: String,
+    site_name: &'a str,
+) -> Patient<'a> {
+    let site = &config.site[site_name];
+    let mut rng = DrawKey::new(seed, "phantom.patient").case(&id).rng();
+    let signs = ImageSigns::draw(&mut rng, &config.lesion, site);
+    let draw = ClinicalDraw::draw(&mut rng);
+    let clinical = Clinical::new(&draw, &signs, &config.lesion, &config.clinical, site);
+    let probability = model.probability(&signs, &clinical);
+    let growth = rng.random_bool(probability);
+    let known = std::array::from_fn(|_| !rng.random_bool(config.clinical.missing_share));
+    let fate: f64 = rng.random();
+    let surgery_before = fate < config.surgery_share;
+    let lost = !surgery_before && fate < config.surgery_share + config.no_followup_share;
+    let interval_h = uniform(&mut rng, config.clinical.followup_interval_h);
+    let volume_ml = followup_volume_ml(&mut rng, config, signs.volume_ml, growth, surgery_before);
+    let followup = FollowUp { interval_h: (10.0 * interval_h).round() / 10.0, surgery_before, volume_ml };
+    Patient {
+        site_name,
+        site,
+        probability_image_signs: model.probability_image_signs(&signs, site),
+        signs,
+        clinical,
+        known,
+        probability,
+        growth,
+        followup: (!lost).then_some(followup),
+        id,
+    }
+}
+
+fn followup_volume_ml(
+    rng: &mut impl rand::Rng,
+    config: &Config,
+    baseline_ml: f64,
+    growth: bool,
+    surgery_before: bool,
+) -> f64 {
+    let lesion = &config.lesion;
+    let grown = uniform(rng, lesion.growth_factor);
+    let stable = uniform(rng, lesion.stable_factor);
+    let left = uniform(rng, [0.1, 0.4]);
+    if surgery_before {
+        left * baseline_ml
+    } else if growth {
+        (grown * baseline_ml).min(lesion.followup_max_ml)
+    } else {
+        let most = lesion.stable_max_ml;
+        baseline_ml + ((stable - 1.0) * baseline_ml).clamp(-most, most)
+    }
+}
+
+/// The site of each patient: shares by the largest remainder, the order shuffled.
+fn assign_sites(config: &Config, seed: u64) -> Vec<&String> {
+    let total: f64 = config.site.values().map(|site| site.share).sum();
+    let exact = |site: &Site| config.n_patients as f64 * site.share / total;
+    let mut sites: Vec<&String> = Vec::with_capacity(config.n_patients);
+    let mut remainders = Vec::new();
+    for (name, site) in &config.site {
+        let whole = exact(site).floor();
+        sites.extend(std::iter::repeat_n(name, whole as usize));
+        remainders.push((exact(site) - whole, name));
+    }
+    remainders.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
+    let missing = config.n_patients - sites.len();
+    sites.extend(remainders.iter().map(|(_, name)| *name).take(missing));
+    sites.shuffle(&mut DrawKey::new(seed, "phantom.sites").rng());
+    sites
+}
+
+/// Makes the scans of all patients and hands each patient's to `write`, on all threads.
+///
+/// # Errors
+/// The first error of a patient, in the order of patients.
+pub(crate) fn scan_all(
+    config: &Config,
+    seed: u64,
+    patients: &[Patient],
+    write: impl Fn(&Patient, &Scan, Option<&Scan>) -> Result<(), PhantomError> + Sync,
+) -> Result<(), PhantomError> {
+    let texture = Texture::draw(&mut DrawKey::new(seed, "phantom.texture").rng());
+    let progress = Progress::new(patients.len(), "patient");
+    let results: Vec<Result<(), PhantomError>> = patients
+        .par_iter()
+        .map(|patient| {
+            let (baseline, followup) = scan_patient(config, seed, patient, &texture)?;
+            write(patient, &baseline, followup.as_ref())?;
+            progress.add(1);
+            Ok(())
+        })
+        .collect();
+    results.into_iter().collect()
+}
+
+/// Baseline and, if there is one, follow-up of a patient.
+pub(crate) fn scan_patient(
+    config: &Config,
+    seed: u64,
+    patient: &Patient,
+    texture: &Texture,
+) -> Result<(Scan, Option<Scan>), PhantomError> {
+    let id = patient.id.as_str();
+    let key = |purpose| DrawKey::new(seed, purpose).case(id);
+    let head = Head::draw(&mut key("phantom.head").rng(), patient.clinical.age_years);
+    let lesion = Lesion::draw(seed, id, &patient.signs, &config.lesion, &head, texture)?;
+    let baseline_ml = patient.signs.volume_ml;
+    let followup_ml = patient.followup.map_or(0.0, |followup| followup.volume_ml);
+    let extent = Extent::measure(&lesion, &head, texture, 1.05 * baseline_ml.max(followup_ml));
+    let scan_at = |volume_ml: f64, repeat: usize, with_image: bool| {
+        let radius_mm = extent.radius_mm(id, volume_ml)?;
+        let body = Body::new(&head, texture, &lesion, radius_mm, &config.lesion);
+        let pose = Pose::draw(&mut key("phantom.pose").repeat(repeat).rng(), &config.scan);
+        let noise = with_image.then(|| key("phantom.noise").repeat(repeat));
+        scan(&body, &pose, patient.site, &config.scan, noise).map_err(PhantomError::volume(id))
+    };
+    let baseline = scan_at(baseline_ml, 0, true)?;
+    let followup = patient
+        .followup
+        .map(|followup| scan_at(followup.volume_ml, 1, config.followup_image))
+        .transpose()?;
+    Ok((baseline, followup))
+}

@@ -1,0 +1,178 @@
+//! The logistic outcome model and what the best possible predictor reaches on it.
+
+use hemex_stage::DrawKey;
+use rayon::prelude::*;
+use serde::Serialize;
+
+use crate::config::{Coefficients, Config};
+use crate::scanner::Site;
+use crate::signs::{Clinical, ClinicalDraw, ImageSigns};
+
+/// Draws of the clinical columns over which the image-only probability is averaged.
+const N_CLINICAL_DRAWS: usize = 256;
+/// People a chunk of the population holds; each chunk has a generator of its own.
+const CHUNK: usize = 1000;
+
+/// The model: `logit P(growth) = intercept + Σ coefficient · standardised sign`.
+#[derive(Debug)]
+pub(crate) struct OutcomeModel<'a> {
+    config: &'a Config,
+    intercept: f64,
+    clinical_draws: Vec<ClinicalDraw>,
+}
+
+/// The AUROC of the true probabilities in a large population drawn from the config.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub(crate) struct Oracle {
+    pub(crate) auroc_population: f64,
+    pub(crate) auroc_population_image_signs: f64,
+    pub(crate) n_population: usize,
+}
+
+/// The model as `truth.json` shows it.
+#[derive(Debug, Serialize)]
+pub(crate) struct ModelRecord {
+    intercept: f64,
+    coefficients: Coefficients,
+}
+
+/// Someone of the population on which intercept and oracle are computed.
+struct Member<'a> {
+    site: &'a Site,
+    signs: ImageSigns,
+    score: f64,
+}
+
+impl<'a> OutcomeModel<'a> {
+    /// Solves the intercept so that the mean probability in the population is the configured
+    /// prevalence, and computes the oracle there.
+    pub(crate) fn solve(config: &'a Config, seed: u64) -> (Self, Oracle) {
+        let population = population(config, seed);
+        let scores: Vec<f64> = population.iter().map(|member| member.score).collect();
+        let mut rng = DrawKey::new(seed, "phantom.clinical_average").rng();
+        let model = Self {
+            config,
+            intercept: intercept(&scores, config.prevalence),
+            clinical_draws: (0..N_CLINICAL_DRAWS).map(|_| ClinicalDraw::draw(&mut rng)).collect(),
+        };
+        let oracle = model.oracle(&population);
+        (model, oracle)
+    }
+
+    pub(crate) fn record(&self) -> ModelRecord {
+        ModelRecord { intercept: self.intercept, coefficients: self.config.outcome }
+    }
+
+    /// The probability of growth, everything known.
+    pub(crate) fn probability(&self, signs: &ImageSigns, clinical: &Clinical) -> f64 {
+        logistic(self.intercept + score(self.config, signs, clinical))
+    }
+
+    /// The probability of growth, the scan alone known: averaged over the clinical columns as they are
+    /// distributed given the image signs at this site (a scan shows where it was made).
+    pub(crate) fn probability_image_signs(&self, signs: &ImageSigns, site: &Site) -> f64 {
+        let image = self.intercept + signs.score(&self.config.lesion, &self.config.outcome);
+        let sum: f64 = self
+            .clinical_draws
+            .iter()
+            .map(|draw| {
+                let (lesion, clinical) = (&self.config.lesion, &self.config.clinical);
+                let values = Clinical::new(draw, signs, lesion, clinical, site);
+                logistic(image + values.score(clinical, &self.config.outcome))
+            })
+            .sum();
+        sum / self.clinical_draws.len() as f64
+    }
+
+    fn oracle(&self, population: &[Member]) -> Oracle {
+        let known: Vec<(f64, f64)> = population
+            .par_iter()
+            .map(|member| {
+                let probability = logistic(self.intercept + member.score);
+                (self.probability_image_signs(&member.signs, member.site), probability)
+            })
+            .collect();
+        let full: Vec<(f64, f64)> = known.iter().map(|(_, p)| (*p, *p)).collect();
+        Oracle {
+            auroc_population: expected_auroc(&full),
+            auroc_population_image_signs: expected_auroc(&known),
+            n_population: population.len(),
+        }
+    }
+}
+
+fn population(config: &Config, seed: u64) -> Vec<Member<'_>> {
+    let sites: Vec<&Site> = config.site.values().collect();
+    let total: f64 = sites.iter().map(|site| site.share).sum();
+    let n = config.n_population;
+    let chunks = n.div_ceil(CHUNK);
+    (0..chunks)
+        .into_par_iter()
+        .flat_map_iter(|chunk| {
+            let mut rng = DrawKey::new(seed, "phantom.population").slice(chunk).rng();
+            let sites = sites.clone();
+            (chunk * CHUNK..n.min((chunk + 1) * CHUNK)).map(move |i| {
+                // The golden ratio spreads any run of people evenly over the sites.
+                let place = (i as f64 * 0.618_033_988_749_895).fract() * total;
+                let site = site_at(&sites, place);
+                let signs = ImageSigns::draw(&mut rng, &config.lesion, site);
+                let draw = ClinicalDraw::draw(&mut rng);
+                let clinical =
+                    Clinical::new(&draw, &signs, &config.lesion, &config.clinical, site);
+                Member { site, signs, score: score(config, &signs, &clinical) }
+            })
+        })
+        .collect()
+}
+
+/// The site in whose share `place` (0 to the sum of shares) falls.
+fn site_at<'a>(sites: &[&'a Site], mut place: f64) -> &'a Site {
+    for site in sites {
+        if place < site.share {
+            return site;
+        }
+        place -= site.share;
+    }
+    sites[sites.len() - 1]
+}
+
+fn score(config: &Config, signs: &ImageSigns, clinical: &Clinical) -> f64 {
+    signs.score(&config.lesion, &config.outcome) + clinical.score(&config.clinical, &config.outcome)
+}
+
+fn logistic(logit: f64) -> f64 {
+    1.0 / (1.0 + (-logit).exp())
+}
+
+/// The intercept at which the mean probability is `prevalence`, by bisection.
+fn intercept(scores: &[f64], prevalence: f64) -> f64 {
+    let (mut low, mut high) = (-60.0, 60.0);
+    for _ in 0..60 {
+        let middle = 0.5 * (low + high);
+        let mean = scores.iter().map(|s| logistic(middle + s)).sum::<f64>() / scores.len() as f64;
+        if mean < prevalence {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    0.5 * (low + high)
+}
+
+/// The AUROC of a score when each person is positive with their own probability.
+///
+/// `people` are (score, probability). The chance that a positive scores above a negative is a ratio of
+/// expected pair counts: labels need not be drawn, so the figure carries no label noise.
+fn expected_auroc(people: &[(f64, f64)]) -> f64 {
+    let mut sorted = people.to_vec();
+    sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let (mut below, mut pairs, mut positives) = (0.0, 0.0, 0.0);
+    for tied in sorted.chunk_by(|a, b| a.0 == b.0) {
+        let positive: f64 = tied.iter().map(|(_, p)| p).sum();
+        let negative: f64 = tied.iter().map(|(_, p)| 1.0 - p).sum();
+        pairs += positive * (below + 0.5 * negative);
+        below += negative;
+        positives += positive;
+    }
+    pairs / (positives * below)
+}

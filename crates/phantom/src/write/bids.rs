@@ -1,0 +1,95 @@
+//! The tables of a BIDS dataset.
+
+use std::path::Path;
+
+use hemex_artifacts::json;
+use serde_json::json;
+
+use crate::PhantomError;
+use crate::cohort::Patient;
+
+const COLUMNS: [&str; 10] = [
+    "participant_id",
+    "site",
+    "age",
+    "sex",
+    "onset_to_ct_h",
+    "anticoagulation",
+    "gcs",
+    "ivh",
+    "followup_interval_h",
+    "surgery_before_followup",
+];
+
+const README: &str = "A synthetic cohort of head CTs with intracerebral hemorrhage, made by hemex-phantom.
+
+No patient is in it: heads, hematomas, clinical values and outcomes are drawn from a stated model.
+participants.tsv holds the clinical columns (n/a: unknown), *_dseg.nii.gz the true masks (1 intraparenchymal
+hematoma, 2 intraventricular, 3 edema), truth.json the true probability of growth of every patient, the
+model behind it, and the AUROC that the best possible predictor reaches.
+
+Two things the truth knows and a table does not: values that are n/a in participants.tsv, and the image
+signs themselves. Age also widens sulci and ventricles, so that a scan tells a little of it; the probability
+given the image signs alone does not use that.
+";
+
+/// Writes `participants.tsv` with its description, `dataset_description.json` and `README`.
+pub(crate) fn tables(folder: &Path, patients: &[Patient]) -> Result<(), PhantomError> {
+    let mut table = COLUMNS.join("\t");
+    for patient in patients {
+        table.push('\n');
+        table.push_str(&row(patient).join("\t"));
+    }
+    table.push('\n');
+    for (name, text) in [("participants.tsv", table.as_str()), ("README", README)] {
+        let path = folder.join(name);
+        std::fs::write(&path, text).map_err(PhantomError::io(&path))?;
+    }
+    json::write(&folder.join("participants.json"), &column_descriptions())?;
+    json::write(
+        &folder.join("dataset_description.json"),
+        &json!({
+            "Name": "hemex phantom cohort",
+            "BIDSVersion": "1.10.0",
+            "DatasetType": "raw",
+            "License": "CC0",
+            "GeneratedBy": [{ "Name": "hemex-phantom", "Version": env!("CARGO_PKG_VERSION") }],
+        }),
+    )?;
+    Ok(())
+}
+
+fn row(patient: &Patient) -> [String; COLUMNS.len()] {
+    let flag = |flag: bool| u8::from(flag).to_string();
+    let known = |known: bool, text: String| if known { text } else { "n/a".to_owned() };
+    let clinical = &patient.clinical;
+    let followup = patient.followup;
+    [
+        patient.id.clone(),
+        patient.site_name.to_owned(),
+        clinical.age_years.to_string(),
+        if clinical.male { "M" } else { "F" }.to_owned(),
+        known(patient.known[0], clinical.onset_to_ct_h.to_string()),
+        known(patient.known[1], flag(clinical.anticoagulation)),
+        known(patient.known[2], clinical.gcs.to_string()),
+        flag(patient.signs.ivh),
+        followup.map_or("n/a".to_owned(), |f| f.interval_h.to_string()),
+        followup.map_or("n/a".to_owned(), |f| flag(f.surgery_before)),
+    ]
+}
+
+fn column_descriptions() -> serde_json::Value {
+    json!({
+        "site": { "Description": "Where the patient was scanned" },
+        "age": { "Description": "Age", "Units": "year" },
+        "sex": { "Description": "Sex", "Levels": { "F": "female", "M": "male" } },
+        "onset_to_ct_h": { "Description": "Time from onset to the baseline scan", "Units": "hour" },
+        "anticoagulation": { "Description": "On anticoagulants", "Levels": { "0": "no", "1": "yes" } },
+        "gcs": { "Description": "Glasgow Coma Scale at admission, 3 to 15" },
+        "ivh": { "Description": "Blood in the ventricles", "Levels": { "0": "no", "1": "yes" } },
+        "followup_interval_h": { "Description": "Time between the scans", "Units": "hour" },
+        "surgery_before_followup": {
+            "Description": "Operated on before the follow-up scan", "Levels": { "0": "no", "1": "yes" }
+        },
+    })
+}

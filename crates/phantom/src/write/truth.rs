@@ -1,0 +1,68 @@
+//! `truth.json`: what no reader of scans can know.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use hemex_artifacts::json;
+use serde::Serialize;
+
+use crate::PhantomError;
+use crate::cohort::Patient;
+use crate::outcome::{ModelRecord, Oracle, OutcomeModel};
+
+#[derive(Serialize)]
+struct Truth<'a> {
+    model: ModelRecord,
+    oracle: Oracle,
+    cases: BTreeMap<&'a str, CaseTruth>,
+}
+
+#[derive(Serialize)]
+struct CaseTruth {
+    probability: f64,
+    probability_image_signs: f64,
+    growth: u8,
+    baseline_volume_ml: f64,
+    followup_volume_ml: Option<f64>,
+    location: &'static str,
+    signs: BTreeMap<&'static str, f64>,
+}
+
+/// Writes `truth.json`: the model, its oracle, and every patient's true probabilities, outcome, drawn
+/// volumes and signs.
+pub(crate) fn truth(
+    folder: &Path,
+    model: &OutcomeModel,
+    oracle: Oracle,
+    patients: &[Patient],
+) -> Result<(), PhantomError> {
+    let cases = patients.iter().map(|patient| (patient.id.as_str(), case(patient))).collect();
+    let truth = Truth { model: model.record(), oracle, cases };
+    Ok(json::write(&folder.join("truth.json"), &truth)?)
+}
+
+fn case(patient: &Patient) -> CaseTruth {
+    let (signs, clinical) = (&patient.signs, &patient.clinical);
+    let flag = |flag: bool| f64::from(u8::from(flag));
+    CaseTruth {
+        probability: patient.probability,
+        probability_image_signs: patient.probability_image_signs,
+        growth: u8::from(patient.growth),
+        baseline_volume_ml: signs.volume_ml,
+        followup_volume_ml: patient.followup.map(|followup| followup.volume_ml),
+        location: signs.location.name(),
+        signs: BTreeMap::from([
+            ("volume_ml", signs.volume_ml),
+            ("irregularity", signs.irregularity),
+            ("heterogeneity", signs.heterogeneity),
+            ("black_hole", flag(signs.black_hole)),
+            ("satellite", flag(signs.satellite)),
+            ("ivh", flag(signs.ivh)),
+            ("age_years", clinical.age_years),
+            ("male", flag(clinical.male)),
+            ("onset_to_ct_h", clinical.onset_to_ct_h),
+            ("anticoagulation", flag(clinical.anticoagulation)),
+            ("gcs", clinical.gcs),
+        ]),
+    }
+}

@@ -1,0 +1,47 @@
+use std::path::PathBuf;
+
+use hemex_artifacts::{ArtifactError, Preparation};
+use hemex_model::ModelError;
+
+/// What stops the stage; a case that cannot be predicted is `refused` and stops nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum PredictError {
+    /// An input cannot be read.
+    #[error(transparent)]
+    Artifact(#[from] ArtifactError),
+    /// The network cannot be built or applied.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// A model of another trainer.
+    #[error(
+        "{path} is of format `{found}`, this stage reads `{expected}`: predict with the program that belongs to its trainer"
+    )]
+    ForeignModel {
+        /// The model's card.
+        path: PathBuf,
+        /// What it says.
+        found: String,
+        /// What is read.
+        expected: &'static str,
+    },
+    /// Cases prepared in another way than the model's training cases.
+    #[error(
+        "the cases were prepared with {cases:?}, the model was trained on {model:?}: ingest them with the model's settings"
+    )]
+    OtherPreparation {
+        /// How the cases were prepared.
+        cases: Box<Preparation>,
+        /// How the model's training cases were.
+        model: Box<Preparation>,
+    },
+    /// A part of the card that cannot be understood.
+    #[error("{path}: `{part}`: {source}")]
+    Card {
+        /// The model's card.
+        path: PathBuf,
+        /// Which part.
+        part: &'static str,
+        /// Why.
+        source: serde_json::Error,
+    },
+}

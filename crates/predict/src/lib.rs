@@ -1,0 +1,15 @@
+//! The stage `predict`: growth probability, mask in native geometry and volume of each case.
+//!
+//! Reads `cases` and `model`, and `splits` where a cohort is evaluated: then the test and validation
+//! units of the model's fold are predicted, otherwise every case. Writes `predictions`. Labels are not
+//! among its inputs. A head without hematoma is `no_lesion` with an empty probability.
+
+mod config;
+mod error;
+mod model;
+mod stage;
+
+pub use config::{Config, RawConfig};
+pub use error::PredictError;
+pub use model::TrainedModel;
+pub use stage::run;

@@ -1,0 +1,10 @@
+//! The stage `predict`.
+
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    hemex_stage::main::<hemex_predict::RawConfig, _>(hemex_predict::run)
+}

@@ -1,0 +1,149 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use hemex_artifacts::{
+    Cases, PredictionCard, PredictionRow, PredictionStatus, Role, SplitRow, json, nifti, table,
+};
+use hemex_model::{CaseInput, parse_device};
+use hemex_stage::{Progress, Request, log};
+use hemex_volume::{LabelMap, Lesion};
+
+use crate::{Config, PredictError, TrainedModel};
+
+/// Runs the stage.
+///
+/// # Errors
+/// If the model or the tables cannot be read, or the cases were prepared in another way.
+pub fn run(config: &Config, request: &Request) -> anyhow::Result<()> {
+    let model = TrainedModel::open(request.input("model")?, parse_device(&request.device)?)?;
+    let cases = Cases::open(request.input("cases")?)?;
+    model.check_preparation(&cases.preparation)?;
+    let units = match request.optional_input("splits")? {
+        Some(splits) => evaluated_units(splits, &model)?,
+        None => cases.rows.iter().map(|row| (row.case_id.clone(), Vec::new())).collect(),
+    };
+    let output = request.output("predictions")?;
+    let progress = Progress::new(units.len(), "cases");
+    let predictor = Predictor { config, model: &model, cases: &cases, output };
+    let mut rows = Vec::with_capacity(units.len());
+    let mut has_masks = false;
+    for (case_id, slices) in &units {
+        let (row, mask) = predictor.predict(case_id, slices)?;
+        has_masks |= mask;
+        rows.push(row);
+        progress.add(1);
+    }
+    let count = |status| rows.iter().filter(|row| row.status == status).count();
+    log(format_args!(
+        "{} predicted, {} without hematoma, {} refused",
+        count(PredictionStatus::Ok),
+        count(PredictionStatus::NoLesion),
+        count(PredictionStatus::Refused)
+    ));
+    table::write_rows(&output.join("predictions.csv"), &PredictionRow::COLUMNS, &rows)?;
+    let card = PredictionCard {
+        arm: model.card.arm.clone(),
+        regime: model.card.regime,
+        fold: model.card.fold,
+        seed: model.card.seed,
+        mask_threshold: model.decision().mask_threshold,
+        has_masks,
+    };
+    json::write(&output.join("predictions.json"), &card)?;
+    Ok(())
+}
+
+/// Test and validation units of the model's fold, with the slices where a unit is a slice.
+fn evaluated_units(
+    splits: &Path,
+    model: &TrainedModel,
+) -> Result<BTreeMap<String, Vec<usize>>, PredictError> {
+    let rows: Vec<SplitRow> = table::read_rows(&splits.join("splits.csv"))?;
+    let card = &model.card;
+    let own = rows.iter().filter(|row| (row.regime, row.fold) == (card.regime, card.fold));
+    // Slices of one patient may have both roles: those that evaluate win, or the case has none.
+    let tested: BTreeSet<&str> =
+        own.clone().filter(|row| row.role == Role::Test).map(|row| row.case_id.as_str()).collect();
+    let mut units: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for row in own {
+        let is_tested = tested.contains(row.case_id.as_str());
+        let wanted = if is_tested { Role::Test } else { Role::Val };
+        if row.role == wanted {
+            units.entry(row.case_id.clone()).or_default().extend(row.slice_idx);
+        }
+    }
+    Ok(units)
+}
+
+struct Predictor<'a> {
+    config: &'a Config,
+    model: &'a TrainedModel,
+    cases: &'a Cases,
+    output: &'a Path,
+}
+
+impl Predictor<'_> {
+    /// The row of a case, and whether a mask was written. A case that cannot be read is refused.
+    fn predict(
+        &self,
+        case_id: &str,
+        slices: &[usize],
+    ) -> Result<(PredictionRow, bool), PredictError> {
+        let input = match self.input(case_id) {
+            Ok(input) => input,
+            Err(error) => return Ok((refused(case_id, &error.to_string()), false)),
+        };
+        let part = if slices.is_empty() { input } else { input.keep_slices(slices) };
+        let reading = self.model.read(&part, self.config.batch_size)?;
+        // Some slices of a case give no volume and no mask of it.
+        let mask = reading.mask.filter(|_| slices.is_empty());
+        let mut volume_ml = None;
+        if let Some(mask) = &mask {
+            match self.write_mask(case_id, mask) {
+                Ok(ml) => volume_ml = Some(ml),
+                Err(error) => return Ok((refused(case_id, &error.to_string()), false)),
+            }
+        }
+        let logit = reading.growth_logit.map(|z| z + self.model.card.prior_logit_offset);
+        let row = PredictionRow {
+            case_id: case_id.to_owned(),
+            status: logit.map_or(PredictionStatus::NoLesion, |_| PredictionStatus::Ok),
+            reason: None,
+            probability: logit.map(|z| 1.0 / (1.0 + (-z).exp())),
+            logit,
+            volume_ml,
+            uncertainty: reading.uncertainty,
+        };
+        Ok((row, mask.is_some()))
+    }
+
+    fn input(&self, case_id: &str) -> Result<CaseInput, PredictError> {
+        let image = self.cases.image(case_id)?;
+        let brain = self.cases.brain(case_id)?;
+        Ok(CaseInput::new(&image, &brain, self.model.spec().input()))
+    }
+
+    /// Writes the mask on the grid of the scan as it came; gives its volume there, mL.
+    fn write_mask(&self, case_id: &str, mask: &LabelMap) -> Result<f64, PredictError> {
+        let native = mask.resample(&self.cases.native_geometry(case_id)?);
+        let folder = self.output.join("masks");
+        std::fs::create_dir_all(&folder).map_err(|source| hemex_artifacts::ArtifactError::Io {
+            path: folder.clone(),
+            source,
+        })?;
+        nifti::write_label_map(&folder.join(format!("{case_id}.nii.gz")), &native)?;
+        Ok(native.volume_ml(&[Lesion::Intraparenchymal as u8]))
+    }
+}
+
+fn refused(case_id: &str, reason: &str) -> PredictionRow {
+    PredictionRow {
+        case_id: case_id.to_owned(),
+        status: PredictionStatus::Refused,
+        reason: Some(reason.to_owned()),
+        probability: None,
+        logit: None,
+        volume_ml: None,
+        uncertainty: None,
+    }
+}

@@ -1,0 +1,126 @@
+use hemex_artifacts::{PredictionStatus, Regime, Role, flag};
+use serde::Serialize;
+
+/// A row of the report's `cases.csv`: what one model said of one case, beside the truth.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CaseResult {
+    /// Pseudonym of the scan.
+    pub case_id: String,
+    /// Pseudonym of the patient.
+    pub patient_id: String,
+    /// Where it was scanned.
+    pub site: String,
+    /// How the cohort was split.
+    pub regime: Regime,
+    /// The model's fold.
+    pub fold: usize,
+    /// The model's seed.
+    pub seed: u64,
+    /// The model's arm.
+    pub arm: String,
+    /// The case's role in that fold.
+    pub role: Role,
+    /// Whether there is a prediction.
+    pub status: Status,
+    /// Why not.
+    pub reason: Option<String>,
+    /// Whether the hematoma grew.
+    #[serde(with = "flag")]
+    pub growth: Option<bool>,
+    /// Predicted probability of growth.
+    pub probability: Option<f64>,
+    /// Its logit.
+    pub logit: Option<f64>,
+    /// Standard deviation of the logit over the windows of the case.
+    pub uncertainty: Option<f64>,
+    /// True probability of growth, all inputs known (phantom alone).
+    pub true_probability: Option<f64>,
+    /// True probability of growth given the image signs alone (phantom alone).
+    pub true_probability_image_signs: Option<f64>,
+    /// Dice of the predicted mask with the reference, canonical grid.
+    pub dice: Option<f64>,
+    /// Share of the reference that was found.
+    pub mask_sensitivity: Option<f64>,
+    /// Share of the predicted mask that is right.
+    pub mask_precision: Option<f64>,
+    /// 95th percentile of the Hausdorff distance, mm.
+    pub hd95_mm: Option<f64>,
+    /// Predicted volume, mL.
+    pub volume_ml: Option<f64>,
+    /// Reference volume, mL.
+    pub reference_volume_ml: Option<f64>,
+}
+
+impl CaseResult {
+    /// The columns, in order.
+    pub const COLUMNS: [&str; 22] = [
+        "case_id",
+        "patient_id",
+        "site",
+        "regime",
+        "fold",
+        "seed",
+        "arm",
+        "role",
+        "status",
+        "reason",
+        "growth",
+        "probability",
+        "logit",
+        "uncertainty",
+        "true_probability",
+        "true_probability_image_signs",
+        "dice",
+        "mask_sensitivity",
+        "mask_precision",
+        "hd95_mm",
+        "volume_ml",
+        "reference_volume_ml",
+    ];
+
+    /// What the case is ranked by for AUROC and AUPRC: its probability, below all others if no
+    /// lesion was found, and nothing if the case was refused or never predicted.
+    pub fn score(&self) -> Option<f64> {
+        match self.status {
+            Status::Ok => self.probability,
+            Status::NoLesion => Some(f64::NEG_INFINITY),
+            Status::Refused | Status::Missing => None,
+        }
+    }
+}
+
+/// Whether a model gave a prediction for a case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// A probability is given.
+    Ok,
+    /// No hematoma was found.
+    NoLesion,
+    /// The case could not be predicted.
+    Refused,
+    /// A test case that the predictions lack.
+    Missing,
+}
+
+impl Status {
+    /// The name in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Status::Ok => "ok",
+            Status::NoLesion => "no_lesion",
+            Status::Refused => "refused",
+            Status::Missing => "missing",
+        }
+    }
+}
+
+impl From<PredictionStatus> for Status {
+    fn from(status: PredictionStatus) -> Self {
+        match status {
+            PredictionStatus::Ok => Status::Ok,
+            PredictionStatus::NoLesion => Status::NoLesion,
+            PredictionStatus::Refused => Status::Refused,
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Predictions beside the truth: a row a case and model, masks compared on the canonical grid.
+
+use hemex_artifacts::{CaseRow, LabelRow, PredictionRow, Role, nifti};
+use hemex_metrics::{Overlap, SurfaceDistances, overlap};
+use hemex_stage::Progress;
+use hemex_volume::LabelMap;
+use rayon::prelude::*;
+
+use crate::read::{Evaluation, Predictions};
+use crate::{CaseResult, ReportError, Status};
+
+/// The label that predicted masks give the lesion.
+pub(crate) const PREDICTED_LESION: u8 = 1;
+
+/// The results of every model: its test cases, and whatever other cases it predicted.
+///
+/// # Errors
+/// If a mask cannot be read, or a predicted case has no role in the split.
+pub fn results(
+    evaluation: &Evaluation,
+    lesion_labels: &[u8],
+) -> Result<Vec<CaseResult>, ReportError> {
+    let mut units = Vec::new();
+    for predictions in &evaluation.predictions {
+        let fold = evaluation.folds.get(&predictions.card.fold);
+        for case in &evaluation.cases.rows {
+            let role = fold.and_then(|roles| roles.get(&case.case_id)).copied();
+            let predicted = predictions.rows.get(&case.case_id);
+            match (role, predicted) {
+                (Some(role), Some(_)) => units.push((predictions, case, role, predicted)),
+                (Some(Role::Test), None) => units.push((predictions, case, Role::Test, None)),
+                (None, Some(_)) => {
+                    return Err(ReportError::NoRole {
+                        path: predictions.folder.clone(),
+                        case_id: case.case_id.clone(),
+                        regime: evaluation.regime.name(),
+                        fold: predictions.card.fold,
+                    });
+                }
+                (_, None) => {}
+            }
+        }
+    }
+    let progress = Progress::new(units.len(), "prediction");
+    units
+        .into_par_iter()
+        .map(|(predictions, case, role, row)| {
+            let result = result(evaluation, predictions, case, role, row, lesion_labels);
+            progress.add(1);
+            result
+        })
+        .collect()
+}
+
+fn result(
+    evaluation: &Evaluation,
+    predictions: &Predictions,
+    case: &CaseRow,
+    role: Role,
+    row: Option<&PredictionRow>,
+    lesion_labels: &[u8],
+) -> Result<CaseResult, ReportError> {
+    let label = evaluation.labels.get(&case.case_id);
+    let status = row.map_or(Status::Missing, |row| row.status.into());
+    let reference = reference_mask(evaluation, label)?;
+    let masks = match (&reference, status) {
+        (Some(reference), Status::Ok | Status::NoLesion) if predictions.card.has_masks => {
+            Some(compare_masks(predictions, case, status, reference, lesion_labels)?)
+        }
+        _ => None,
+    };
+    let overlap = masks.as_ref().map(|masks| masks.overlap);
+    // A mask network that finds no lesion says 0 mL; a network without masks says nothing.
+    let nothing_found = status == Status::NoLesion && predictions.card.has_masks;
+    let volume_ml = row.and_then(|row| row.volume_ml).or(nothing_found.then_some(0.0));
+    Ok(CaseResult {
+        case_id: case.case_id.clone(),
+        patient_id: case.patient_id.clone(),
+        site: case.site.clone(),
+        regime: evaluation.regime,
+        fold: predictions.card.fold,
+        seed: predictions.card.seed,
+        arm: predictions.card.arm.clone(),
+        role,
+        status,
+        reason: row.and_then(|row| row.reason.clone()),
+        growth: label.and_then(|label| label.growth),
+        probability: row.and_then(|row| row.probability),
+        logit: row.and_then(|row| row.logit),
+        uncertainty: row.and_then(|row| row.uncertainty),
+        true_probability: label.and_then(|label| label.true_probability),
+        true_probability_image_signs: label.and_then(|label| label.true_probability_image_signs),
+        dice: overlap.and_then(|overlap| overlap.dice()),
+        mask_sensitivity: overlap.and_then(|overlap| overlap.sensitivity()),
+        mask_precision: overlap.and_then(|overlap| overlap.precision()),
+        hd95_mm: masks.and_then(|masks| masks.hd95_mm),
+        volume_ml,
+        reference_volume_ml: reference.map(|mask| mask.volume_ml(lesion_labels)),
+    })
+}
+
+/// The case's reference mask on the canonical grid, if there is one.
+///
+/// # Errors
+/// If it is named but cannot be read.
+pub(crate) fn reference_mask(
+    evaluation: &Evaluation,
+    label: Option<&LabelRow>,
+) -> Result<Option<LabelMap>, ReportError> {
+    let Some(relative) = label.and_then(|label| label.mask.as_ref()) else { return Ok(None) };
+    Ok(Some(nifti::read_label_map(&evaluation.labels_folder.join(relative))?))
+}
+
+/// The predicted mask, moved from the native grid onto that of `like`.
+///
+/// # Errors
+/// If it cannot be read.
+pub(crate) fn predicted_mask(
+    predictions: &Predictions,
+    case_id: &str,
+    like: &LabelMap,
+) -> Result<LabelMap, ReportError> {
+    let path = predictions.folder.join("masks").join(format!("{case_id}.nii.gz"));
+    Ok(nifti::read_label_map(&path)?.resample(like.geometry()))
+}
+
+struct MaskComparison {
+    overlap: Overlap,
+    hd95_mm: Option<f64>,
+}
+
+fn compare_masks(
+    predictions: &Predictions,
+    case: &CaseRow,
+    status: Status,
+    reference: &LabelMap,
+    lesion_labels: &[u8],
+) -> Result<MaskComparison, ReportError> {
+    let predicted = if status == Status::NoLesion {
+        LabelMap::empty(*reference.geometry())
+    } else {
+        predicted_mask(predictions, &case.case_id, reference)?
+    };
+    let in_case = |source| ReportError::Case { case_id: case.case_id.clone(), source };
+    let lesion = [PREDICTED_LESION];
+    let surfaces = SurfaceDistances::new(&predicted, &lesion, reference, lesion_labels);
+    Ok(MaskComparison {
+        overlap: overlap(&predicted, &lesion, reference, lesion_labels).map_err(in_case)?,
+        hd95_mm: surfaces.map_err(in_case)?.map(|surfaces| surfaces.hd95_mm()),
+    })
+}

@@ -1,0 +1,185 @@
+//! Every figure of the report, computed from the case results.
+
+mod agreement;
+mod calibration;
+mod cohort;
+mod discrimination;
+mod estimate;
+mod models;
+mod oracle;
+mod resampling;
+
+pub use agreement::{MaskAgreement, VolumeAgreement};
+pub use calibration::Calibration;
+pub use cohort::{Cohort, FoldCounts, SiteCounts};
+pub use discrimination::{Difference, MeanRoc};
+pub use estimate::{Estimate, MeanEstimate};
+pub use models::ModelFindings;
+pub use oracle::OracleFindings;
+
+use std::collections::BTreeMap;
+
+use hemex_artifacts::{Regime, Role};
+use hemex_metrics::Bootstrap;
+use serde::Serialize;
+
+use crate::{CaseResult, Config, Evaluation, ReportError, Status};
+use discrimination::RankedModels;
+use resampling::Resampling;
+
+/// All figures of a report.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Findings {
+    /// How the cohort was split.
+    pub regime: Regime,
+    /// Who was evaluated, and who not.
+    pub cohort: Cohort,
+    /// The figures of each arm, in the order in which their predictions arrive.
+    pub arms: Vec<ArmFindings>,
+    /// Each pair of arms, the earlier minus the later one.
+    pub differences: Vec<Difference>,
+    /// What the true probabilities reach; `None` where no truth is known.
+    pub oracle: Option<OracleFindings>,
+    /// Draws behind each interval.
+    pub n_bootstrap: usize,
+}
+
+/// The figures of one arm over its test cases.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ArmFindings {
+    /// Name of the arm.
+    #[serde(skip)]
+    pub name: String,
+    /// AUROC of each model on its own test cases, averaged over folds and seeds.
+    pub auroc: Estimate,
+    /// Average precision, averaged likewise.
+    pub auprc: Estimate,
+    /// Brier score over all test cases with a probability and a label.
+    pub brier: MeanEstimate,
+    /// How far probabilities can be taken at their word.
+    pub calibration: Calibration,
+    /// Dice over test cases.
+    pub dice: MaskAgreement,
+    /// 95th percentile Hausdorff distance over test cases, mm.
+    pub hd95_mm: MaskAgreement,
+    /// Predicted against reference volume.
+    pub volume: VolumeAgreement,
+    /// Test cases by status.
+    pub statuses: BTreeMap<&'static str, usize>,
+    /// Labelled `no_lesion` cases, ranked below all others for AUROC and AUPRC.
+    pub n_no_lesion_ranked_lowest: usize,
+    /// Labelled test cases without a rank: refused, or missing from the predictions.
+    pub n_not_ranked: usize,
+    /// Test cases whose growth label is undefined.
+    pub n_label_undefined: usize,
+    /// The figures of each model.
+    pub models: Vec<ModelFindings>,
+    /// The mean ROC curve.
+    #[serde(skip)]
+    pub roc: Option<MeanRoc>,
+}
+
+/// Computes every figure.
+///
+/// # Errors
+/// If a table holds a value that no figure can take (a probability outside [0, 1]).
+pub fn evaluate(
+    evaluation: &Evaluation,
+    results: &[CaseResult],
+    config: &Config,
+    seed: u64,
+) -> Result<Findings, ReportError> {
+    let tested: Vec<&CaseResult> = results.iter().filter(|row| row.role == Role::Test).collect();
+    let bootstrap = Bootstrap { n_draws: config.n_bootstrap, seed };
+    let resampling = Resampling::new(&tested, bootstrap);
+    let mut ranked = Vec::new();
+    let mut arms = Vec::new();
+    for name in evaluation.arms() {
+        let rows: Vec<&CaseResult> = tested.iter().filter(|r| r.arm == name).copied().collect();
+        let models = RankedModels::new(&rows, CaseResult::score, &resampling)?;
+        arms.push(arm(evaluation, name, &rows, &models, &resampling, config)?);
+        ranked.push((name, rows, models));
+    }
+    let mut differences = Vec::new();
+    for (i, first) in ranked.iter().enumerate() {
+        for second in &ranked[i + 1..] {
+            differences.push(discrimination::difference(first, second, &resampling)?);
+        }
+    }
+    Ok(Findings {
+        regime: evaluation.regime,
+        cohort: cohort::cohort(evaluation, &tested),
+        arms,
+        differences,
+        oracle: oracle::oracle(evaluation, &tested, &resampling)?,
+        n_bootstrap: config.n_bootstrap,
+    })
+}
+
+fn arm(
+    evaluation: &Evaluation,
+    name: &str,
+    rows: &[&CaseResult],
+    ranked: &RankedModels,
+    resampling: &Resampling,
+    config: &Config,
+) -> Result<ArmFindings, ReportError> {
+    let has_masks = evaluation.predictions.iter().any(|p| p.card.arm == name && p.card.has_masks);
+    let mut statuses: BTreeMap<&'static str, usize> =
+        [Status::Ok, Status::NoLesion, Status::Refused, Status::Missing]
+            .map(|status| (status.name(), 0))
+            .into();
+    for row in rows {
+        *statuses.entry(row.status.name()).or_default() += 1;
+    }
+    let count = |keep: &dyn Fn(&CaseResult) -> bool| rows.iter().filter(|row| keep(row)).count();
+    Ok(ArmFindings {
+        name: name.to_owned(),
+        auroc: ranked.auroc(resampling),
+        auprc: ranked.average_precision(resampling),
+        brier: calibration::brier(rows, resampling)?,
+        calibration: calibration::calibration(rows, resampling, config.n_calibration_bins)?,
+        dice: agreement::mask_agreement(rows, has_masks, resampling, |row| row.dice)?,
+        hd95_mm: agreement::mask_agreement(rows, has_masks, resampling, |row| row.hd95_mm)?,
+        volume: agreement::volume_agreement(rows)?,
+        statuses,
+        n_no_lesion_ranked_lowest: count(&|row| {
+            row.status == Status::NoLesion && row.growth.is_some()
+        }),
+        n_not_ranked: count(&|row| row.score().is_none() && row.growth.is_some()),
+        n_label_undefined: count(&|row| row.growth.is_none()),
+        models: models::models(rows)?,
+        roc: MeanRoc::new(rows, CaseResult::score)?,
+    })
+}
+
+impl Findings {
+    /// The result in a few lines for the stage's log.
+    pub fn headlines(&self) -> Vec<String> {
+        let figure = |value: Option<f64>, interval: Option<[f64; 2]>| match (value, interval) {
+            (Some(value), Some([low, high])) => format!("{value:.3} ({low:.3} to {high:.3})"),
+            (Some(value), None) => format!("{value:.3}"),
+            (None, _) => "not defined".to_owned(),
+        };
+        let mut lines = Vec::new();
+        for arm in &self.arms {
+            let auroc = figure(arm.auroc.value, arm.auroc.ci95);
+            let mut line = format!(
+                "{}: AUROC {auroc}, n = {} ({} grew)",
+                arm.name, arm.auroc.n, arm.auroc.n_positive
+            );
+            if let Some(mean) = arm.dice.mean {
+                line += &format!(", mean Dice {}", figure(Some(mean), arm.dice.ci95));
+            }
+            lines.push(line);
+        }
+        for difference in &self.differences {
+            let figure = figure(difference.auroc, difference.ci95);
+            lines.push(format!("{}: AUROC difference {figure}", difference.name()));
+        }
+        if let Some(oracle) = &self.oracle {
+            lines.push(format!("oracle: AUROC {}", figure(oracle.auroc, oracle.ci95)));
+        }
+        lines
+    }
+}

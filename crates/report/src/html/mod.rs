@@ -1,0 +1,91 @@
+//! The report as one self-contained HTML page: inline style, inline SVG, slices as data URIs.
+//!
+//! No script, no font, no image from elsewhere: the page reads the same in ten years and offline.
+
+mod chart;
+mod figures;
+mod outline;
+mod sections;
+mod slices;
+mod text;
+
+use crate::{CaseResult, Config, Evaluation, Findings, ReportError};
+use text::escape;
+
+const STYLE: &str = include_str!("style.css");
+
+/// What every section is made from.
+struct Page<'a> {
+    evaluation: &'a Evaluation,
+    results: &'a [CaseResult],
+    findings: &'a Findings,
+    config: &'a Config,
+}
+
+impl Page<'_> {
+    /// The colour of an arm, the same in every figure.
+    fn color(&self, arm: &str) -> &'static str {
+        let idx = self.findings.arms.iter().position(|other| other.name == arm).unwrap_or(0);
+        chart::COLORS[idx % chart::COLORS.len()]
+    }
+
+    /// The test cases of an arm.
+    fn tested<'a>(&'a self, arm: &'a str) -> impl Iterator<Item = &'a CaseResult> {
+        let is_test = |row: &&CaseResult| row.role == hemex_artifacts::Role::Test;
+        self.results.iter().filter(is_test).filter(move |row| row.arm == arm)
+    }
+
+    /// `fold 0`, with the sites it tests where they tell folds apart.
+    fn fold_name(&self, fold: usize) -> String {
+        let folds = &self.findings.cohort.folds;
+        let sites = folds.iter().find(|counts| counts.fold == fold).map(|f| &f.test_sites);
+        match sites {
+            Some(sites) if self.findings.regime == hemex_artifacts::Regime::Site => {
+                format!("fold {fold}, site {}", sites.join(" and "))
+            }
+            _ => format!("fold {fold}"),
+        }
+    }
+}
+
+/// The page.
+///
+/// # Errors
+/// If an image or mask of an example case cannot be read.
+pub fn page(
+    evaluation: &Evaluation,
+    results: &[CaseResult],
+    findings: &Findings,
+    config: &Config,
+) -> Result<String, ReportError> {
+    let page = Page { evaluation, results, findings, config };
+    let sections = [
+        ("headline", "Result", sections::headline(&page)),
+        ("cohort", "Cohort", sections::cohort(&page)),
+        ("discrimination", "Discrimination", sections::discrimination(&page)),
+        ("calibration", "Calibration", sections::calibration(&page)),
+        ("segmentation", "Segmentation", sections::segmentation(&page)),
+        ("training", "Learning curves", sections::training(&page)),
+        ("shift", "Domain shift", sections::shift(&page)),
+        ("cases", "Cases", slices::section(&page)?),
+        ("methods", "Methods and limits", sections::methods(&page)),
+    ];
+    let links: String = sections
+        .iter()
+        .map(|(id, title, _)| format!("<a href=\"#{id}\">{title}</a>"))
+        .collect::<Vec<_>>()
+        .join(" ");
+    let body: String = sections
+        .iter()
+        .map(|(id, title, body)| format!("<section id=\"{id}\"><h2>{title}</h2>{body}</section>\n"))
+        .collect();
+    Ok(format!(
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <title>{}</title>\n<style>{STYLE}</style></head>\n<body><main>\n{}<nav>{links}</nav>\n\
+         {body}<footer>{}</footer></main></body></html>\n",
+        escape(&sections::title(&page)),
+        sections::header(&page),
+        sections::NO_DEVICE,
+    ))
+}

@@ -1,0 +1,42 @@
+use super::{reasons, side_by_side};
+use crate::html::Page;
+use crate::html::figures;
+use crate::html::text::{optional, swatch, table, with_interval};
+
+/// Whether probabilities can be taken at their word.
+pub(in crate::html) fn calibration(page: &Page) -> String {
+    let rows: Vec<Vec<String>> = page
+        .findings
+        .arms
+        .iter()
+        .map(|arm| {
+            let calibration = &arm.calibration;
+            vec![
+                swatch(page.color(&arm.name), &arm.name),
+                with_interval(calibration.slope, calibration.slope_ci95, 2),
+                with_interval(calibration.intercept, calibration.intercept_ci95, 2),
+                with_interval(arm.brier.value, arm.brier.ci95, 3),
+                optional(calibration.expected_calibration_error, 3),
+                calibration.n.to_string(),
+                calibration.n_undefined.to_string(),
+            ]
+        })
+        .collect();
+    let head =
+        ["Arm", "Slope", "Intercept", "Brier score", "Calibration error", "Cases", "Without"];
+    let why = reasons(page.findings.arms.iter().map(|arm| {
+        (arm.name.as_str(), "slope and intercept are", arm.calibration.reason.as_ref())
+    }));
+    let figure = side_by_side(
+        vec![figures::calibration(page)],
+        "No test case has both a probability and a label.",
+    );
+    format!(
+        "{}{why}<div class=\"figures\">{figure}<div class=\"note\"><p>Slope 1 and intercept 0 are right. A slope \
+         below 1 means that probabilities are too extreme, an intercept below 0 that risks are \
+         overestimated.</p><p>Test cases of all folds count together here: a probability means the \
+         same whichever model says it, a rank does not. Opposite errors of two folds can cancel: mean \
+         probability and observed share of each model stand in the table above.</p></div></div>",
+        table(&head, 1, &rows)
+    )
+}

@@ -1,0 +1,98 @@
+use std::collections::BTreeMap;
+
+use crate::html::Page;
+use crate::html::text::{count, escape, list, optional, share, table};
+
+/// Who was evaluated, and who was left out for which reason.
+pub(in crate::html) fn cohort(page: &Page) -> String {
+    let cohort = &page.findings.cohort;
+    let n_growth: usize = cohort.sites.iter().map(|site| site.n_growth).sum();
+    let n_stable: usize = cohort.sites.iter().map(|site| site.n_stable).sum();
+    let intro = format!(
+        "<p>{} of {} from {}. Of those with a label, {} grew.</p>",
+        count(cohort.n_cases, "scan"),
+        count(cohort.n_patients, "patient"),
+        count(cohort.sites.len(), "site"),
+        share(n_growth, n_growth + n_stable),
+    );
+    let without_model = match cohort.n_folds_without_model {
+        0 => String::new(),
+        n => format!("<p class=\"note\">{} of the split without a model.</p>", count(n, "fold")),
+    };
+    format!(
+        "{intro}<h3>Sites</h3>{}<h3>Folds</h3>{}{without_model}{}{}",
+        site_table(page),
+        fold_table(page),
+        reason_list("Excluded scans", cohort.n_excluded, &cohort.exclusion_reasons),
+        reason_list(
+            "Cases without a growth label",
+            cohort.label_undefined_reasons.values().sum(),
+            &cohort.label_undefined_reasons
+        ),
+    )
+}
+
+fn site_table(page: &Page) -> String {
+    let rows: Vec<Vec<String>> = page
+        .findings
+        .cohort
+        .sites
+        .iter()
+        .map(|site| {
+            vec![
+                escape(&site.site),
+                escape(&list(&site.source_formats)),
+                site.n_patients.to_string(),
+                site.n_cases.to_string(),
+                share(site.n_growth, site.n_growth + site.n_stable),
+                site.n_undefined.to_string(),
+                optional(site.median_age_years, 0),
+                optional(site.median_onset_to_ct_h, 1),
+                optional(site.median_slice_distance_mm, 1),
+            ]
+        })
+        .collect();
+    let head = [
+        "Site",
+        "Format",
+        "Patients",
+        "Scans",
+        "Grew",
+        "No label",
+        "Median age (y)",
+        "Onset to CT (h)",
+        "Slice distance (mm)",
+    ];
+    table(&head, 2, &rows)
+}
+
+fn fold_table(page: &Page) -> String {
+    let rows: Vec<Vec<String>> = page
+        .findings
+        .cohort
+        .folds
+        .iter()
+        .map(|fold| {
+            vec![
+                fold.fold.to_string(),
+                escape(&list(&fold.test_sites)),
+                fold.n_train.to_string(),
+                fold.n_val.to_string(),
+                fold.n_target.to_string(),
+                fold.n_test.to_string(),
+                fold.n_test_growth.to_string(),
+            ]
+        })
+        .collect();
+    let head = ["Fold", "Test sites", "Training", "Validation", "Target", "Test", "Test, grew"];
+    table(&head, 2, &rows)
+}
+
+fn reason_list(title: &str, n: usize, reasons: &BTreeMap<String, usize>) -> String {
+    if n == 0 {
+        return format!("<h3>{title}</h3><p>None.</p>");
+    }
+    let items: String =
+        reasons.iter().map(|(reason, n)| format!("<li>{n} × {}</li>", escape(reason))).collect();
+    format!("<h3>{title}: {n}</h3><ul>{items}</ul>")
+}

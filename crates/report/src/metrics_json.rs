@@ -1,0 +1,31 @@
+//! `metrics.json`: the findings for machines.
+
+use serde_json::{Map, Value, json};
+
+use crate::Findings;
+
+/// The document. Figures that are not defined are null, with a `reason` beside them.
+pub fn document(findings: &Findings) -> Value {
+    let arms: Map<String, Value> =
+        findings.arms.iter().map(|arm| (arm.name.clone(), json!(arm))).collect();
+    let differences: Map<String, Value> =
+        findings.differences.iter().map(|d| (d.name(), json!(d))).collect();
+    json!({
+        "regime": findings.regime.name(),
+        "arms": arms,
+        "differences": differences,
+        "oracle": findings.oracle,
+        "cohort": findings.cohort,
+        "method": {
+            "auroc": "computed for each fold and seed on the model's own test cases, averaged over \
+                      the seeds of a fold and then over folds; a case with status no_lesion is \
+                      ranked below all others, refused and missing cases are not ranked",
+            "ci95": "percentile bootstrap over test patients within their fold and class, the same \
+                     draws for all arms; per model DeLong on the logit scale",
+            "calibration": "all test cases with a probability, folds and seeds together",
+            "dice": "canonical grid, predicted masks resampled by nearest neighbour; 0 where one \
+                     mask is empty (a missed lesion), undefined where both are",
+            "n_bootstrap": findings.n_bootstrap,
+        },
+    })
+}

@@ -1,0 +1,66 @@
+//! The per-case table, as CSV and as Parquet.
+
+use std::path::Path;
+
+use hemex_artifacts::{Role, table};
+use polars::prelude::{Column, DataFrame, ParquetWriter, PolarsResult};
+
+use crate::{CaseResult, ReportError};
+
+/// Writes `cases.csv` and `cases.parquet` into `folder`, the same rows and columns in both.
+///
+/// # Errors
+/// If a file cannot be written.
+pub fn write(folder: &Path, rows: &[CaseResult]) -> Result<(), ReportError> {
+    table::write_rows(&folder.join("cases.csv"), &CaseResult::COLUMNS, rows)?;
+    let path = folder.join("cases.parquet");
+    let failed = |problem: String| ReportError::Write { path: path.clone(), problem };
+    let mut frame = frame(rows).map_err(|error| failed(error.to_string()))?;
+    let file = std::fs::File::create(&path).map_err(|error| failed(error.to_string()))?;
+    ParquetWriter::new(file).finish(&mut frame).map_err(|error| failed(error.to_string()))?;
+    Ok(())
+}
+
+fn frame(rows: &[CaseResult]) -> PolarsResult<DataFrame> {
+    let text = |name: &str, value: fn(&CaseResult) -> &str| {
+        Column::new(name.into(), rows.iter().map(value).collect::<Vec<_>>())
+    };
+    let number = |name: &str, value: fn(&CaseResult) -> Option<f64>| {
+        Column::new(name.into(), rows.iter().map(value).collect::<Vec<_>>())
+    };
+    let columns = vec![
+        text("case_id", |row| &row.case_id),
+        text("patient_id", |row| &row.patient_id),
+        text("site", |row| &row.site),
+        text("regime", |row| row.regime.name()),
+        Column::new("fold".into(), rows.iter().map(|row| row.fold as u64).collect::<Vec<_>>()),
+        Column::new("seed".into(), rows.iter().map(|row| row.seed).collect::<Vec<_>>()),
+        text("arm", |row| &row.arm),
+        text("role", |row| role_name(row.role)),
+        text("status", |row| row.status.name()),
+        Column::new("reason".into(), rows.iter().map(|r| r.reason.clone()).collect::<Vec<_>>()),
+        Column::new("growth".into(), rows.iter().map(|row| row.growth).collect::<Vec<_>>()),
+        number("probability", |row| row.probability),
+        number("logit", |row| row.logit),
+        number("uncertainty", |row| row.uncertainty),
+        number("true_probability", |row| row.true_probability),
+        number("true_probability_image_signs", |row| row.true_probability_image_signs),
+        number("dice", |row| row.dice),
+        number("mask_sensitivity", |row| row.mask_sensitivity),
+        number("mask_precision", |row| row.mask_precision),
+        number("hd95_mm", |row| row.hd95_mm),
+        number("volume_ml", |row| row.volume_ml),
+        number("reference_volume_ml", |row| row.reference_volume_ml),
+    ];
+    DataFrame::new(rows.len(), columns)
+}
+
+/// The role's name in tables.
+pub(crate) fn role_name(role: Role) -> &'static str {
+    match role {
+        Role::Train => "train",
+        Role::Val => "val",
+        Role::Test => "test",
+        Role::Target => "target",
+    }
+}

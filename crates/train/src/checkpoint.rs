@@ -1,0 +1,105 @@
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use burn::module::Module;
+use burn::optim::ModuleOptimizer;
+use hemex_artifacts::{HistoryRow, json};
+use hemex_model::{Network, save_weights};
+use serde::{Deserialize, Serialize};
+
+use crate::TrainError;
+
+/// What a training is between two epochs, beside weights and moments.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Progress {
+    /// The next epoch.
+    pub(crate) epoch: usize,
+    pub(crate) best_epoch: usize,
+    pub(crate) best_loss: Option<f64>,
+    pub(crate) history: Vec<HistoryRow>,
+}
+
+/// Checkpoints in the task's scratch folder, which outlives an interruption.
+///
+/// A checkpoint is a folder that appears by one rename; a run that is killed finds the last whole one.
+#[derive(Debug)]
+pub(crate) struct Checkpoints {
+    folder: PathBuf,
+}
+
+impl Checkpoints {
+    pub(crate) fn new(scratch: &Path) -> Self {
+        Self { folder: scratch.to_owned() }
+    }
+
+    /// Where the weights of the best epoch so far lie.
+    pub(crate) fn best(&self) -> PathBuf {
+        self.folder.join("best.safetensors")
+    }
+
+    pub(crate) fn save_best(&self, network: &Network) -> Result<(), TrainError> {
+        let part = self.folder.join("best.part");
+        save_weights(network, &part)?;
+        fs::rename(&part, self.best()).map_err(error(&part))
+    }
+
+    /// Keeps the state after an epoch and drops the one before.
+    pub(crate) fn save(
+        &self,
+        network: &Network,
+        optimizer: &ModuleOptimizer,
+        progress: &Progress,
+    ) -> Result<(), TrainError> {
+        let part = self.folder.join("checkpoint.part");
+        if part.exists() {
+            fs::remove_dir_all(&part).map_err(error(&part))?;
+        }
+        fs::create_dir_all(&part).map_err(error(&part))?;
+        let network_file = part.join("network.bpk");
+        network.clone().save_file(&network_file).map_err(error(&network_file))?;
+        let optimizer_file = part.join("optimizer.bpk");
+        optimizer.save(&optimizer_file).map_err(error(&optimizer_file))?;
+        json::write(&part.join("progress.json"), progress)?;
+        let whole = self.folder.join(format!("checkpoint-{}", progress.epoch));
+        if whole.exists() {
+            fs::remove_dir_all(&whole).map_err(error(&whole))?;
+        }
+        fs::rename(&part, &whole).map_err(error(&whole))?;
+        for (epoch, folder) in self.list()? {
+            if epoch < progress.epoch {
+                fs::remove_dir_all(&folder).map_err(error(&folder))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The state to go on from, if there is one.
+    pub(crate) fn load(
+        &self,
+        network: Network,
+        optimizer: ModuleOptimizer,
+    ) -> Result<(Network, ModuleOptimizer, Progress), TrainError> {
+        let Some((_, folder)) = self.list()?.into_iter().max_by_key(|(epoch, _)| *epoch) else {
+            return Ok((network, optimizer, Progress::default()));
+        };
+        let network_file = folder.join("network.bpk");
+        let network = network.try_load_file(&network_file).map_err(error(&network_file))?;
+        let optimizer_file = folder.join("optimizer.bpk");
+        let optimizer = optimizer.load(&optimizer_file).map_err(error(&optimizer_file))?;
+        Ok((network, optimizer, json::read(&folder.join("progress.json"))?))
+    }
+
+    fn list(&self) -> Result<Vec<(usize, PathBuf)>, TrainError> {
+        let entries = fs::read_dir(&self.folder).map_err(error(&self.folder))?;
+        let epoch = |path: &Path| {
+            path.file_name()?.to_str()?.strip_prefix("checkpoint-")?.parse::<usize>().ok()
+        };
+        let paths = entries.flatten().map(|entry| entry.path());
+        Ok(paths.filter_map(|path| Some((epoch(&path)?, path))).collect())
+    }
+}
+
+fn error<E: std::fmt::Display>(path: &Path) -> impl FnOnce(E) -> TrainError {
+    let path = path.to_owned();
+    move |e| TrainError::Checkpoint { path, problem: e.to_string() }
+}

@@ -1,0 +1,187 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use hemex_artifacts::{
+    Cases, LabelRow, Preparation, Regime, Role, SplitRow, WeightRow, nifti, table,
+};
+use hemex_model::{CaseInput, Dims, NetworkSpec};
+use hemex_stage::Request;
+use hemex_volume::{Image, LabelMap, Lesion};
+use rayon::prelude::*;
+
+use crate::TrainError;
+
+/// Set in a voxel's label where it lies in the brain, so that lesion and brain are warped as one map.
+pub(crate) const BRAIN: u8 = 0x80;
+
+/// The cases of one fold.
+pub(crate) struct Cohort {
+    pub(crate) preparation: Preparation,
+    pub(crate) train: Vec<TrainCase>,
+    pub(crate) val: Vec<ValCase>,
+}
+
+/// A case that trains.
+pub(crate) struct TrainCase {
+    pub(crate) case_id: String,
+    pub(crate) growth: bool,
+    /// Domain-shift weight, 1 without any.
+    pub(crate) weight: f64,
+    pub(crate) image: Image,
+    /// Lesion labels, [`BRAIN`] set within the brain.
+    pub(crate) labels: LabelMap,
+    /// Voxels of the hematoma and of the brain, within the slices that train.
+    pub(crate) lesion: Vec<u32>,
+    pub(crate) brain: Vec<u32>,
+}
+
+/// A case that chooses the checkpoint.
+pub(crate) struct ValCase {
+    pub(crate) growth: bool,
+    pub(crate) input: CaseInput,
+    /// The hematoma on the input's grid.
+    pub(crate) mask: LabelMap,
+}
+
+/// What is asked of a fold.
+pub(crate) struct Fold<'a> {
+    pub(crate) regime: Regime,
+    pub(crate) fold: usize,
+    pub(crate) spec: &'a NetworkSpec,
+    pub(crate) shift_weights: bool,
+}
+
+impl Cohort {
+    /// Reads every training and validation case of the fold into memory.
+    pub(crate) fn read(request: &Request, fold: &Fold<'_>) -> anyhow::Result<Self> {
+        let cases = Cases::open(request.input("cases")?)?;
+        let labels_folder = request.input("labels")?;
+        let labels = by_case(table::read_rows(&labels_folder.join("labels.csv"))?);
+        let splits = table::read_rows::<SplitRow>(&request.input("splits")?.join("splits.csv"))?;
+        let weights = match request.optional_input("weights")? {
+            Some(folder) if fold.shift_weights => read_weights(folder, fold)?,
+            _ => BTreeMap::new(),
+        };
+        let reader = Reader { cases: &cases, labels_folder, labels: &labels, fold };
+        let units = |role| units(&splits, fold, role);
+        let (train, val) = (units(Role::Train), units(Role::Val));
+        if train.is_empty() {
+            let regime = fold.regime.name();
+            return Err(TrainError::EmptyFold { regime, fold: fold.fold }.into());
+        }
+        let slices_only = train.values().chain(val.values()).any(|slices| !slices.is_empty());
+        if slices_only && fold.spec.dims() == Dims::Volumes {
+            return Err(TrainError::SlicesForVolumes.into());
+        }
+        let train: Vec<_> = train.into_iter().collect();
+        let val: Vec<_> = val.into_iter().collect();
+        let train = train.par_iter().map(|(id, slices)| {
+            let weight = weights.get(id).copied().unwrap_or(1.0);
+            reader.train_case(id, slices, weight)
+        });
+        let train = train.collect::<Result<_, TrainError>>()?;
+        let val = val.par_iter().map(|(id, slices)| reader.val_case(id, slices));
+        let val = val.collect::<Result<_, TrainError>>()?;
+        Ok(Self { preparation: cases.preparation.clone(), train, val })
+    }
+}
+
+fn by_case(rows: Vec<LabelRow>) -> BTreeMap<String, LabelRow> {
+    rows.into_iter().map(|row| (row.case_id.clone(), row)).collect()
+}
+
+/// Cases of a role with their slices; no slice named means the whole case.
+fn units(splits: &[SplitRow], fold: &Fold<'_>, role: Role) -> BTreeMap<String, BTreeSet<usize>> {
+    let mut units: BTreeMap<String, BTreeSet<usize>> = BTreeMap::new();
+    for row in splits {
+        if (row.regime, row.fold, row.role) == (fold.regime, fold.fold, role) {
+            units.entry(row.case_id.clone()).or_default().extend(row.slice_idx);
+        }
+    }
+    units
+}
+
+fn read_weights(folder: &Path, fold: &Fold<'_>) -> Result<BTreeMap<String, f64>, TrainError> {
+    let rows = table::read_rows::<WeightRow>(&folder.join("weights.csv"))?;
+    let own = rows.into_iter().filter(|row| (row.regime, row.fold) == (fold.regime, fold.fold));
+    Ok(own.map(|row| (row.case_id, row.weight)).collect())
+}
+
+struct Reader<'a> {
+    cases: &'a Cases,
+    labels_folder: &'a Path,
+    labels: &'a BTreeMap<String, LabelRow>,
+    fold: &'a Fold<'a>,
+}
+
+impl Reader<'_> {
+    fn train_case(
+        &self,
+        case_id: &str,
+        slices: &BTreeSet<usize>,
+        weight: f64,
+    ) -> Result<TrainCase, TrainError> {
+        let (growth, image, mut labels) = self.read(case_id)?;
+        let brain = self.cases.brain(case_id)?;
+        for (label, brain) in labels.voxels_mut().iter_mut().zip(brain.voxels()) {
+            *label |= if *brain > 0 { BRAIN } else { 0 };
+        }
+        let [_, h, w] = labels.geometry().shape();
+        let trains = |at: usize| slices.is_empty() || slices.contains(&(at / (h * w)));
+        let voxels = |wanted: &dyn Fn(u8) -> bool| -> Vec<u32> {
+            let found = labels.voxels().iter().enumerate();
+            found.filter(|(at, v)| wanted(**v) && trains(*at)).map(|(at, _)| at as u32).collect()
+        };
+        let lesion = voxels(&is_lesion);
+        let brain = voxels(&|label| label & BRAIN > 0);
+        if brain.is_empty() {
+            let problem = "its brain mask is empty within the slices that train".to_owned();
+            return Err(TrainError::Case { case_id: case_id.to_owned(), problem });
+        }
+        let case_id = case_id.to_owned();
+        Ok(TrainCase { case_id, growth, weight, image, labels, lesion, brain })
+    }
+
+    fn val_case(&self, case_id: &str, slices: &BTreeSet<usize>) -> Result<ValCase, TrainError> {
+        let (growth, image, labels) = self.read(case_id)?;
+        let brain = self.cases.brain(case_id)?;
+        let mut input = CaseInput::new(&image, &brain, self.fold.spec.input());
+        let [_, h, w] = labels.geometry().shape();
+        let mut mask: Vec<u8> = labels.voxels().iter().map(|v| u8::from(is_lesion(*v))).collect();
+        if !slices.is_empty() {
+            let slices: Vec<usize> = slices.iter().copied().collect();
+            input = input.keep_slices(&slices);
+            mask = slices
+                .iter()
+                .flat_map(|d| mask[d * h * w..(d + 1) * h * w].iter().copied())
+                .collect();
+        }
+        let mask = LabelMap::new(*input.geometry(), mask).map_err(|e| TrainError::Case {
+            case_id: case_id.to_owned(),
+            problem: format!("its slices and its mask differ: {e}"),
+        })?;
+        Ok(ValCase { growth, input, mask })
+    }
+
+    /// Growth, image and lesion labels.
+    fn read(&self, case_id: &str) -> Result<(bool, Image, LabelMap), TrainError> {
+        let problem = |problem: &str| TrainError::Case {
+            case_id: case_id.to_owned(),
+            problem: problem.to_owned(),
+        };
+        let row = self.labels.get(case_id).ok_or_else(|| problem("it has no row in labels.csv"))?;
+        let growth = row.growth.ok_or_else(|| problem("its growth label is undefined"))?;
+        let mask = row.mask.as_ref().ok_or_else(|| problem("it has no reference mask"))?;
+        let image = self.cases.image(case_id)?;
+        let labels = nifti::read_label_map(&self.labels_folder.join(mask))?;
+        if !labels.geometry().is_same_grid(image.geometry()) {
+            return Err(problem("its mask and its image are on different grids"));
+        }
+        Ok((growth, image, labels))
+    }
+}
+
+/// Whether a label, [`BRAIN`] set or not, is the hematoma that is segmented.
+pub(crate) fn is_lesion(label: u8) -> bool {
+    label & !BRAIN == Lesion::Intraparenchymal as u8
+}

@@ -1,0 +1,162 @@
+use std::collections::BTreeMap;
+
+use hemex_artifacts::Regime;
+use hemex_augment::{Policy, RawPolicy};
+use hemex_model::{Decision, ModelError, NetworkSpec, RawNetworkSpec};
+use hemex_stage::{ConfigError, check_fraction, check_positive, check_range};
+use serde::Deserialize;
+
+use crate::SamplerKind;
+
+/// The config as it is written.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawConfig {
+    /// How the cohort is split; the fold is an axis of the matrix.
+    pub regime: Regime,
+    /// Most epochs.
+    pub n_epochs: usize,
+    /// Steps of the optimizer in an epoch.
+    pub steps_per_epoch: usize,
+    /// Windows in a step.
+    pub batch_size: usize,
+    /// Epochs without a better validation loss after which the training ends.
+    pub patience_epochs: usize,
+    /// Share of windows drawn around the lesion; the others are drawn anywhere in the brain.
+    pub lesion_window_share: f64,
+    /// How cases are drawn.
+    pub sampler: RawSampler,
+    /// What is minimised.
+    pub loss: RawLoss,
+    /// AdamW.
+    pub optimizer: RawOptimizer,
+    /// How the output becomes a statement on a case.
+    pub decision: Decision,
+    /// What may be drawn for each window.
+    pub augment: RawPolicy,
+    /// The networks by name; the arm is an axis of the matrix.
+    pub arm: BTreeMap<String, RawNetworkSpec>,
+}
+
+/// How cases are drawn.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawSampler {
+    /// Which sampler.
+    pub kind: SamplerKind,
+    /// Whether cases are drawn in proportion to their domain-shift weight.
+    pub shift_weights: bool,
+}
+
+/// What is minimised.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawLoss {
+    /// Weight of Dice + cross-entropy of the mask.
+    pub mask_weight: f64,
+    /// Weight of the cross-entropy of the label.
+    pub label_weight: f64,
+    /// β of the effective-number class weights of the label; 0 for none. Only without a balancing
+    /// sampler: the same correction is never made twice.
+    pub effective_number_beta: f64,
+}
+
+/// AdamW with a linear warm-up and a cosine decay to 0.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawOptimizer {
+    /// Highest learning rate.
+    pub learning_rate: f64,
+    /// Decoupled weight decay.
+    pub weight_decay: f64,
+    /// Steps of the warm-up.
+    pub warmup_steps: usize,
+    /// The gradient of all weights together is scaled down to this norm.
+    pub max_gradient_norm: f64,
+}
+
+/// The config, checked.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub(crate) regime: Regime,
+    pub(crate) n_epochs: usize,
+    pub(crate) steps_per_epoch: usize,
+    pub(crate) batch_size: usize,
+    pub(crate) patience_epochs: usize,
+    pub(crate) lesion_window_share: f64,
+    pub(crate) sampler: RawSampler,
+    pub(crate) loss: RawLoss,
+    pub(crate) optimizer: RawOptimizer,
+    pub(crate) decision: Decision,
+    pub(crate) augment: Policy,
+    pub(crate) arms: BTreeMap<String, NetworkSpec>,
+}
+
+impl TryFrom<RawConfig> for Config {
+    type Error = ConfigError;
+
+    fn try_from(raw: RawConfig) -> Result<Self, ConfigError> {
+        check_count("n_epochs", raw.n_epochs, 100_000)?;
+        check_count("steps_per_epoch", raw.steps_per_epoch, 1_000_000)?;
+        check_count("batch_size", raw.batch_size, 4096)?;
+        check_count("patience_epochs", raw.patience_epochs, 100_000)?;
+        check_fraction("lesion_window_share", raw.lesion_window_share)?;
+        check_range("loss.mask_weight", raw.loss.mask_weight, 0.0..=1e6)?;
+        check_positive("loss.label_weight", raw.loss.label_weight)?;
+        let beta = raw.loss.effective_number_beta;
+        check_range("loss.effective_number_beta", beta, 0.0..=0.999_999)?;
+        if beta > 0.0 && raw.sampler.kind == SamplerKind::ClassBalanced {
+            let expected =
+                "0 with sampler.kind = \"class_balanced\", which balances the classes already";
+            return Err(ConfigError::new("loss.effective_number_beta", expected, beta));
+        }
+        check_range("optimizer.learning_rate", raw.optimizer.learning_rate, 1e-9..=1.0)?;
+        check_range("optimizer.weight_decay", raw.optimizer.weight_decay, 0.0..=1.0)?;
+        check_positive("optimizer.max_gradient_norm", raw.optimizer.max_gradient_norm)?;
+        let n_steps = raw.n_epochs * raw.steps_per_epoch;
+        if raw.optimizer.warmup_steps >= n_steps {
+            let expected = format!("fewer than the {n_steps} steps of the training");
+            let found = raw.optimizer.warmup_steps;
+            return Err(ConfigError::new("optimizer.warmup_steps", &expected, found));
+        }
+        let decision = raw.decision.check().map_err(|e| spec_error(e).within("decision"))?;
+        let augment = Policy::try_from(raw.augment).map_err(|e| e.within("augment"))?;
+        if raw.arm.is_empty() {
+            return Err(ConfigError::new("arm", "at least one [arm.NAME]", "none"));
+        }
+        let arms = raw.arm.into_iter().map(|(name, network)| {
+            let spec = NetworkSpec::try_from(network)
+                .map_err(|e| spec_error(e).within(&format!("arm.{name}")))?;
+            Ok((name, spec))
+        });
+        Ok(Self {
+            regime: raw.regime,
+            n_epochs: raw.n_epochs,
+            steps_per_epoch: raw.steps_per_epoch,
+            batch_size: raw.batch_size,
+            patience_epochs: raw.patience_epochs,
+            lesion_window_share: raw.lesion_window_share,
+            sampler: raw.sampler,
+            loss: raw.loss,
+            optimizer: raw.optimizer,
+            decision,
+            augment,
+            arms: arms.collect::<Result<_, ConfigError>>()?,
+        })
+    }
+}
+
+fn check_count(key: &str, n: usize, most: usize) -> Result<(), ConfigError> {
+    if (1..=most).contains(&n) {
+        return Ok(());
+    }
+    Err(ConfigError::new(key, &format!("a whole number from 1 to {most}"), n))
+}
+
+/// The model's error as the config's; its other variants cannot come from a config.
+fn spec_error(error: ModelError) -> ConfigError {
+    match error {
+        ModelError::Spec { key, expected, found } => ConfigError::new(key, &expected, found),
+        other => ConfigError::new("", "a network that can be built", other),
+    }
+}

@@ -1,0 +1,77 @@
+use hemex_artifacts::ArtifactError;
+use hemex_augment::AugmentError;
+use hemex_model::ModelError;
+
+/// What stops a training.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// An input cannot be read.
+    #[error(transparent)]
+    Artifact(#[from] ArtifactError),
+    /// A network cannot be built, applied or kept.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// A transform cannot be applied.
+    #[error("case `{case_id}`: {source}")]
+    Augment {
+        /// The case.
+        case_id: String,
+        /// Why.
+        source: AugmentError,
+    },
+    /// An arm that the config does not describe.
+    #[error("the matrix asks for arm `{found}`, but the config has {known}")]
+    UnknownArm {
+        /// What was asked for.
+        found: String,
+        /// What there is.
+        known: String,
+    },
+    /// The splits hold nothing for this fold.
+    #[error("splits.csv has no training cases for regime `{regime}`, fold {fold}")]
+    EmptyFold {
+        /// How the cohort is split.
+        regime: &'static str,
+        /// Index of the fold.
+        fold: usize,
+    },
+    /// A class without training cases.
+    #[error("no training case with growth = {class}: a network cannot learn the difference")]
+    EmptyClass {
+        /// The missing class.
+        class: u8,
+    },
+    /// A training or validation case without what training needs.
+    #[error("case `{case_id}`: {problem}")]
+    Case {
+        /// The case.
+        case_id: String,
+        /// What is missing.
+        problem: String,
+    },
+    /// Roles by slice cannot train a network over volumes.
+    #[error("regime `same_patient` splits slices: it needs a network over slices (dims = \"2d\")")]
+    SlicesForVolumes,
+    /// The loss is no longer a number.
+    #[error(
+        "the loss is {loss} in epoch {epoch}, step {step}; the batch held {cases}; try a lower learning rate"
+    )]
+    NotFinite {
+        /// The loss.
+        loss: f32,
+        /// Index of the epoch.
+        epoch: usize,
+        /// Index of the step in it.
+        step: usize,
+        /// The cases of the batch.
+        cases: String,
+    },
+    /// A checkpoint cannot be written or read.
+    #[error("checkpoint {path}: {problem}")]
+    Checkpoint {
+        /// Its file or folder.
+        path: std::path::PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+}

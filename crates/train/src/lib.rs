@@ -1,0 +1,24 @@
+//! The stage `train`: joint loss, class-balanced sampling with shift weights, the loop.
+//!
+//! Reads `cases`, `labels`, `splits` and `weights`, writes `model`. Every sample is drawn under its own
+//! key, so that the same request gives the same weights, bit for bit, also after an interruption.
+
+mod checkpoint;
+mod clip;
+mod cohort;
+mod config;
+mod error;
+mod loss;
+mod sample;
+mod sampler;
+mod schedule;
+mod trainer;
+mod validation;
+
+pub use clip::clip_gradients;
+pub use config::{Config, RawConfig};
+pub use error::TrainError;
+pub use loss::{bce_with_logits, dice_loss};
+pub use sampler::{Sampler, SamplerKind, effective_number_weights};
+pub use schedule::Schedule;
+pub use trainer::run;

@@ -1,0 +1,94 @@
+use burn::tensor::Tensor;
+use burn::tensor::activation::{log_sigmoid, sigmoid};
+use hemex_model::Output;
+
+use crate::config::RawLoss;
+use crate::sample::Batch;
+
+/// Binary cross-entropy of each element from its logit: `z (1 − y) − log σ(z)`, stable for any `z`.
+pub fn bce_with_logits<const D: usize>(logits: Tensor<D>, targets: Tensor<D>) -> Tensor<D> {
+    logits.clone() * (targets.neg().add_scalar(1.0)) - log_sigmoid(logits)
+}
+
+/// Soft Dice loss over the whole batch: `1 − (2 Σ p t + 1) / (Σ p + Σ t + 1)` (Milletari et al., 3DV
+/// 2016, with the sum in place of the sum of squares).
+///
+/// Over the batch and not the window, since most windows have no or a small lesion; the 1 keeps a
+/// batch without lesion defined. This is a loss: reported Dice is per case and unsmoothed.
+pub fn dice_loss<const D: usize>(logits: Tensor<D>, targets: Tensor<D>) -> Tensor<1> {
+    let p = sigmoid(logits);
+    let overlap = (p.clone() * targets.clone()).sum().mul_scalar(2.0).add_scalar(1.0);
+    let sizes = (p.sum() + targets.sum()).add_scalar(1.0);
+    (overlap / sizes).neg().add_scalar(1.0)
+}
+
+/// The loss of a batch and its parts.
+pub(crate) struct BatchLoss {
+    pub(crate) total: Tensor<1>,
+    /// Dice + cross-entropy of the mask, unweighted.
+    pub(crate) mask: Option<Tensor<1>>,
+    /// Cross-entropy of the labels, unweighted.
+    pub(crate) label: Tensor<1>,
+}
+
+/// The joint loss: Dice + cross-entropy of the mask, cross-entropy of the growth label over the
+/// windows that show the hematoma, and of the presence of one for networks without a mask.
+pub(crate) fn joint_loss(output: Output, batch: &Batch, weights: &RawLoss) -> BatchLoss {
+    // A window without hematoma holds nothing whose growth could be seen.
+    let shown = batch.shows_lesion.clone();
+    let growth = bce_with_logits(output.growth_logit, batch.growth.clone());
+    let n_shown = shown.clone().sum().clamp_min(1.0);
+    let mut label = (growth * shown.clone() * batch.class_weight.clone()).sum() / n_shown;
+    if let Some(presence) = output.presence_logit {
+        label = label + bce_with_logits(presence, shown).mean();
+    }
+    let mask = output.mask_logits.map(|logits| {
+        let cross_entropy = bce_with_logits(logits.clone(), batch.mask.clone()).mean();
+        dice_loss(logits, batch.mask.clone()) + cross_entropy
+    });
+    let mut total = label.clone().mul_scalar(weights.label_weight);
+    if let Some(mask) = &mask {
+        total = total + mask.clone().mul_scalar(weights.mask_weight);
+    }
+    BatchLoss { total, mask, label }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+
+    use super::*;
+
+    fn scalar(tensor: Tensor<1>) -> f64 {
+        f64::from(tensor.into_scalar::<f32>())
+    }
+
+    #[test]
+    fn cross_entropy_follows_the_formula_and_stays_finite() {
+        let device = Device::flex();
+        let logits = Tensor::<1>::from_data([0.0, 2.0, -2.0, 200.0, -200.0], &device);
+        let targets = Tensor::<1>::from_data([1.0, 1.0, 1.0, 0.0, 0.0], &device);
+        let found = bce_with_logits(logits, targets).into_data();
+        let found = found.as_slice::<f32>().unwrap_or_default();
+        let softplus = |z: f64| z.exp().ln_1p();
+        let expected = [2.0f64.ln(), softplus(-2.0), softplus(2.0), 200.0, 0.0];
+        for (found, expected) in found.iter().zip(expected) {
+            assert!((f64::from(*found) - expected).abs() < 1e-5, "{found} for {expected}");
+        }
+    }
+
+    #[test]
+    fn dice_follows_the_formula() {
+        let device = Device::flex();
+        let logits = Tensor::<2>::from_data([[0.0, 0.0], [0.0, 0.0]], &device);
+        let targets = Tensor::<2>::from_data([[1.0, 0.0], [1.0, 1.0]], &device);
+        // p = 1/2: 1 − (2 · 1.5 + 1) / (2 + 3 + 1).
+        assert!((scalar(dice_loss(logits, targets)) - (1.0 - 4.0 / 6.0)).abs() < 1e-6);
+        let sure = Tensor::<2>::from_data([[50.0, -50.0]], &device);
+        let right = Tensor::<2>::from_data([[1.0, 0.0]], &device);
+        assert!(scalar(dice_loss(sure, right)).abs() < 1e-6);
+        let empty = Tensor::<2>::zeros([1, 2], &device);
+        let none = Tensor::<2>::from_data([[-50.0, -50.0]], &device);
+        assert!(scalar(dice_loss(none, empty)).abs() < 1e-6);
+    }
+}

@@ -1,0 +1,193 @@
+use burn::tensor::{Device, Tensor, TensorData};
+use hemex_augment::Policy;
+use hemex_model::NetworkSpec;
+use hemex_stage::DrawKey;
+use hemex_volume::{Image, LabelMap};
+use rand::RngExt;
+use rayon::prelude::*;
+
+use crate::TrainError;
+use crate::cohort::{BRAIN, Cohort, TrainCase, is_lesion};
+use crate::sampler::Sampler;
+
+/// Windows of a step, on the device.
+pub(crate) struct Batch {
+    /// `[B, 1, D, H, W]`, −1 to 1.
+    pub(crate) input: Tensor<5>,
+    /// 1 in the hematoma, `[B, 1, D, H, W]`.
+    pub(crate) mask: Tensor<5>,
+    /// 1 where the case grew, `[B]`.
+    pub(crate) growth: Tensor<1>,
+    /// 1 where the window shows the hematoma, `[B]`.
+    pub(crate) shows_lesion: Tensor<1>,
+    /// Weight of the window's class in the loss, `[B]`.
+    pub(crate) class_weight: Tensor<1>,
+    /// The cases, for messages.
+    pub(crate) case_ids: Vec<String>,
+}
+
+/// Draws the windows of a training.
+pub(crate) struct WindowSource<'a> {
+    pub(crate) cohort: &'a Cohort,
+    pub(crate) sampler: &'a Sampler,
+    pub(crate) policy: &'a Policy,
+    pub(crate) spec: &'a NetworkSpec,
+    pub(crate) lesion_window_share: f64,
+    /// Of a stable and of a growing case.
+    pub(crate) class_weights: [f64; 2],
+    pub(crate) seed: u64,
+    pub(crate) batch_size: usize,
+}
+
+/// One window, augmented.
+struct Sample {
+    input: Vec<f32>,
+    mask: Vec<f32>,
+    growth: bool,
+    shows_lesion: bool,
+    case_id: String,
+}
+
+impl WindowSource<'_> {
+    /// The batch of this step; the same for the same seed, epoch and step.
+    pub(crate) fn batch(
+        &self,
+        epoch: usize,
+        step: usize,
+        device: &Device,
+    ) -> Result<Batch, TrainError> {
+        let samples = (0..self.batch_size)
+            .into_par_iter()
+            .map(|i| self.sample(epoch, step * self.batch_size + i));
+        let samples: Vec<Sample> = samples.collect::<Result<_, _>>()?;
+        let [d, h, w] = self.spec.window();
+        let n = samples.len();
+        let volume = |voxels: &dyn Fn(&Sample) -> &Vec<f32>| {
+            let data = samples.iter().flat_map(|s| voxels(s).iter().copied()).collect();
+            Tensor::from_data(TensorData::new(data, [n, 1, d, h, w]), device)
+        };
+        let vector = |value: &dyn Fn(&Sample) -> f64| {
+            let data: Vec<f32> = samples.iter().map(|s| value(s) as f32).collect();
+            Tensor::from_data(TensorData::new(data, [n]), device)
+        };
+        Ok(Batch {
+            input: volume(&|s| &s.input),
+            mask: volume(&|s| &s.mask),
+            growth: vector(&|s| f64::from(u8::from(s.growth))),
+            shows_lesion: vector(&|s| f64::from(u8::from(s.shows_lesion))),
+            class_weight: vector(&|s| self.class_weights[usize::from(s.growth)]),
+            case_ids: samples.iter().map(|s| s.case_id.clone()).collect(),
+        })
+    }
+
+    /// The `index`-th window of the epoch: a case, a place in it, a transform.
+    fn sample(&self, epoch: usize, index: usize) -> Result<Sample, TrainError> {
+        let key = |purpose| DrawKey::new(self.seed, purpose).epoch(epoch).repeat(index);
+        let case = &self.cohort.train[self.sampler.draw(&key("train.case"))];
+        let start = self.place(case, &key("train.window").case(&case.case_id));
+        let window_hu = self.cohort.preparation.window_hu;
+        let (image, labels) = cut(case, start, self.spec.window(), window_hu[0])?;
+        let key = key("train.augment").case(&case.case_id);
+        let drawn = self.policy.draw(&key, image.geometry());
+        let (image, labels) = drawn
+            .apply(&image, &labels, window_hu)
+            .map_err(|source| TrainError::Augment { case_id: case.case_id.clone(), source })?;
+        let input = self.spec.input();
+        let pairs = image.voxels().iter().zip(labels.voxels());
+        let mask: Vec<f32> =
+            labels.voxels().iter().map(|v| f32::from(u8::from(is_lesion(*v)))).collect();
+        Ok(Sample {
+            input: pairs.map(|(hu, label)| input.normalise(*hu, label & BRAIN > 0)).collect(),
+            shows_lesion: mask.contains(&1.0),
+            mask,
+            growth: case.growth,
+            case_id: case.case_id.clone(),
+        })
+    }
+
+    /// Where the window starts: around a voxel of the lesion, or of the brain.
+    fn place(&self, case: &TrainCase, key: &DrawKey) -> [i64; 3] {
+        let rng = &mut key.rng();
+        let around_lesion = rng.random_bool(self.lesion_window_share) && !case.lesion.is_empty();
+        let voxels = if around_lesion { &case.lesion } else { &case.brain };
+        let at = voxels[rng.random_range(0..voxels.len())] as usize;
+        let shape = case.image.geometry().shape();
+        let centre = [at / (shape[1] * shape[2]), at / shape[2] % shape[1], at % shape[2]];
+        let size = self.spec.window();
+        std::array::from_fn(|axis| {
+            let (n, size, centre) = (shape[axis] as i64, size[axis] as i64, centre[axis] as i64);
+            if n <= size {
+                return -((size - n) / 2);
+            }
+            // Anywhere that keeps the voxel in the window.
+            let (first, last) = ((centre - size + 1).max(0), centre.min(n - size));
+            rng.random_range(first..=last)
+        })
+    }
+}
+
+/// Image and labels of a window; beyond the volume, background.
+fn cut(
+    case: &TrainCase,
+    start: [i64; 3],
+    size: [usize; 3],
+    background: f32,
+) -> Result<(Image, LabelMap), TrainError> {
+    let error = |e: hemex_volume::VolumeError| TrainError::Case {
+        case_id: case.case_id.clone(),
+        problem: format!("no window of {size:?} voxels can be cut: {e}"),
+    };
+    let geometry = case.image.geometry().window(start, size).map_err(error)?;
+    let mut image = Image::filled(geometry, background);
+    let mut labels = LabelMap::empty(geometry);
+    let shape = case.image.geometry().shape();
+    let [d, h, w]: [std::ops::Range<i64>; 3] = std::array::from_fn(|axis| {
+        (-start[axis]).max(0)..(shape[axis] as i64 - start[axis]).min(size[axis] as i64)
+    });
+    let row = (w.end - w.start).max(0) as usize;
+    for i in d {
+        for j in h.clone() {
+            let from = case.image.geometry().offset([
+                (start[0] + i) as usize,
+                (start[1] + j) as usize,
+                (start[2] + w.start) as usize,
+            ]);
+            let to = geometry.offset([i as usize, j as usize, w.start as usize]);
+            image.voxels_mut()[to..to + row]
+                .copy_from_slice(&case.image.voxels()[from..from + row]);
+            labels.voxels_mut()[to..to + row]
+                .copy_from_slice(&case.labels.voxels()[from..from + row]);
+        }
+    }
+    Ok((image, labels))
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod tests {
+    use hemex_volume::{Affine, Geometry};
+
+    use super::*;
+
+    #[test]
+    fn a_window_holds_the_right_voxels_and_background_beyond() {
+        let geometry =
+            Geometry::new([2, 3, 4], Affine::from_spacing([5.0, 2.0, 2.0], [0.0; 3]).unwrap())
+                .unwrap();
+        let case = TrainCase {
+            case_id: "a".into(),
+            growth: true,
+            weight: 1.0,
+            image: Image::new(geometry, (0..24).map(|v| v as f32).collect()).unwrap(),
+            labels: LabelMap::new(geometry, (0..24).collect()).unwrap(),
+            lesion: vec![0],
+            brain: vec![0],
+        };
+        let (image, labels) = cut(&case, [1, -1, 2], [1, 3, 4], -7.0).unwrap();
+        let b = -7.0;
+        assert_eq!(image.voxels(), [b, b, b, b, 14.0, 15.0, b, b, 18.0, 19.0, b, b]);
+        assert_eq!(labels.voxels(), [0, 0, 0, 0, 14, 15, 0, 0, 18, 19, 0, 0]);
+        // The window lies where its voxels lay.
+        assert_eq!(image.geometry().point_mm([0.0; 3]), geometry.point_mm([1.0, -1.0, 2.0]));
+    }
+}

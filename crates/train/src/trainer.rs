@@ -1,0 +1,258 @@
+use burn::module::Module;
+use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
+use burn::tensor::{Device, Tensor};
+use hemex_artifacts::{HistoryRow, ModelCard, json, table};
+use hemex_model::{Network, NetworkSpec, parse_device, save_weights};
+use hemex_stage::{Request, log, simd_level};
+
+use crate::checkpoint::{Checkpoints, Progress};
+use crate::cohort::{Cohort, Fold};
+use crate::loss::joint_loss;
+use crate::sample::WindowSource;
+use crate::validation::{Validation, Validator};
+use crate::{Config, Sampler, Schedule, TrainError, clip_gradients, effective_number_weights};
+
+/// Runs the stage.
+///
+/// # Errors
+/// If an input cannot be read, the fold is empty or has one class, or the loss is no longer finite.
+pub fn run(config: &Config, request: &Request) -> anyhow::Result<()> {
+    let arm = request.axis_str("arm")?;
+    let spec = config.arms.get(arm).ok_or_else(|| TrainError::UnknownArm {
+        found: arm.to_owned(),
+        known: config.arms.keys().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "),
+    })?;
+    let fold = Fold {
+        regime: config.regime,
+        fold: request.axis_index("fold")?,
+        spec,
+        shift_weights: config.sampler.shift_weights,
+    };
+    let cohort = Cohort::read(request, &fold)?;
+    log(format_args!(
+        "{arm}, regime {}, fold {}: {} training cases ({} grew), {} validation cases",
+        config.regime.name(),
+        fold.fold,
+        cohort.train.len(),
+        cohort.train.iter().filter(|case| case.growth).count(),
+        cohort.val.len()
+    ));
+    let trainer = Trainer::new(config, request, spec, &cohort)?;
+    let (network, progress) = trainer.train()?;
+    trainer.write(arm, &fold, &network, &progress)
+}
+
+struct Trainer<'a> {
+    config: &'a Config,
+    request: &'a Request,
+    spec: &'a NetworkSpec,
+    cohort: &'a Cohort,
+    sampler: Sampler,
+    class_weights: [f64; 2],
+    /// What is added to a growth logit so that it speaks of the true prior.
+    prior_logit_offset: f64,
+    checkpoints: Checkpoints,
+    device: Device,
+}
+
+/// Means over the steps of an epoch.
+#[derive(Default)]
+struct EpochLoss {
+    total: f64,
+    mask: Option<f64>,
+    label: f64,
+}
+
+impl<'a> Trainer<'a> {
+    fn new(
+        config: &'a Config,
+        request: &'a Request,
+        spec: &'a NetworkSpec,
+        cohort: &'a Cohort,
+    ) -> Result<Self, TrainError> {
+        let growth: Vec<bool> = cohort.train.iter().map(|case| case.growth).collect();
+        let weights: Vec<f64> = cohort.train.iter().map(|case| case.weight).collect();
+        let sampler = Sampler::new(config.sampler.kind, &growth, &weights)?;
+        let n_growth = growth.iter().filter(|growth| **growth).count();
+        let class_weights = match config.loss.effective_number_beta {
+            0.0 => [1.0, 1.0],
+            beta => effective_number_weights([growth.len() - n_growth, n_growth], beta)?,
+        };
+        // Weighting a class by w in the loss shifts its learnt odds by w, as drawing it w times would.
+        let prior_logit_offset =
+            sampler.prior_logit_offset() - (class_weights[1] / class_weights[0]).ln();
+        Ok(Self {
+            config,
+            request,
+            spec,
+            cohort,
+            sampler,
+            class_weights,
+            prior_logit_offset,
+            checkpoints: Checkpoints::new(&request.scratch),
+            device: parse_device(&request.device)?,
+        })
+    }
+
+    /// Trains from the last checkpoint to the end; gives the last weights.
+    fn train(&self) -> Result<(Network, Progress), TrainError> {
+        let device = self.device.clone().autodiff();
+        let network = Network::new(self.spec, self.request.seed, &device);
+        let optimizer =
+            AdamWConfig::new().with_weight_decay(self.config.optimizer.weight_decay as f32).init();
+        let (mut network, mut optimizer, mut progress) =
+            self.checkpoints.load(network, optimizer)?;
+        let n_steps = self.config.n_epochs * self.config.steps_per_epoch;
+        let bar = hemex_stage::Progress::new(n_steps, "steps");
+        bar.done(progress.epoch * self.config.steps_per_epoch);
+        while progress.epoch < self.config.n_epochs && !self.is_out_of_patience(&progress) {
+            let epoch = progress.epoch;
+            let (trained, loss) = self.epoch(epoch, network, &mut optimizer, &device, &bar)?;
+            network = trained;
+            let validation = self.validator().validate(&network.valid(), &self.cohort.val)?;
+            self.note(&mut progress, &loss, &validation);
+            if progress.best_epoch == epoch {
+                self.checkpoints.save_best(&network)?;
+            }
+            self.checkpoints.save(&network, &optimizer, &progress)?;
+            bar.note(summary(&validation));
+        }
+        bar.done(n_steps);
+        Ok((network, progress))
+    }
+
+    fn epoch(
+        &self,
+        epoch: usize,
+        mut network: Network,
+        optimizer: &mut ModuleOptimizer,
+        device: &Device,
+        bar: &hemex_stage::Progress,
+    ) -> Result<(Network, EpochLoss), TrainError> {
+        let n_steps = self.config.steps_per_epoch;
+        let (schedule, source) = (self.schedule(), self.source());
+        let mut mean = EpochLoss::default();
+        for step in 0..n_steps {
+            let batch = source.batch(epoch, step, device)?;
+            let loss = joint_loss(network.forward(batch.input.clone()), &batch, &self.config.loss);
+            let total = scalar(&loss.total);
+            if !total.is_finite() {
+                let cases = batch.case_ids.join(", ");
+                return Err(TrainError::NotFinite { loss: total, epoch, step, cases });
+            }
+            mean.total += f64::from(total) / n_steps as f64;
+            mean.label += f64::from(scalar(&loss.label)) / n_steps as f64;
+            if let Some(mask) = &loss.mask {
+                *mean.mask.get_or_insert(0.0) += f64::from(scalar(mask)) / n_steps as f64;
+            }
+            let gradients = GradientsParams::from_grads(loss.total.backward(), &network);
+            let max_norm = self.config.optimizer.max_gradient_norm;
+            let (gradients, _) = clip_gradients(&network, gradients, max_norm);
+            let rate = schedule.at(epoch * n_steps + step);
+            network = optimizer.step(rate, network, gradients);
+            bar.add(1);
+        }
+        Ok((network, mean))
+    }
+
+    fn schedule(&self) -> Schedule {
+        Schedule {
+            learning_rate: self.config.optimizer.learning_rate,
+            warmup_steps: self.config.optimizer.warmup_steps,
+            n_steps: self.config.n_epochs * self.config.steps_per_epoch,
+        }
+    }
+
+    fn source(&self) -> WindowSource<'_> {
+        WindowSource {
+            cohort: self.cohort,
+            sampler: &self.sampler,
+            policy: &self.config.augment,
+            spec: self.spec,
+            lesion_window_share: self.config.lesion_window_share,
+            class_weights: self.class_weights,
+            seed: self.request.seed,
+            batch_size: self.config.batch_size,
+        }
+    }
+
+    fn validator(&self) -> Validator<'_> {
+        Validator {
+            spec: self.spec,
+            decision: &self.config.decision,
+            weights: &self.config.loss,
+            prior_logit_offset: self.prior_logit_offset,
+            batch_size: self.config.batch_size,
+            device: &self.device,
+        }
+    }
+
+    /// Adds the epoch to the history; a loss below the best so far, or the first, is the best.
+    fn note(&self, progress: &mut Progress, loss: &EpochLoss, validation: &Validation) {
+        let last_step = (progress.epoch + 1) * self.config.steps_per_epoch - 1;
+        progress.history.push(HistoryRow {
+            epoch: progress.epoch,
+            learning_rate: self.schedule().at(last_step),
+            train_loss: loss.total,
+            train_loss_mask: loss.mask,
+            train_loss_label: loss.label,
+            val_loss: validation.loss,
+            val_dice: validation.dice,
+            val_auroc: validation.auroc,
+            n_val: self.cohort.val.len(),
+        });
+        if progress.best_loss.is_none_or(|best| validation.loss < best) {
+            progress.best_loss = Some(validation.loss);
+            progress.best_epoch = progress.epoch;
+        }
+        progress.epoch += 1;
+    }
+
+    fn is_out_of_patience(&self, progress: &Progress) -> bool {
+        progress.epoch > progress.best_epoch + self.config.patience_epochs
+    }
+
+    /// Writes `model/1`: the best weights, the last ones, the card, the history.
+    fn write(
+        &self,
+        arm: &str,
+        fold: &Fold<'_>,
+        network: &Network,
+        progress: &Progress,
+    ) -> anyhow::Result<()> {
+        let folder = self.request.output("model")?;
+        let card = ModelCard {
+            format: ModelCard::FORMAT.to_owned(),
+            arm: arm.to_owned(),
+            architecture: serde_json::to_value(self.spec)?,
+            decision: serde_json::to_value(self.config.decision)?,
+            preparation: self.cohort.preparation.clone(),
+            regime: fold.regime,
+            fold: fold.fold,
+            seed: self.request.seed,
+            prior_logit_offset: self.prior_logit_offset,
+            n_train: self.cohort.train.len(),
+            n_train_growth: self.cohort.train.iter().filter(|case| case.growth).count(),
+            best_epoch: progress.best_epoch,
+            n_parameters: network.num_params(),
+            simd: simd_level().to_owned(),
+        };
+        std::fs::copy(self.checkpoints.best(), folder.join("model.safetensors"))?;
+        save_weights(network, &folder.join("last.safetensors"))?;
+        json::write(&folder.join("model.json"), &card)?;
+        table::write_rows(&folder.join("history.csv"), &HistoryRow::COLUMNS, &progress.history)?;
+        Ok(())
+    }
+}
+
+fn scalar(tensor: &Tensor<1>) -> f32 {
+    tensor.clone().into_scalar()
+}
+
+fn summary(validation: &Validation) -> String {
+    let figure = |name: &str, value: Option<f64>| {
+        value.map(|value| format!("{name} {value:.2}")).into_iter()
+    };
+    let parts = figure("val Dice", validation.dice).chain(figure("val AUROC", validation.auroc));
+    parts.collect::<Vec<_>>().join(", ")
+}

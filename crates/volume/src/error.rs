@@ -1,0 +1,38 @@
+/// What can be wrong with a grid or with the voxels put on it.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum VolumeError {
+    /// An axis without voxels.
+    #[error("a grid needs at least one voxel along every axis, found shape {shape:?} (D, H, W)")]
+    EmptyAxis {
+        /// The shape that was asked for, `[D, H, W]`.
+        shape: [usize; 3],
+    },
+    /// The voxel axes do not span space, or hold a value that is not finite.
+    #[error("the affine {matrix:?} is singular or not finite: its voxel axes must span space")]
+    SingularAffine {
+        /// The three rows of the matrix; boxed, so that a result stays small where all goes well.
+        matrix: Box<[[f64; 4]; 3]>,
+    },
+    /// The number of voxels does not fit the shape.
+    #[error("{n_values} values do not fill a grid of shape {shape:?} (D, H, W)")]
+    LengthMismatch {
+        /// The shape of the grid, `[D, H, W]`.
+        shape: [usize; 3],
+        /// How many values were given.
+        n_values: usize,
+    },
+    /// A spacing that is no positive finite number.
+    #[error("a spacing must be positive and finite, found {spacing_mm:?} mm (D, H, W)")]
+    BadSpacing {
+        /// The spacing that was asked for, `[D, H, W]`, in mm.
+        spacing_mm: [f64; 3],
+    },
+    /// Two grids that must be one.
+    #[error("the grids differ: {left:?} and {right:?} (D, H, W), or their affines do")]
+    GridMismatch {
+        /// Shape of the first grid, `[D, H, W]`.
+        left: [usize; 3],
+        /// Shape of the second grid, `[D, H, W]`.
+        right: [usize; 3],
+    },
+}

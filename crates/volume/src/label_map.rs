@@ -1,0 +1,90 @@
+use crate::{Geometry, VolumeError};
+
+/// The classes of a lesion mask; 0 is everything else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Lesion {
+    /// Blood within the brain tissue.
+    Intraparenchymal = 1,
+    /// Blood within the ventricles.
+    Intraventricular = 2,
+    /// Swelling around the hematoma.
+    Edema = 3,
+    /// Blood outside the brain tissue: subdural, epidural, subarachnoid.
+    ExtraAxial = 4,
+}
+
+/// Labels on a grid, 0 for background; for lesion masks see [`Lesion`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct LabelMap {
+    geometry: Geometry,
+    voxels: Vec<u8>,
+}
+
+impl LabelMap {
+    /// Puts `voxels` (`[D, H, W]`, last axis fastest) on the grid.
+    ///
+    /// # Errors
+    /// [`VolumeError::LengthMismatch`] if their number is not that of the grid.
+    pub fn new(geometry: Geometry, voxels: Vec<u8>) -> Result<Self, VolumeError> {
+        if voxels.len() != geometry.n_voxels() {
+            return Err(VolumeError::LengthMismatch {
+                shape: geometry.shape(),
+                n_values: voxels.len(),
+            });
+        }
+        Ok(Self { geometry, voxels })
+    }
+
+    /// Labels this crate made to fit the grid.
+    pub(crate) fn on(geometry: Geometry, voxels: Vec<u8>) -> Self {
+        debug_assert_eq!(voxels.len(), geometry.n_voxels(), "labels do not fill the grid");
+        Self { geometry, voxels }
+    }
+
+    /// A grid of background.
+    pub fn empty(geometry: Geometry) -> Self {
+        Self { geometry, voxels: vec![0; geometry.n_voxels()] }
+    }
+
+    /// The grid.
+    pub fn geometry(&self) -> &Geometry {
+        &self.geometry
+    }
+
+    /// The labels, `[D, H, W]`, last axis fastest.
+    pub fn voxels(&self) -> &[u8] {
+        &self.voxels
+    }
+
+    /// The labels, to be changed in place.
+    pub fn voxels_mut(&mut self) -> &mut [u8] {
+        &mut self.voxels
+    }
+
+    /// The labels alone.
+    pub fn into_voxels(self) -> Vec<u8> {
+        self.voxels
+    }
+
+    /// The labels of slice `d`, `[H, W]`.
+    pub fn slice(&self, d: usize) -> &[u8] {
+        let [_, h, w] = self.geometry.shape();
+        &self.voxels[d * h * w..(d + 1) * h * w]
+    }
+
+    /// Which voxels carry one of `labels`, `[D, H, W]`.
+    pub fn mask(&self, labels: &[u8]) -> Vec<bool> {
+        self.voxels.iter().map(|v| labels.contains(v)).collect()
+    }
+
+    /// How many voxels carry one of `labels`.
+    pub fn count(&self, labels: &[u8]) -> usize {
+        self.voxels.iter().filter(|v| labels.contains(v)).count()
+    }
+
+    /// Volume of the voxels that carry one of `labels`, mL; 0 for an empty mask.
+    pub fn volume_ml(&self, labels: &[u8]) -> f64 {
+        self.count(labels) as f64 * self.geometry.voxel_ml()
+    }
+}

@@ -1,0 +1,47 @@
+//! Voxel grids with physical geometry.
+//!
+//! # Axes
+//! Arrays are indexed `[D, H, W]` (in networks `[B, C, D, H, W]`), the last axis fastest. In the
+//! canonical orientation RAS+, `W` runs to the patient's right, `H` to the front (anterior) and `D`
+//! upwards (superior). Every triple that speaks of axes (shape, spacing, index) is in this order;
+//! a point in space is `[x, y, z]` in mm, RAS+.
+//!
+//! An [`Image`] holds Hounsfield units and is resampled linearly, a [`LabelMap`] holds labels and is
+//! resampled by nearest neighbour: the type chooses, nobody passes a flag.
+//!
+//! # Rooms
+//! - grids: [`Affine`], [`Geometry`], [`Image`], [`LabelMap`]
+//! - moving voxels: [`Image::resample`], [`Image::warp`] by a [`Deformation`]
+//! - shapes in masks: [`Components`], [`distance_mm`], [`dilate_mm`], [`erode_mm`]
+//! - the scanner: [`Image::average_slices`], [`ConvolutionKernel`], [`correlated_noise`], [`Image::blur_mm`]
+//!
+//! Nothing here depends on the number of threads: every voxel is computed from its inputs alone, in
+//! a fixed order.
+
+mod affine;
+mod axis;
+mod components;
+mod deform;
+mod displacement;
+mod distance;
+mod error;
+mod filter;
+mod geometry;
+mod image;
+mod index_map;
+mod label_map;
+mod noise;
+mod physics;
+mod resample;
+mod sample;
+
+pub use affine::{Affine, InverseAffine};
+pub use components::{Components, Connectivity};
+pub use deform::Deformation;
+pub use displacement::{DisplacementField, FieldExtremes};
+pub use distance::{dilate_mm, distance_mm, erode_mm};
+pub use error::VolumeError;
+pub use geometry::Geometry;
+pub use image::Image;
+pub use label_map::{LabelMap, Lesion};
+pub use noise::{ConvolutionKernel, correlated_noise};

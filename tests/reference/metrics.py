@@ -1,0 +1,120 @@
+"""Reference values for the tests of the crate `metrics`.
+
+    python3 -m venv /tmp/metrics-venv
+    /tmp/metrics-venv/bin/pip install numpy scipy scikit-learn
+    /tmp/metrics-venv/bin/python tests/reference/metrics.py
+
+prints every constant the tests hold, from scikit-learn and scipy where they have the figure, else
+from a definition written out below without shared tricks (DeLong from placement values, agreement
+from its moments). The inputs stand here and in the tests; nothing is drawn.
+Last run with scikit-learn 1.9.1, scipy 1.17.1, numpy 2.4.6.
+"""
+
+import numpy as np
+from scipy import ndimage, optimize, spatial, stats
+from sklearn import metrics
+
+LABELS = np.array([0, 0, 1, 0, 1, 0, 0, 1, 1, 0, 0, 1, 0, 1, 0, 0, 0, 1, 0, 0])
+FIRST = np.array(
+    [0.10, 0.35, 0.40, 0.20, 0.80, 0.35, 0.05, 0.65, 0.35, 0.50,
+     0.15, 0.90, 0.40, 0.70, 0.25, 0.30, 0.60, 0.55, 0.45, 0.12])
+SECOND = np.array(
+    [0.30, 0.20, 0.60, 0.50, 0.70, 0.10, 0.25, 0.30, 0.55, 0.45,
+     0.35, 0.60, 0.65, 0.40, 0.15, 0.22, 0.75, 0.80, 0.05, 0.33])
+MEASURED = np.array([12.1, 30.4, 5.2, 44.8, 18.3, 60.9, 25.0])
+REFERENCE = np.array([11.0, 33.0, 4.8, 40.1, 20.2, 66.5, 24.1])
+
+
+def show(name, *values):
+    print(f"{name:32}", ", ".join(repr(float(value)) for value in values))
+
+
+def placements(scores):
+    positives, negatives = scores[LABELS == 1], scores[LABELS == 0]
+    wins = (positives[:, None] > negatives).astype(float) + 0.5 * (positives[:, None] == negatives)
+    return wins.mean(1), wins.mean(0)
+
+
+def delong_covariance(first, second):
+    (v10, v01), (w10, w01) = placements(first), placements(second)
+    return np.cov(v10, w10)[0, 1] / len(v10) + np.cov(v01, w01)[0, 1] / len(v01)
+
+
+def discrimination():
+    show("auroc", metrics.roc_auc_score(LABELS, FIRST), metrics.roc_auc_score(LABELS, SECOND))
+    fpr, tpr, thresholds = metrics.roc_curve(LABELS, FIRST, drop_intermediate=False)
+    for point in list(zip(thresholds, fpr, tpr))[:9]:
+        show("roc threshold, fpr, tpr", *point)
+    show("average precision", metrics.average_precision_score(LABELS, FIRST),
+         metrics.average_precision_score(LABELS, SECOND))
+    first, second = delong_covariance(FIRST, FIRST), delong_covariance(SECOND, SECOND)
+    both = delong_covariance(FIRST, SECOND)
+    show("delong variances, covariance", first, second, both)
+    auroc, z = metrics.roc_auc_score(LABELS, FIRST), stats.norm.ppf(0.975)
+    half = z * np.sqrt(first) / (auroc * (1 - auroc))
+    logit = np.log(auroc / (1 - auroc))
+    show("delong interval", *(1 / (1 + np.exp(-np.array([logit - half, logit + half])))))
+    difference = auroc - metrics.roc_auc_score(LABELS, SECOND)
+    error = np.sqrt(first + second - 2 * both)
+    show("paired difference, error, p", difference, error, 2 * stats.norm.sf(difference / error))
+
+
+def calibration():
+    show("brier", metrics.brier_score_loss(LABELS, FIRST))
+    show("log loss", metrics.log_loss(LABELS, FIRST))
+    logit = np.log(FIRST / (1 - FIRST))
+
+    def loss(linear):
+        return np.sum(np.logaddexp(0, linear) - LABELS * linear)
+
+    both = optimize.minimize(lambda b: loss(b[0] + b[1] * logit), [0, 1], tol=1e-14, method="Nelder-Mead",
+                             options={"xatol": 1e-12, "fatol": 1e-15, "maxiter": 5000})
+    one = optimize.brentq(lambda a: np.sum(1 / (1 + np.exp(-a - logit)) - LABELS), -5, 5, xtol=1e-15)
+    show("intercept, slope", *both.x)
+    show("intercept at slope 1", one)
+    order = np.argsort(FIRST, kind="stable")
+    # Four bins of five; the cases at 0.35 (three) straddle no edge.
+    error = 0
+    for part in np.split(order, 4):
+        p, k = FIRST[part], int(LABELS[part].sum())
+        interval = stats.binomtest(k, len(p)).proportion_ci(method="wilson")
+        show("bin mean, observed, low, high", p.mean(), k / len(p), interval.low, interval.high)
+        error += len(p) / len(FIRST) * abs(p.mean() - k / len(p))
+    print("bins as lists", [FIRST[part].tolist() for part in np.split(order, 4)])
+    show("ece", error)
+
+
+def intervals():
+    for k, n in [(0, 10), (3, 10), (10, 10), (57, 212)]:
+        interval = stats.binomtest(k, n).proportion_ci(method="wilson")
+        show(f"wilson {k}/{n}", interval.low, interval.high)
+    interval = stats.binomtest(3, 10).proportion_ci(0.9, method="wilson")
+    show("wilson 3/10 at 90 %", interval.low, interval.high)
+    show("normal quantiles", *stats.norm.ppf([0.975, 0.95, 0.3, 1e-10]))
+    show("normal upper tails", *stats.norm.sf([0.5, 1.96, 6.0]))
+
+
+def agreement():
+    difference = MEASURED - REFERENCE
+    sd = difference.std(ddof=1)
+    show("bland-altman", difference.mean(), sd, difference.mean() - 1.96 * sd, difference.mean() + 1.96 * sd)
+    show("pearson", stats.pearsonr(MEASURED, REFERENCE).statistic)
+    covariance = np.mean((MEASURED - MEASURED.mean()) * (REFERENCE - REFERENCE.mean()))
+    show("concordance", 2 * covariance / (MEASURED.var() + REFERENCE.var() + (MEASURED.mean() - REFERENCE.mean()) ** 2))
+
+
+def surface():
+    d, h, w = np.mgrid[0:8, 0:24, 0:20]
+    spacing = np.array([5.0, 1.0, 1.5])
+    ball = lambda centre, radius: sum(((axis - c) * s) ** 2 for axis, c, s in zip((d, h, w), centre, spacing)) <= radius**2
+    masks = [ball((3.5, 11, 9), 9.0), ball((4.0, 13, 8), 8.0) | ball((4.0, 20, 3), 3.0)]
+    surfaces = [np.argwhere(m & ~ndimage.binary_erosion(m)) * spacing for m in masks]
+    distances = [spatial.cKDTree(surfaces[1 - i]).query(surfaces[i])[0] for i in (0, 1)]
+    show("surface voxels", *(len(s) for s in surfaces))
+    show("hd95, hd100", max(np.percentile(d, 95) for d in distances), max(d.max() for d in distances))
+    show("directed 95th percentiles", *(np.percentile(d, 95) for d in distances))
+    show("mean surface distance", np.concatenate(distances).mean())
+
+
+for part in (discrimination, calibration, intervals, agreement, surface):
+    part()

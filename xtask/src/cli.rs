@@ -1,0 +1,93 @@
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// hemex: from raw head CT to a report on hematoma expansion.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a pipeline; what is finished is not run again
+    Pipeline(PipelineArgs),
+    /// Where an artifact comes from, back to the raw data, and why its task ran
+    Explain(ExplainArgs),
+    /// Formatting, lints, documentation, the crate graph, pipelines and configs
+    Check,
+    /// The tests of the workspace or of one crate
+    Test(CrateArgs),
+    /// Compare a crate's golden figures with those it computes now
+    Regress(RegressArgs),
+    /// Criterion benches: of a crate, or those whose name holds NAME
+    Bench(BenchArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PipelineArgs {
+    /// A file of pipelines/ without its ending, or any pipeline file
+    #[arg(default_value = "demo")]
+    pub(crate) pipeline: String,
+    /// Bind an external input, for instance raw=DIR
+    #[arg(long, value_name = "INPUT=DIR")]
+    pub(crate) data: Vec<String>,
+    /// Run the tasks of this stage alone
+    #[arg(long, value_name = "STAGE", conflicts_with = "from")]
+    pub(crate) only: Option<String>,
+    /// Run this stage and those that follow it
+    #[arg(long, value_name = "STAGE")]
+    pub(crate) from: Option<String>,
+    /// Change a value of a stage's config, its seed or its matrix: train.seed=2
+    #[arg(long, value_name = "STAGE.KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Tasks at a time [default: one a core]
+    #[arg(long)]
+    pub(crate) jobs: Option<usize>,
+    /// Device of the stages that use one: cpu, cuda:0, wgpu
+    #[arg(long, default_value = "cpu")]
+    pub(crate) device: String,
+    /// Say what would run and why, and stop
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Run even what is finished
+    #[arg(long)]
+    pub(crate) fresh: bool,
+    /// Hash inputs and finished artifacts anew instead of trusting size and time
+    #[arg(long)]
+    pub(crate) verify: bool,
+    /// Where finished tasks are kept
+    #[arg(long, value_name = "DIR")]
+    pub(crate) runs: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    /// An artifact or any file in it
+    pub(crate) path: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CrateArgs {
+    /// One crate, by its folder's name
+    #[arg(short, long = "package", value_name = "CRATE")]
+    pub(crate) package: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RegressArgs {
+    /// One crate, by its folder's name
+    #[arg(short, long = "package", value_name = "CRATE")]
+    pub(crate) package: Option<String>,
+    /// Rewrite the golden figures
+    #[arg(long)]
+    pub(crate) update: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchArgs {
+    /// A crate, a workload (w1 to w8) or part of a bench's name
+    pub(crate) name: Option<String>,
+}

@@ -1,0 +1,39 @@
+//! `cargo xtask`: runs pipelines, tests, checks, regressions and benches of the workspace.
+
+mod bench;
+mod check;
+mod cli;
+mod explain;
+mod graph;
+mod pipeline;
+mod regress;
+mod test;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use cli::Command;
+
+fn main() -> ExitCode {
+    let outcome = match cli::Cli::parse().command {
+        Command::Pipeline(arguments) => pipeline::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
+        Command::Check => check::run(),
+        Command::Test(arguments) => test::run(&arguments),
+        Command::Regress(arguments) => regress::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            fail(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "the one place where an error reaches the user")]
+fn fail(error: &anyhow::Error) {
+    eprintln!("error: {error:#}");
+}

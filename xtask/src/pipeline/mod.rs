@@ -1,0 +1,113 @@
+//! `cargo xtask pipeline`: plans the tasks of a pipeline file and runs what is not finished.
+
+mod build;
+mod code;
+mod display;
+mod execute;
+mod file;
+mod locate;
+mod overrides;
+mod plan;
+mod signals;
+mod task;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use hemex_stage::RunStore;
+use hemex_stage::digest::{self, DigestMemory};
+use hemex_stage::suggest::did_you_mean;
+use hemex_stage::validate::validate;
+
+pub(crate) use file::{Pipeline, read_config};
+use plan::{External, Plan};
+pub(crate) use task::title;
+
+use crate::cli::PipelineArgs;
+use crate::workspace;
+
+/// Runs the command.
+pub(crate) fn run(arguments: &PipelineArgs) -> Result<()> {
+    let path = find(&arguments.pipeline)?;
+    let mut pipeline = Pipeline::read(&path)?;
+    overrides::apply(&mut pipeline, &arguments.set)?;
+    let selection = pipeline.select(arguments.only.as_deref(), arguments.from.as_deref())?;
+    let runs = arguments.runs.clone().unwrap_or_else(|| workspace::root().join("runs"));
+    let store = RunStore::open(&runs)?;
+    let externals = bind(&pipeline, &arguments.data, &store, arguments.verify)?;
+    let metadata = workspace::metadata()?;
+    let codes = code::digests(&pipeline, &metadata)?;
+    let n_threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let n_jobs = arguments.jobs.unwrap_or(n_threads).clamp(1, n_threads.max(1) * 4);
+    let plan = Plan::new(pipeline, externals, codes, arguments, n_jobs, n_threads)?;
+
+    let states = plan.states(&store, &selection, arguments.fresh, arguments.verify)?;
+    display::print_plan(&plan, &states, &store);
+    if arguments.dry_run {
+        return Ok(());
+    }
+    plan.check_selection(&states, &selection)?;
+    let programs = build::programs(&plan, &states, &metadata)?;
+    build::check_configs(&plan, &states, &programs, &store)?;
+    execute::execute(&plan, states, &programs, &store, n_threads)
+}
+
+/// The pipeline file of that name or path.
+pub(crate) fn find(name: &str) -> Result<PathBuf> {
+    let folder = workspace::root().join("pipelines");
+    let named = folder.join(format!("{name}.toml"));
+    if named.is_file() {
+        return Ok(named);
+    }
+    let path = Path::new(name);
+    if path.extension().is_some_and(|ending| ending == "toml") && path.is_file() {
+        return Ok(path.canonicalize()?);
+    }
+    let names: Vec<String> = std::fs::read_dir(&folder)
+        .with_context(|| format!("cannot list {}", folder.display()))?
+        .flatten()
+        .filter_map(|entry| Some(entry.path().file_stem()?.to_string_lossy().into_owned()))
+        .collect();
+    let hint = did_you_mean(name, names.iter().map(String::as_str));
+    bail!("there is no pipeline `{name}` in pipelines/ and no such file{hint}");
+}
+
+/// Binds `--data` to the pipeline's inputs and digests what they hold.
+fn bind(
+    pipeline: &Pipeline,
+    data: &[String],
+    store: &RunStore,
+    verify: bool,
+) -> Result<BTreeMap<String, External>> {
+    let mut folders = BTreeMap::new();
+    for binding in data {
+        let Some((name, folder)) = binding.split_once('=') else {
+            bail!("--data {binding}: expected INPUT=DIR");
+        };
+        if !pipeline.inputs.contains_key(name) {
+            let hint = did_you_mean(name, pipeline.inputs.keys().map(String::as_str));
+            bail!("--data {binding}: {} has no input `{name}`{hint}", pipeline.path.display());
+        }
+        let folder = Path::new(folder)
+            .canonicalize()
+            .with_context(|| format!("--data {binding}: cannot open the folder"))?;
+        folders.insert(name.to_owned(), folder);
+    }
+    let remembered = store.root().join(".digests.json");
+    let mut memory = if verify { DigestMemory::default() } else { DigestMemory::load(&remembered) };
+    let mut externals = BTreeMap::new();
+    for (name, kind) in &pipeline.inputs {
+        let Some(folder) = folders.remove(name) else {
+            let file = pipeline.path.display();
+            bail!("{file} needs its input `{name}` ({kind}): add --data {name}=DIR");
+        };
+        validate(*kind, &folder).with_context(|| format!("--data {name}"))?;
+        let records = digest::folder(&folder, Some(&mut memory))
+            .with_context(|| format!("cannot read {}", folder.display()))?;
+        let digest = digest::of_records(&records);
+        externals.insert(name.clone(), External { folder, kind: *kind, digest });
+    }
+    memory.save(&remembered).context("cannot keep the digests of the inputs")?;
+    Ok(externals)
+}

@@ -1,0 +1,94 @@
+//! `--set STAGE.KEY=VALUE`.
+
+use anyhow::{Context, Result, bail};
+use hemex_stage::suggest::did_you_mean;
+use serde_json::Value;
+
+use super::file::{Pipeline, Stage};
+
+/// Applies every `--set` in order; the values become part of the resolved config and so of the key.
+pub(super) fn apply(pipeline: &mut Pipeline, settings: &[String]) -> Result<()> {
+    for setting in settings {
+        let parsed = setting.split_once('=').and_then(|(key, value)| {
+            let (stage, key) = key.trim().split_once('.')?;
+            Some((stage, key, value.trim()))
+        });
+        let Some((stage, key, value)) = parsed else {
+            bail!("--set {setting}: expected STAGE.KEY=VALUE");
+        };
+        pipeline.stage(stage).with_context(|| format!("--set {setting}"))?;
+        let value = parse_value(value);
+        // A stage that repeats another's matrix follows it.
+        for stage in pipeline
+            .stages
+            .iter_mut()
+            .filter(|s| s.name == stage || (s.matrix_of.as_deref() == Some(stage) && is_axis(key)))
+        {
+            set(stage, key, value.clone()).with_context(|| format!("--set {setting}"))?;
+        }
+    }
+    Ok(())
+}
+
+fn is_axis(key: &str) -> bool {
+    key == "seed" || key.starts_with("matrix.")
+}
+
+fn set(stage: &mut Stage, key: &str, value: Value) -> Result<()> {
+    let in_config = stage.config.get(key).is_some();
+    if key == "seed" && !in_config {
+        let seed = value.as_u64().context("a seed is a whole number from 0")?;
+        match stage.matrix.get_mut("seed") {
+            Some(values) => *values = vec![Value::from(seed)],
+            None => stage.seed = seed,
+        }
+        return Ok(());
+    }
+    if let Some(axis) = key.strip_prefix("matrix.") {
+        let hint = did_you_mean(axis, stage.matrix.keys().map(String::as_str));
+        let Some(values) = stage.matrix.get_mut(axis) else {
+            bail!("the matrix of `{}` has no axis `{axis}`{hint}", stage.name);
+        };
+        *values = match value {
+            Value::Array(values) if !values.is_empty() => values,
+            single => vec![single],
+        };
+        return Ok(());
+    }
+    let mut place = &mut stage.config;
+    for part in key.split('.') {
+        let Value::Object(map) = place else {
+            bail!("`{key}`: `{part}` lies below a value that is no table");
+        };
+        let hint = did_you_mean(part, map.keys().map(String::as_str));
+        place = map
+            .get_mut(part)
+            .with_context(|| format!("the config of `{}` has no key `{part}`{hint}", stage.name))?;
+    }
+    *place = value;
+    Ok(())
+}
+
+/// As TOML; what is no TOML value is a string, so that `--set train.regime=site` needs no quotes.
+fn parse_value(text: &str) -> Value {
+    let table: Result<toml::Table, _> = toml::from_str(&format!("value = {text}"));
+    table
+        .ok()
+        .and_then(|mut table| table.remove("value"))
+        .and_then(|value| serde_json::to_value(value).ok())
+        .unwrap_or_else(|| Value::from(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_toml_or_words() {
+        assert_eq!(parse_value("2"), Value::from(2));
+        assert_eq!(parse_value("1e-4"), Value::from(1e-4));
+        assert_eq!(parse_value("[1, 2]"), serde_json::json!([1, 2]));
+        assert_eq!(parse_value("site"), Value::from("site"));
+        assert_eq!(parse_value("\"2\""), Value::from("2"));
+    }
+}

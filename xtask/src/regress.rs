@@ -1,0 +1,150 @@
+//! `cargo xtask regress`: golden figures of a crate against those it computes now.
+//!
+//! A crate's figures come from its `examples/regress.rs`, a line each: `name value`. They are compared
+//! with `regress.toml` beside its manifest, which states a value and an absolute tolerance each.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+
+use crate::cli::RegressArgs;
+use crate::workspace;
+
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Golden {
+    value: f64,
+    tolerance: f64,
+}
+
+/// Runs the command for one crate or for every crate with figures.
+pub(crate) fn run(arguments: &RegressArgs) -> Result<()> {
+    let names = match &arguments.package {
+        Some(name) => vec![workspace::package(name)?.trim_start_matches("hemex-").to_owned()],
+        None => workspace::crate_names()?.into_iter().filter(|n| example(n).is_file()).collect(),
+    };
+    let mut failures = Vec::new();
+    for name in names {
+        let path = example(&name);
+        if !path.is_file() {
+            bail!("{} does not exist: `{name}` has no golden figures", path.display());
+        }
+        let figures = compute(&name)?;
+        let golden_path = folder(&name).join("regress.toml");
+        if arguments.update {
+            update(&golden_path, &figures)?;
+            println!("{name}: {} figures written to {}", figures.len(), golden_path.display());
+            continue;
+        }
+        let golden = read(&golden_path)?;
+        let moved = compare(&golden, &figures);
+        println!("{name}: {} figures, {} moved", figures.len(), moved.len());
+        failures.extend(moved.into_iter().map(|text| format!("{name}: {text}")));
+    }
+    if failures.is_empty() {
+        return Ok(());
+    }
+    bail!(
+        "figures moved:\n  {}\nif that is meant, `cargo xtask regress -p CRATE --update` rewrites them",
+        failures.join("\n  ")
+    );
+}
+
+fn folder(name: &str) -> PathBuf {
+    workspace::root().join("crates").join(name)
+}
+
+fn example(name: &str) -> PathBuf {
+    folder(name).join("examples").join("regress.rs")
+}
+
+/// Runs the crate's example and reads its lines.
+fn compute(name: &str) -> Result<BTreeMap<String, f64>> {
+    let package = workspace::package(name)?;
+    let output = workspace::cargo()
+        .args(["run", "--quiet", "--release", "--locked", "--package", &package])
+        .args(["--example", "regress"])
+        .stderr(std::process::Stdio::inherit())
+        .output()
+        .context("cannot start cargo")?;
+    if !output.status.success() {
+        bail!("the figures of `{name}` cannot be computed");
+    }
+    let text = String::from_utf8(output.stdout).context("the figures are no text")?;
+    text.lines()
+        .map(|line| {
+            let parsed = line
+                .rsplit_once(' ')
+                .and_then(|(name, value)| Some((name.to_owned(), value.parse().ok()?)));
+            parsed.with_context(|| format!("`{name}` printed \"{line}\", expected `name value`"))
+        })
+        .collect()
+}
+
+fn read(path: &PathBuf) -> Result<BTreeMap<String, Golden>> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read {}; `--update` writes it", path.display()))?;
+    toml::from_str(&text).with_context(|| format!("{} holds no figures", path.display()))
+}
+
+/// What moved, appeared or is gone.
+fn compare(golden: &BTreeMap<String, Golden>, figures: &BTreeMap<String, f64>) -> Vec<String> {
+    let mut moved = Vec::new();
+    for (name, Golden { value, tolerance }) in golden {
+        match figures.get(name) {
+            None => moved.push(format!("{name} is no longer computed")),
+            // A NaN is never within a tolerance.
+            Some(now) if (now - value).abs() <= *tolerance => (),
+            Some(now) => {
+                moved.push(format!("{name} is {now}, golden {value}, tolerance {tolerance}"));
+            }
+        }
+    }
+    let new = figures.keys().filter(|name| !golden.contains_key(*name));
+    moved.extend(new.map(|name| format!("{name} has no golden value")));
+    moved
+}
+
+/// Rewrites the values; a figure keeps its tolerance, a new one gets 1e-9 of its size.
+fn update(path: &PathBuf, figures: &BTreeMap<String, f64>) -> Result<()> {
+    let old = if path.is_file() { read(path)? } else { BTreeMap::new() };
+    let mut text = String::new();
+    for (name, value) in figures {
+        if !value.is_finite() {
+            bail!("{name} is {value}: a golden figure must be finite");
+        }
+        let tolerance = old.get(name).map_or((value.abs() * 1e-9).max(1e-12), |g| g.tolerance);
+        writeln!(text, "[\"{name}\"]\nvalue = {value:?}\ntolerance = {tolerance:?}\n")?;
+    }
+    std::fs::write(path, text.trim_end().to_owned() + "\n")
+        .with_context(|| format!("cannot write {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_moved_is_named() {
+        let golden = |value| Golden { value, tolerance: 0.1 };
+        let golden = BTreeMap::from([
+            ("a".into(), golden(1.0)),
+            ("b".into(), golden(1.0)),
+            ("c".into(), golden(0.0)),
+        ]);
+        let figures =
+            BTreeMap::from([("a".into(), 1.05), ("b".into(), 1.2), ("d".into(), f64::NAN)]);
+        let moved = compare(&golden, &figures);
+        assert_eq!(moved.len(), 3, "{moved:?}");
+        assert!(moved[0].starts_with("b is 1.2") && moved[1].starts_with("c is no longer"));
+        let nan = BTreeMap::from([("a".to_owned(), f64::NAN)]);
+        assert_eq!(
+            compare(&BTreeMap::from([("a".into(), Golden { value: 1.0, tolerance: 9.0 })]), &nan)
+                .len(),
+            1
+        );
+    }
+}
