@@ -7,10 +7,13 @@ use crate::head::largest_component;
 
 /// Bone is above it also where it is thin; fresh blood (up to about 90 HU) and contrast-free tissue
 /// below.
-const BONE_HU: f32 = 200.0;
+const BONE_HU: f32 = 130.0;
 
 /// Gaps of the skull up to twice this width are closed: foramina, sutures, thin bone, mm.
 const CLOSED_MM: f64 = 6.0;
+
+/// How far from fat and air the brain keeps, before its corners are given back, mm.
+const FAT_MM: f64 = 4.0;
 
 /// What opening by [`CLOSED_MM`] takes off the brain's corners is given back by this much, mm.
 const CORNER_MM: f64 = 2.0;
@@ -20,15 +23,21 @@ const TISSUE_HU: [f32; 2] = [-30.0, BONE_HU];
 
 /// Which voxels of a head image in HU lie inside the skull.
 ///
-/// Bone is thickened until its gaps close; what slice borders cannot reach then is inside. The
-/// largest part of it, thinned by the thickening, is given that thickness back: together an opening
-/// by a ball of [`CLOSED_MM`], which neither crosses bone nor leaves through a foramen. Holes (a
-/// calcification, air) are filled in each slice. Nothing is inside if there is no closed skull.
+/// Bone is thickened until its gaps close; what slice borders cannot reach then is inside. Of that
+/// the surroundings of fat and air are taken off: they part the orbits and sinuses, whose walls are
+/// too thin to show, from the brain, which has neither. The largest part left, thinned by the
+/// thickening, is given that thickness back: an opening by a ball of [`CLOSED_MM`], which neither
+/// crosses bone nor leaves through a foramen. Holes brighter than tissue (calcifications, clips) are
+/// filled in each slice. Nothing is inside if there is no closed skull.
 pub(crate) fn brain_mask(image: &Image) -> Result<Vec<bool>, VolumeError> {
     let geometry = image.geometry();
     let bone: Vec<bool> = image.voxels().iter().map(|hu| *hu > BONE_HU).collect();
     let wall = dilate_mm(&bone, geometry, CLOSED_MM)?;
-    let core = largest_component(enclosed(&wall, geometry), geometry)?;
+    let fat: Vec<bool> = image.voxels().iter().map(|hu| *hu <= TISSUE_HU[0]).collect();
+    let near_fat = dilate_mm(&fat, geometry, FAT_MM)?;
+    let inside = enclosed(&wall, geometry);
+    let core = inside.iter().zip(near_fat).map(|(inside, fat)| *inside && !fat).collect();
+    let core = largest_component(core, geometry)?;
     let opened = dilate_mm(&core, geometry, CLOSED_MM + CORNER_MM)?;
     let tissue = opened
         .iter()
@@ -37,7 +46,9 @@ pub(crate) fn brain_mask(image: &Image) -> Result<Vec<bool>, VolumeError> {
         .collect();
     let mut brain = largest_component(tissue, geometry)?;
     let holes = enclosed(&brain, geometry);
-    brain.iter_mut().zip(holes).for_each(|(inside, hole)| *inside |= hole);
+    for ((inside, hole), hu) in brain.iter_mut().zip(holes).zip(image.voxels()) {
+        *inside |= hole && *hu > TISSUE_HU[0];
+    }
     Ok(brain)
 }
 

@@ -12,7 +12,7 @@ use crate::masks::{self, Masks};
 use crate::prepare::{Prepared, prepare};
 use crate::pseudonym::NamedSource;
 use crate::truth::Truth;
-use crate::{Config, IngestError, Unusable, dicom};
+use crate::{Config, IngestError, Unusable, dicom, kernel};
 
 /// Where the volumes of a case go.
 #[derive(Debug, Clone)]
@@ -159,7 +159,7 @@ impl Native {
                 image: nifti::read_image(path)
                     .map_err(|error| Unusable::volume("baseline CT", &error))?,
                 format: "nifti",
-                convolution_kernel: None,
+                convolution_kernel: kernel::of_sidecar(path),
                 acquired: None,
                 note: None,
             }),

@@ -22,6 +22,7 @@ pub mod dicom;
 mod error;
 mod guard;
 mod head;
+mod kernel;
 pub mod labels;
 pub mod layout;
 mod masks;

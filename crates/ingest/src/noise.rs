@@ -2,8 +2,12 @@
 
 use hemex_volume::{Image, LabelMap};
 
-/// Scale from the median absolute value to the standard deviation of a normal distribution.
-const MAD_TO_SD: f64 = 1.482_602_218_505_602;
+/// The part of the absolute residuals that counts, the smallest.
+const KEPT: f64 = 0.8;
+
+/// Mean of the smallest 80 % of |z| for a standard normal z: 2 (φ(0) − φ(q)) / 0.8, where q with
+/// P(|z| < q) = 0.8 is 1.2816.
+const KEPT_MEAN: f64 = 0.558_610;
 
 /// The fewest places a noise figure is made of.
 const MIN_PLACES: usize = 1000;
@@ -14,8 +18,8 @@ const MIN_PLACES: usize = 1000;
 /// At the native voxel nearest to each voxel of `brain` the image is convolved, in the plane of the
 /// two axes with the finest spacing, with `[1 −2 1]ᵀ [1 −2 1] / 6`, which removes planes and edges
 /// along either axis and keeps the deviation of white noise (Immerkær, Computer Vision and Image
-/// Understanding 64, 1996, 300–302). The median absolute value stands for the deviation, so that gyri
-/// and blood hardly count. Noise that a smooth kernel correlates comes out smaller than its true
+/// Understanding 64, 1996, 300–302). The mean of the smaller absolute values stands for the deviation, so
+/// that gyri and blood hardly count (the median of whole HU would know a few values only). Noise that a smooth kernel correlates comes out smaller than its true
 /// deviation: the figure compares scans, it is no dose measurement.
 pub(crate) fn noise_hu(native: &Image, brain: &LabelMap) -> Option<f64> {
     let geometry = native.geometry();
@@ -43,9 +47,10 @@ pub(crate) fn noise_hu(native: &Image, brain: &LabelMap) -> Option<f64> {
     if residuals.len() < MIN_PLACES {
         return None;
     }
-    let middle = residuals.len() / 2;
-    let (_, median, _) = residuals.select_nth_unstable_by(middle, f32::total_cmp);
-    Some(MAD_TO_SD * f64::from(*median) / 6.0)
+    residuals.sort_unstable_by(f32::total_cmp);
+    let kept = &residuals[..(KEPT * residuals.len() as f64) as usize];
+    let mean = kept.iter().map(|r| f64::from(*r)).sum::<f64>() / kept.len() as f64;
+    Some(mean / KEPT_MEAN / 6.0)
 }
 
 /// The two axes of the finest spacing; of equal ones the later.

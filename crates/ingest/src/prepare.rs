@@ -5,9 +5,12 @@ use crate::head::{bounding_box, head_mask};
 use crate::noise::noise_hu;
 use crate::{PreparationSettings, Unusable};
 
-/// The coarsest grid on which head and brain are looked for, `[D, H, W]`, mm: on a coarser one thin
-/// bone is lost.
-const SEARCH_MM: [f64; 3] = [5.0, 2.0, 2.0];
+/// Spacing within slices of the grid on which head and brain are looked for, mm: on a coarser one thin
+/// bone is lost, on a finer one nothing is won.
+const SEARCH_MM: f64 = 2.0;
+
+/// The thickest slices of that grid, mm.
+const SEARCH_SLICE_MM: f64 = 5.0;
 
 /// Spacings and extents that a head CT may have, mm.
 const SPACING_MM: [f64; 2] = [0.05, 20.0];
@@ -37,7 +40,8 @@ pub struct Prepared {
 /// [`Unusable`] if the grid cannot be that of a head CT, or no head or brain is found.
 pub fn prepare(native: Image, settings: &PreparationSettings) -> Result<Prepared, Unusable> {
     check_plausible(native.geometry())?;
-    let search_mm: [f64; 3] = std::array::from_fn(|a| settings.spacing_mm[a].min(SEARCH_MM[a]));
+    let slice_mm = settings.spacing_mm[0].clamp(SEARCH_MM, SEARCH_SLICE_MM);
+    let search_mm = [slice_mm, SEARCH_MM, SEARCH_MM];
     let whole = canonical_grid(native.geometry(), search_mm).map_err(unsound)?;
     let full_range = native.resample(&whole, AIR_HU);
     let head = head_mask(&full_range)?;

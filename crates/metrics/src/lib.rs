@@ -14,6 +14,7 @@ mod intervals;
 mod normal;
 mod overlap;
 mod ranking;
+mod recalibration;
 mod roc;
 mod surface;
 
@@ -21,12 +22,13 @@ pub use agreement::{BlandAltman, bland_altman, concordance, pearson};
 pub use average_precision::average_precision;
 pub use bootstrap::{Bootstrap, Distribution, Strata};
 pub use calibration::{
-    CalibrationBin, Recalibration, brier, equal_mass_bins, expected_calibration_error, log_loss,
+    CalibrationBin, brier, equal_mass_bins, expected_calibration_error, log_loss,
 };
 pub use delong::{DeLong, PairedDeLong, paired_delong};
 pub use error::MetricError;
 pub use intervals::{Confidence, Interval, wilson};
 pub use overlap::{Overlap, overlap};
 pub use ranking::Ranking;
+pub use recalibration::Recalibration;
 pub use roc::{RocCurve, RocPoint, auroc};
 pub use surface::SurfaceDistances;

@@ -2,7 +2,7 @@
 
 use hemex_volume::Lesion as Label;
 
-use crate::anatomy::{AIR_HU, Head, Space};
+use crate::anatomy::{AIR_HU, Head, Place, Space};
 use crate::config::LesionConfig;
 use crate::lesion::Lesion;
 use crate::shape::{Point, dot, ramp, sub};
@@ -31,6 +31,10 @@ pub(crate) struct Seen {
     pub(crate) label: u8,
 }
 
+impl Seen {
+    pub(crate) const AIR: Seen = Seen { hu: AIR_HU, label: 0 };
+}
+
 impl<'a> Body<'a> {
     pub(crate) fn new(
         head: &'a Head,
@@ -50,32 +54,29 @@ impl<'a> Body<'a> {
         }
     }
 
-    /// What lies at a point in head mm.
-    pub(crate) fn at(&self, point: Point) -> Seen {
-        if Head::is_far(point) {
-            return Seen { hu: AIR_HU, label: 0 };
+    /// Where a point (head mm) lies; `None` in the air far from the head.
+    pub(crate) fn place(&self, point: Point) -> Option<Place> {
+        (!Head::is_far(point)).then(|| self.head.place(point))
+    }
+
+    /// What lies there.
+    pub(crate) fn at(&self, place: &Place) -> Seen {
+        if place.cavity_mm > 0.0 {
+            return Seen { hu: self.head.outside_hu(self.texture, place), label: 0 };
         }
-        let template = self.head.to_template(point);
-        let cavity_mm = self.head.cavity_mm(template);
-        if cavity_mm > 0.0 {
-            let hu = self.head.outside_hu(self.texture, template, cavity_mm);
-            return Seen { hu, label: 0 };
-        }
-        let from = sub(point, self.lesion.centre);
+        let from = sub(place.head, self.lesion.centre);
         let distance2 = dot(from, from);
         let edge_mm = self.radius_mm + self.lesion.edema_mm;
         let mut level_mm = f32::MAX;
-        if distance2 < self.reach_mm.powi(2)
-            && self.head.admits_hematoma(template, cavity_mm, self.lesion.side)
-        {
-            level_mm = self.lesion.level_mm(self.texture, point);
+        if distance2 < self.reach_mm.powi(2) && self.head.admits_hematoma(place, self.lesion.side) {
+            level_mm = self.lesion.level_mm(self.texture, place.head);
             if level_mm < self.radius_mm {
-                let hu = self.lesion.hu(self.texture, point, self.radius_mm);
+                let hu = self.lesion.hu(self.texture, place.head, self.radius_mm);
                 return Seen { hu, label: Label::Intraparenchymal as u8 };
             }
         }
-        let origin = self.before_mass_effect(point, template, from, distance2, -cavity_mm);
-        let tissue = self.head.tissue(self.texture, origin, -cavity_mm);
+        let origin = self.before_mass_effect(place, from, distance2);
+        let tissue = self.head.tissue(self.texture, origin, -place.cavity_mm);
         match tissue.space {
             Space::Ventricle if self.is_bled_into(origin) => {
                 Seen { hu: self.lesion.ivh_hu(), label: Label::Intraventricular as u8 }
@@ -91,34 +92,29 @@ impl<'a> Body<'a> {
     }
 
     /// The label alone: where no blood can be, nothing is looked at.
-    pub(crate) fn label_at(&self, point: Point) -> u8 {
-        let from = sub(point, self.lesion.centre);
+    pub(crate) fn label_at(&self, place: &Place) -> u8 {
+        let from = sub(place.head, self.lesion.centre);
         if self.lesion.ivh_level_mm.is_none() && dot(from, from) > self.reach_mm.powi(2) {
             return 0;
         }
-        self.at(point).label
+        self.at(place).label
     }
 
-    /// Where the tissue now at `point` lay before the hematoma pushed it away (template mm): the push
+    /// Where the tissue now at `place` lay before the hematoma pushed it away (template mm): the push
     /// falls with the square of the distance and vanishes at the skull.
-    fn before_mass_effect(
-        &self,
-        point: Point,
-        template: Point,
-        from: Point,
-        distance2: f32,
-        depth_mm: f32,
-    ) -> Point {
+    fn before_mass_effect(&self, place: &Place, from: Point, distance2: f32) -> Point {
         let radius2 = self.radius_mm * self.radius_mm;
         if distance2 > PUSH_REACH * PUSH_REACH * radius2 || self.mass_effect == 0.0 {
-            return template;
+            return place.template;
         }
         let falloff = (radius2 / distance2.max(1e-3)).min(1.0);
         // Continuous at the reach, where the push would otherwise end in a step.
         let falloff = falloff - 1.0 / (PUSH_REACH * PUSH_REACH);
-        let push_mm = self.mass_effect * self.radius_mm * falloff * ramp(0.0, 18.0, depth_mm);
+        let inside = ramp(0.0, 18.0, -place.cavity_mm);
+        let push_mm = self.mass_effect * self.radius_mm * falloff * inside;
         let share = (push_mm / distance2.sqrt().max(1e-3)).min(0.5);
-        self.head.to_template(std::array::from_fn(|i| point[i] - share * from[i]))
+        let origin = std::array::from_fn(|i| place.head[i] - share * from[i]);
+        self.head.place(origin).template
     }
 
     /// Blood settles in the back of the ventricles, more on the hematoma's own side.

@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::lesion::{Extent, Lesion};
 use crate::outcome::OutcomeModel;
 use crate::scanner::{Pose, Scan, Site, scan};
-use crate::signs::{Clinical, ClinicalDraw, ImageSigns, uniform};
+use crate::signs::{Clinical, ClinicalDraw, ImageSigns, flag, uniform};
 use crate::texture::Texture;
 
 /// A patient before any image is made.
@@ -66,14 +66,15 @@ fn draw_patient<'a>(
     let draw = ClinicalDraw::draw(&mut rng);
     let clinical = Clinical::new(&draw, &signs, &config.lesion, &config.clinical, site);
     let probability = model.probability(&signs, &clinical);
-    let growth = rng.random_bool(probability);
-    let known = std::array::from_fn(|_| !rng.random_bool(config.clinical.missing_share));
+    let growth = flag(&mut rng, probability);
+    let known = std::array::from_fn(|_| !flag(&mut rng, config.clinical.missing_share));
     let fate: f64 = rng.random();
     let surgery_before = fate < config.surgery_share;
     let lost = !surgery_before && fate < config.surgery_share + config.no_followup_share;
     let interval_h = uniform(&mut rng, config.clinical.followup_interval_h);
     let volume_ml = followup_volume_ml(&mut rng, config, signs.volume_ml, growth, surgery_before);
-    let followup = FollowUp { interval_h: (10.0 * interval_h).round() / 10.0, surgery_before, volume_ml };
+    let followup =
+        FollowUp { interval_h: (10.0 * interval_h).round() / 10.0, surgery_before, volume_ml };
     Patient {
         site_name,
         site,

@@ -59,7 +59,9 @@ impl Lesion {
         head: &Head,
         texture: &Texture,
     ) -> Result<Self, PhantomError> {
-        let mut rng = DrawKey::new(seed, "phantom.lesion").case(patient).rng();
+        // A generator a sign: one that comes or goes leaves the rest of the patient as it was.
+        let key = |purpose| DrawKey::new(seed, purpose).case(patient).rng();
+        let mut rng = key("phantom.lesion");
         let rng = &mut rng;
         let side = if rng.random_bool(0.5) { 1.0 } else { -1.0 };
         let centre = head.to_head(draw_centre(rng, signs.location, side));
@@ -74,17 +76,23 @@ impl Lesion {
             swirl_hu: (signs.heterogeneity * config.heterogeneity_hu) as f32,
             swirl: TextureUse::draw(rng, 7.0),
             black_hole: None,
-            ivh_level_mm: signs.ivh.then(|| rng.random_range(-46.0..-18.0)),
+            ivh_level_mm: None,
             edema_mm: uniform(rng, config.edema_rim_mm) as f32,
         };
-        let drop_hu = uniform(rng, config.black_hole_drop_hu) as f32;
+        if signs.ivh {
+            let level_mm = key("phantom.ivh").random_range(-46.0..-18.0);
+            lesion.ivh_level_mm = Some(level_mm);
+        }
         if signs.black_hole {
-            lesion.black_hole = Some((lesion.widest_direction(rng, texture), drop_hu));
+            let mut rng = key("phantom.black_hole");
+            let drop_hu = uniform(&mut rng, config.black_hole_drop_hu) as f32;
+            lesion.black_hole = Some((lesion.widest_direction(&mut rng, texture), drop_hu));
         }
         if signs.satellite {
             let extent = Extent::measure(&lesion, head, texture, signs.volume_ml);
             let radius_mm = extent.radius_mm(patient, 0.96 * signs.volume_ml)?;
-            lesion.satellites = lesion.draw_satellites(rng, head, texture, radius_mm);
+            let mut rng = key("phantom.satellite");
+            lesion.satellites = lesion.draw_satellites(&mut rng, head, texture, radius_mm);
         }
         Ok(lesion)
     }
@@ -151,10 +159,7 @@ impl Lesion {
     fn widest_direction(&self, rng: &mut impl Rng, texture: &Texture) -> Point {
         let mut widest = ([1.0, 0.0, 0.0], f32::MIN);
         for _ in 0..24 {
-            let mut direction = draw_direction(rng);
-            direction[2] *= 0.3;
-            let per_length = 1.0 / dot(direction, direction).sqrt().max(1e-3);
-            let direction = direction.map(|v| v * per_length);
+            let direction = flattened(draw_direction(rng));
             let lobe = self.lobe(texture, direction);
             if lobe > widest.1 {
                 widest = (direction, lobe);
@@ -177,16 +182,17 @@ impl Lesion {
             if satellites.len() == n {
                 break;
             }
-            let direction = draw_direction(rng);
-            let satellite_mm = rng.random_range(3.0..4.8f32);
-            let gap_mm = rng.random_range(2.0..6.0f32);
+            // Near the slice plane: above or below, a thick slice would join them to the main one.
+            let direction = flattened(draw_direction(rng));
+            let satellite_mm = rng.random_range(3.4..4.9f32);
+            let gap_mm = rng.random_range(3.0..8.0f32);
             let ahead: Point = std::array::from_fn(|i| self.centre[i] + direction[i]);
             let margin_mm = radius_mm / self.main_level_mm(texture, self.round(ahead));
             let at = margin_mm + gap_mm + satellite_mm;
             let centre: Point = std::array::from_fn(|i| self.centre[i] + at * direction[i]);
-            let template = head.to_template(centre);
-            let cavity_mm = head.cavity_mm(template);
-            if head.admits_hematoma(template, cavity_mm + 4.0, self.side) {
+            let mut place = head.place(centre);
+            place.cavity_mm += 4.0;
+            if head.admits_hematoma(&place, self.side) {
                 satellites.push((centre, radius_mm / satellite_mm));
             }
         }
@@ -239,12 +245,9 @@ impl Extent {
                 for i in -n..n {
                     let point = [along(i, 0), along(j, 1), along(k, 2)];
                     let level_mm = lesion.level_mm(texture, point);
-                    if level_mm >= max_level_mm {
-                        continue;
-                    }
-                    let template = head.to_template(point);
-                    let cavity_mm = head.cavity_mm(template);
-                    if head.admits_hematoma(template, cavity_mm, lesion.side) {
+                    if level_mm < max_level_mm
+                        && head.admits_hematoma(&head.place(point), lesion.side)
+                    {
                         self.levels_mm.push(level_mm);
                     }
                 }
@@ -307,4 +310,11 @@ fn draw_direction(rng: &mut impl Rng) -> Point {
     let v: Point = std::array::from_fn(|_| rng.sample(StandardNormal));
     let length = dot(v, v).sqrt();
     if length < 1e-3 { [0.0, 1.0, 0.0] } else { v.map(|x| x / length) }
+}
+
+/// A unit vector turned toward the slice plane.
+fn flattened([x, y, z]: Point) -> Point {
+    let flat = [x, y, 0.3 * z];
+    let length = dot(flat, flat).sqrt();
+    if length < 1e-3 { [0.0, 1.0, 0.0] } else { flat.map(|v| v / length) }
 }

@@ -23,6 +23,10 @@ mod signs;
 mod texture;
 mod write;
 
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod tests;
+
 use hemex_stage::Request;
 
 pub use config::{ClinicalConfig, Coefficients, Config, LesionConfig, RawConfig, ScanConfig};

@@ -117,8 +117,7 @@ fn population(config: &Config, seed: u64) -> Vec<Member<'_>> {
                 let site = site_at(&sites, place);
                 let signs = ImageSigns::draw(&mut rng, &config.lesion, site);
                 let draw = ClinicalDraw::draw(&mut rng);
-                let clinical =
-                    Clinical::new(&draw, &signs, &config.lesion, &config.clinical, site);
+                let clinical = Clinical::new(&draw, &signs, &config.lesion, &config.clinical, site);
                 Member { site, signs, score: score(config, &signs, &clinical) }
             })
         })
@@ -175,4 +174,78 @@ fn expected_auroc(people: &[(f64, f64)]) -> f64 {
         positives += positive;
     }
     pairs / (positives * below)
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod tests {
+    use rand::RngExt;
+
+    use super::*;
+    use crate::tests::config;
+
+    #[test]
+    fn the_demo_has_the_prevalence_and_the_oracle_it_is_meant_to_have() {
+        let config = config("phantom.toml", |_| ());
+        let (model, oracle) = OutcomeModel::solve(&config, 1);
+        let probabilities: Vec<f64> = population(&config, 1)
+            .iter()
+            .map(|member| logistic(model.intercept + member.score))
+            .collect();
+        let mean = probabilities.iter().sum::<f64>() / probabilities.len() as f64;
+        assert!((mean - 0.25).abs() < 1e-6, "{mean}");
+        assert!((0.85..0.88).contains(&oracle.auroc_population), "{oracle:?}");
+        assert!((0.78..0.82).contains(&oracle.auroc_population_image_signs), "{oracle:?}");
+        assert_eq!(oracle.n_population, 100_000);
+    }
+
+    #[test]
+    fn the_oracle_is_what_drawn_outcomes_give() {
+        let config = config("phantom.toml", |_| ());
+        let (model, oracle) = OutcomeModel::solve(&config, 2);
+        let mut rng = DrawKey::new(2, "test").rng();
+        // Another population than the one the oracle was computed on.
+        let people = population(&config, 77);
+        let (mut full, mut image, mut grew) = (Vec::new(), Vec::new(), Vec::new());
+        for member in people.iter().take(40_000) {
+            let probability = logistic(model.intercept + member.score);
+            full.push(probability);
+            image.push(model.probability_image_signs(&member.signs, member.site));
+            grew.push(rng.random_bool(probability));
+        }
+        // The standard error of these AUROCs is 0.002.
+        let auroc = hemex_metrics::auroc(&full, &grew).unwrap();
+        assert!((auroc - oracle.auroc_population).abs() < 0.008, "{auroc} {oracle:?}");
+        let auroc = hemex_metrics::auroc(&image, &grew).unwrap();
+        assert!((auroc - oracle.auroc_population_image_signs).abs() < 0.008, "{auroc} {oracle:?}");
+        // Averaged probabilities are probabilities: their mean is the prevalence, too.
+        let mean = image.iter().sum::<f64>() / image.len() as f64;
+        assert!((mean - 0.25).abs() < 0.01, "{mean}");
+    }
+
+    #[test]
+    fn the_image_only_probability_is_the_average_over_clinical_values() {
+        let config = config("phantom.toml", |_| ());
+        let (model, _) = OutcomeModel::solve(&config, 3);
+        let mut rng = DrawKey::new(3, "test").rng();
+        for member in population(&config, 5).iter().take(5) {
+            let n = 20_000;
+            let sum: f64 = (0..n)
+                .map(|_| {
+                    let draw = ClinicalDraw::draw(&mut rng);
+                    let (lesion, clinical) = (&config.lesion, &config.clinical);
+                    let values = Clinical::new(&draw, &member.signs, lesion, clinical, member.site);
+                    model.probability(&member.signs, &values)
+                })
+                .sum();
+            let found = model.probability_image_signs(&member.signs, member.site);
+            assert!((found - sum / f64::from(n)).abs() < 0.03, "{found} {}", sum / f64::from(n));
+        }
+    }
+
+    #[test]
+    fn expected_auroc_of_certain_and_of_equal_people() {
+        assert_eq!(expected_auroc(&[(0.1, 0.0), (0.2, 1.0), (0.3, 0.0), (0.4, 1.0)]), 0.75);
+        assert_eq!(expected_auroc(&[(0.5, 0.3), (0.5, 0.8)]), 0.5);
+    }
 }

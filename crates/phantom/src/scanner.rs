@@ -8,7 +8,8 @@ use rand::{Rng, RngExt};
 use rand_distr::StandardNormal;
 use serde::Deserialize;
 
-use crate::body::Body;
+use crate::anatomy::Place;
+use crate::body::{Body, Seen};
 use crate::config::ScanConfig;
 use crate::shape::{Point, dot};
 
@@ -128,7 +129,10 @@ impl Pose {
         let rotation = product(product(about(1, roll), about(0, pitch)), about(2, yaw));
         // The table's height above the floor of the gantry: origins differ from scan to scan.
         let z = rng.random_range(-60.0..60.0f64);
-        Self { rotation: rotation.map(|row| row.map(|v| v as f32)), centre: [x as f32, y as f32, z as f32] }
+        Self {
+            rotation: rotation.map(|row| row.map(|v| v as f32)),
+            centre: [x as f32, y as f32, z as f32],
+        }
     }
 
     fn direction(&self, scanner: Point) -> Point {
@@ -200,6 +204,9 @@ struct RowSampler<'a> {
     counts: Vec<[u8; 3]>,
 }
 
+/// Voxels between two points of a row that are mapped to the template; those between interpolate.
+const STRIDE: usize = 4;
+
 impl<'a> RowSampler<'a> {
     fn new(body: &'a Body<'a>, pose: &'a Pose, geometry: &'a Geometry, n_sub: usize) -> Self {
         let step = pose.direction(geometry.affine().axes_mm()[2].map(|v| v as f32));
@@ -208,27 +215,54 @@ impl<'a> RowSampler<'a> {
 
     /// Mean HU and label of each voxel of a row (counted over all slices).
     fn sample(&mut self, row: usize, hu: &mut [f32], labels: &mut [u8]) {
-        self.counts.fill([0; 3]);
-        for sub in 0..self.n_sub {
-            let start = self.start(row, sub);
-            for (w, hu) in hu.iter_mut().enumerate() {
-                let seen = self.body.at(self.along(start, w));
-                *hu += seen.hu / self.n_sub as f32;
-                self.count(w, seen.label);
-            }
-        }
-        self.settle(labels);
+        let (body, share) = (self.body, 1.0 / self.n_sub as f32);
+        self.visit(row, labels, |w, place| {
+            let seen = place.map_or(Seen::AIR, |place| body.at(place));
+            hu[w] += share * seen.hu;
+            seen.label
+        });
     }
 
     fn sample_labels(&mut self, row: usize, labels: &mut [u8]) {
+        let body = self.body;
+        self.visit(row, labels, |_, place| place.map_or(0, |place| body.label_at(place)));
+    }
+
+    /// Calls `look` for every point of the row (`None`: far from the head) and settles the labels.
+    fn visit(
+        &mut self,
+        row: usize,
+        labels: &mut [u8],
+        mut look: impl FnMut(usize, Option<&Place>) -> u8,
+    ) {
         self.counts.fill([0; 3]);
         for sub in 0..self.n_sub {
             let start = self.start(row, sub);
-            for w in 0..labels.len() {
-                self.count(w, self.body.label_at(self.along(start, w)));
+            let node = |w: usize| {
+                self.body.place(std::array::from_fn(|i| start[i] + w as f32 * self.step[i]))
+            };
+            let mut from = node(0);
+            for first in (0..labels.len()).step_by(STRIDE) {
+                let to = node(first + STRIDE);
+                for w in first..labels.len().min(first + STRIDE) {
+                    let share = (w - first) as f32 / STRIDE as f32;
+                    let place = match (&from, &to) {
+                        (Some(from), Some(to)) => Some(from.toward(to, share)),
+                        // The head ends well before its surroundings do.
+                        _ => None,
+                    };
+                    let label = look(w, place.as_ref());
+                    if label > 0 {
+                        self.counts[w][usize::from(label) - 1] += 1;
+                    }
+                }
+                from = to;
             }
         }
-        self.settle(labels);
+        let full = |count: &u8| 2 * usize::from(*count) >= self.n_sub;
+        for (label, counts) in labels.iter_mut().zip(&self.counts) {
+            *label = counts.iter().position(full).map_or(0, |at| at as u8 + 1);
+        }
     }
 
     /// The first point of the row in the `sub`-th part of the slice, head mm.
@@ -237,23 +271,6 @@ impl<'a> RowSampler<'a> {
         let along = (row / n_h) as f64 + (sub as f64 + 0.5) / self.n_sub as f64 - 0.5;
         let point = self.geometry.point_mm([along, (row % n_h) as f64, 0.0]);
         self.pose.point(point.map(|v| v as f32))
-    }
-
-    fn along(&self, start: Point, w: usize) -> Point {
-        std::array::from_fn(|i| start[i] + w as f32 * self.step[i])
-    }
-
-    fn count(&mut self, w: usize, label: u8) {
-        if label > 0 {
-            self.counts[w][usize::from(label) - 1] += 1;
-        }
-    }
-
-    fn settle(&self, labels: &mut [u8]) {
-        let full = |count: &u8| 2 * usize::from(*count) >= self.n_sub;
-        for (label, counts) in labels.iter_mut().zip(&self.counts) {
-            *label = counts.iter().position(full).map_or(0, |at| at as u8 + 1);
-        }
     }
 }
 

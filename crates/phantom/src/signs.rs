@@ -57,8 +57,8 @@ impl ImageSigns {
             volume_ml: draw_volume_ml(rng, config, site),
             irregularity: uniform(rng, config.irregularity_range),
             heterogeneity: rng.random(),
-            black_hole: rng.random_bool(config.black_hole_share),
-            satellite: rng.random_bool(config.satellite_share),
+            black_hole: flag(rng, config.black_hole_share),
+            satellite: flag(rng, config.satellite_share),
             ivh: location != Location::Lobar && ivh < config.ivh_share,
         }
     }
@@ -138,7 +138,8 @@ impl Clinical {
     ) -> Self {
         let age = config.age_mean_years + site.age_shift_years + config.age_sd_years * draw.age_z;
         let [low_h, high_h] = config.onset_to_ct_range_h;
-        let onset = config.onset_to_ct_median_h * (config.onset_to_ct_sigma_log * draw.onset_z).exp();
+        let onset =
+            config.onset_to_ct_median_h * (config.onset_to_ct_sigma_log * draw.onset_z).exp();
         let ivh = if signs.ivh { config.gcs_with_ivh } else { 0.0 };
         let gcs = config.gcs_mean
             + config.gcs_per_volume_sd * signs.volume_z(lesion)
@@ -156,8 +157,8 @@ impl Clinical {
 
     /// Σ coefficient · standardised value.
     pub(crate) fn score(&self, config: &ClinicalConfig, weights: &Coefficients) -> f64 {
-        let onset_z = (self.onset_to_ct_h / config.onset_to_ct_median_h).ln()
-            / config.onset_to_ct_sigma_log;
+        let onset_z =
+            (self.onset_to_ct_h / config.onset_to_ct_median_h).ln() / config.onset_to_ct_sigma_log;
         weights.onset_to_ct * onset_z
             + weights.anticoagulation * flag_z(self.anticoagulation, config.anticoagulation_share)
             + weights.age * (self.age_years - config.age_mean_years) / config.age_sd_years
@@ -169,6 +170,12 @@ impl Clinical {
 /// Uniform in `[low, high]`.
 pub(crate) fn uniform(rng: &mut impl Rng, [low, high]: [f64; 2]) -> f64 {
     low + (high - low) * rng.random::<f64>()
+}
+
+/// True with this chance. It takes one number from the generator whatever the chance is (`random_bool`
+/// takes none for 1), so that a share in the config moves nothing but its own flag.
+pub(crate) fn flag(rng: &mut impl Rng, share: f64) -> bool {
+    rng.random::<f64>() < share
 }
 
 fn uniform_z(value: f64, [low, high]: [f64; 2]) -> f64 {

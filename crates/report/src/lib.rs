@@ -2,7 +2,7 @@
 //!
 //! Inputs `cases`, `labels`, `splits`, `weights` (optional), `model` and `predictions` (lists), output
 //! `report`. [`Evaluation::read`] makes one typed value of the inputs, [`compare::results`] a row a
-//! case and model, [`evaluate`] the figures ([`Findings`]); the rest writes them down.
+//! case and model, [`evaluate()`] the figures ([`Findings`]); the rest writes them down.
 //!
 //! No case is dropped in silence: whatever has no label, no prediction or no mask is counted beside
 //! the figure that does without it, and a figure that is not defined says why.

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use hemex_artifacts::{Role, table};
-use polars::prelude::{Column, DataFrame, ParquetWriter, PolarsResult};
+use polars_core::prelude::{Column, DataFrame, PolarsResult};
+use polars_io::prelude::ParquetWriter;
 
 use crate::{CaseResult, ReportError};
 

@@ -8,7 +8,8 @@ use std::fs::File;
 
 use fixture::{Cohort, Said, report};
 use hemex_artifacts::Regime;
-use polars::prelude::{ParquetReader, SerReader};
+use polars_io::SerReader;
+use polars_io::prelude::ParquetReader;
 use serde_json::Value;
 
 fn number(value: &Value, pointer: &str) -> f64 {

@@ -18,12 +18,18 @@ use crate::workspace;
 pub(crate) type Programs = BTreeMap<String, Vec<String>>;
 
 /// Builds the crates of all stages with tasks left, with cargo's own progress, in release.
-pub(crate) fn programs(plan: &Plan, states: &[State], metadata: &Value) -> Result<Programs> {
+pub(crate) fn programs(
+    plan: &Plan,
+    states: &[State],
+    selection: &BTreeSet<String>,
+    metadata: &Value,
+) -> Result<Programs> {
     let needed: BTreeSet<usize> = states
         .iter()
         .zip(&plan.tasks)
         .filter(|(state, _)| !matches!(state, State::Finished(_)))
         .map(|(_, task)| task.stage)
+        .filter(|stage| selection.contains(&plan.pipeline.stages[*stage].name))
         .collect();
     let bin_folder = workspace::target_folder(metadata).join("release");
     let mut programs = Programs::new();
@@ -73,7 +79,9 @@ pub(crate) fn check_configs(
             continue;
         }
         let Some(task) = plan.tasks.iter().position(|task| task.stage == i) else { continue };
-        let path = store.root().join(".work").join(format!("check-{}.json", stage.name));
+        // A run beside this one checks too.
+        let name = format!("check-{}-{}.json", stage.name, std::process::id());
+        let path = store.root().join(".work").join(name);
         let request = plan.request(task, states, store, &path.with_extension(""));
         std::fs::write(&path, serde_json::to_vec(&request)?)
             .with_context(|| format!("cannot write {}", path.display()))?;

@@ -1,6 +1,6 @@
 //! Execution: starts tasks as their inputs appear and threads are free, and publishes their results.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
@@ -30,6 +30,7 @@ const N_ERROR_LINES: usize = 12;
 pub(super) fn execute(
     plan: &Plan,
     states: Vec<State>,
+    selection: &BTreeSet<String>,
     programs: &Programs,
     store: &RunStore,
     n_threads: usize,
@@ -37,6 +38,7 @@ pub(super) fn execute(
     let (events, inbox) = channel();
     let mut run = Run {
         plan,
+        selection,
         programs,
         store,
         states,
@@ -73,6 +75,8 @@ struct Running {
 
 struct Run<'a> {
     plan: &'a Plan,
+    /// Stages that `--only` and `--from` leave.
+    selection: &'a BTreeSet<String>,
     programs: &'a Programs,
     store: &'a RunStore,
     states: Vec<State>,
@@ -127,10 +131,7 @@ impl Run<'_> {
     }
 
     fn selected(&self, task: usize) -> bool {
-        match &self.states[task] {
-            State::Ready { reason, .. } => !reason.contains("left out by"),
-            _ => true,
-        }
+        self.selection.contains(&self.plan.stage_of(task).name)
     }
 
     /// Starts tasks whose inputs are there, in the order of the plan, while threads are free.

@@ -48,9 +48,9 @@ pub(crate) fn run(arguments: &PipelineArgs) -> Result<()> {
         return Ok(());
     }
     plan.check_selection(&states, &selection)?;
-    let programs = build::programs(&plan, &states, &metadata)?;
+    let programs = build::programs(&plan, &states, &selection, &metadata)?;
     build::check_configs(&plan, &states, &programs, &store)?;
-    execute::execute(&plan, states, &programs, &store, n_threads)
+    execute::execute(&plan, states, &selection, &programs, &store, n_threads)
 }
 
 /// The pipeline file of that name or path.

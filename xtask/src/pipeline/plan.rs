@@ -84,7 +84,7 @@ impl Plan {
             if let (true, State::Finished(provenance)) = (verify, &state) {
                 verify_outputs(store, provenance)?;
             }
-            if let State::Ready { reason, .. } = &mut state
+            if let State::Ready { reason, .. } | State::Waits { reason } = &mut state
                 && !selection.contains(&self.stage_of(task).name)
             {
                 reason.push_str("; left out by --only or --from");

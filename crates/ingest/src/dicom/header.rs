@@ -5,7 +5,7 @@ use dicom_dictionary_std::{tags, uids};
 use dicom_object::DefaultDicomObject;
 
 use super::{file, syntax};
-use crate::Unusable;
+use crate::{Unusable, kernel};
 
 /// The largest matrix that is believed.
 const MAX_MATRIX: usize = 8192;
@@ -114,7 +114,8 @@ fn slice(path: &Path, object: &DefaultDicomObject, transfer_syntax: &str) -> Opt
         pixel_spacing_mm,
         orientation: unit_and_perpendicular([[a, b, c], [d, e, f]])?,
         position_mm: numbers(object, tags::IMAGE_POSITION_PATIENT)?,
-        convolution_kernel: kernel(object),
+        convolution_kernel: text(object, tags::CONVOLUTION_KERNEL)
+            .and_then(|name| kernel::plain(&name)),
         acquired: acquired(object),
     })
 }
@@ -133,13 +134,6 @@ fn unit_and_perpendicular(directions: [[f64; 3]; 2]) -> Option<[[f64; 3]; 2]> {
 fn is_axial(orientation: [[f64; 3]; 2]) -> bool {
     let [x, y, z] = super::stack::cross(orientation[0], orientation[1]).map(f64::abs);
     z > x && z > y
-}
-
-/// The kernel's name, if it is a short plain one: a free text might hold anything.
-fn kernel(object: &DefaultDicomObject) -> Option<String> {
-    let name = text(object, tags::CONVOLUTION_KERNEL)?;
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "+-_./ \\".contains(c);
-    (!name.is_empty() && name.len() <= 16 && name.chars().all(is_plain)).then_some(name)
 }
 
 fn acquired(object: &DefaultDicomObject) -> Option<String> {

@@ -4,7 +4,7 @@
 //! **BIDS**: `participants.tsv` (optional) and a folder `sub-X` a patient, with the baseline scan in
 //! `ses-baseline/ct/` (or, without sessions, in `ct/`) and the follow-up scan in `ses-followup/ct/`.
 //! The scan is `*_ct.nii`, `*_ct.nii.gz`, a folder `*_ct` of DICOM files, or DICOM files lying in `ct/`;
-//! its mask is `*_dseg.nii[.gz]` or `*_mask.nii[.gz]`. Rows of the table are found by `participant_id`,
+//! its mask is `*_dseg.nii[.gz]` or `*_mask.nii[.gz]`, a sidecar `*_ct.json` may name its kernel. Rows of the table are found by `participant_id`,
 //! with or without `sub-`.
 //!
 //! **Table of paths**: `cases.csv` or `cases.tsv` at the root, a row a case: `case` and `image` (NIfTI

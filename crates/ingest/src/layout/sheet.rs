@@ -1,6 +1,8 @@
 use std::path::Path;
 
-use polars::prelude::{CsvEncoding, CsvReadOptions, DataFrame, SerReader};
+use polars_core::prelude::DataFrame;
+use polars_io::SerReader;
+use polars_io::prelude::{CsvEncoding, CsvReadOptions};
 
 use crate::{IngestError, Unusable};
 

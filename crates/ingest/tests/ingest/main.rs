@@ -5,5 +5,6 @@
 mod cohort;
 mod dicom;
 mod layouts;
+mod preparation;
 mod real;
 mod support;

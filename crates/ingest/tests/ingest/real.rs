@@ -158,7 +158,7 @@ fn a_real_brain_is_found() {
     let Some(data) = data("the brain of the GE head") else { return };
     let folder = unpacked(&data.join("headct_ge_tilt/dicom.tar.xz"));
     let native = ge_block(folder.path());
-    println!("block of {:?}", native.geometry().shape());
+    assert_eq!(native.geometry().shape(), [14, 512, 512]);
     let settings = PreparationSettings {
         spacing_mm: [5.0, 2.0, 2.0],
         window_hu: [-100.0, 200.0],
@@ -167,14 +167,15 @@ fn a_real_brain_is_found() {
     };
     let prepared = prepare(native, &settings).unwrap();
     let brain_ml = prepared.brain.volume_ml(&[1]);
-    println!(
-        "brain {brain_ml} mL, noise {:?} HU, {:?}",
-        prepared.noise_hu,
-        prepared.image.geometry().shape()
-    );
-    if let Some(out) = std::env::var_os("HEMEX_DUMP") {
-        let out = PathBuf::from(out);
-        hemex_artifacts::nifti::write_image(&out.join("image.nii"), &prepared.image).unwrap();
-        hemex_artifacts::nifti::write_label_map(&out.join("brain.nii"), &prepared.brain).unwrap();
-    }
+    // 59 mm from the skull base to the upper midbrain, looked at in a picture.
+    assert!((390.0..450.0).contains(&brain_ml), "{brain_ml}");
+    let geometry = *prepared.brain.geometry();
+    assert_eq!(geometry.shape(), [12, 112, 103]);
+    let is_brain = |index| prepared.brain.voxels()[geometry.offset(index)] == 1;
+    assert!(is_brain([6, 51, 51]), "the pons");
+    assert!(is_brain([11, 80, 50]), "a frontal lobe");
+    assert!(!is_brain([6, 92, 77]), "an eye");
+    assert!(!is_brain([2, 30, 51]), "the neck");
+    let noise_hu = prepared.noise_hu.unwrap();
+    assert!((0.3..3.0).contains(&noise_hu), "{noise_hu}");
 }

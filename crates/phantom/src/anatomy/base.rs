@@ -80,14 +80,26 @@ fn temporal_bone_hu(grain: &TextureUse, texture: &Texture, right: Point) -> Opti
 fn orbit_hu(right: Point) -> Option<f32> {
     if GLOBE.contains(right) {
         let wall = GLOBE.distance_mm(right) > -1.2;
-        return Some(if LENS.contains(right) { 85.0 } else if wall { 45.0 } else { 10.0 });
+        return Some(if LENS.contains(right) {
+            85.0
+        } else if wall {
+            45.0
+        } else {
+            10.0
+        });
     }
     let orbit_mm = ORBIT.distance_mm(right, 1.0);
     if orbit_mm < 0.0 {
         let muscle = MEDIAL_RECTUS.contains(right) || LATERAL_RECTUS.contains(right);
         let nerve = OPTIC_NERVE.contains(right);
         // The lids close the orbit in front.
-        return Some(if muscle || nerve { 45.0 } else if right[1] > 82.0 { 30.0 } else { -85.0 });
+        return Some(if muscle || nerve {
+            45.0
+        } else if right[1] > 82.0 {
+            30.0
+        } else {
+            -85.0
+        });
     }
     (right[1] < 78.0 && orbit_mm < ORBIT_WALL_MM).then_some(750.0)
 }

@@ -78,9 +78,7 @@ pub(super) fn is_basal_cistern(t: Point) -> bool {
 /// Whether the point lies in the Sylvian fissure or over the insula; a hematoma presses this flat.
 fn is_sylvian_fissure(t: Point) -> bool {
     let right = to_right(t);
-    t[2] > -10.0
-        && t[2] < 16.0
-        && (INSULAR_CISTERN.contains(insular(right)) || is_sylvian(right))
+    t[2] > -10.0 && t[2] < 16.0 && (INSULAR_CISTERN.contains(insular(right)) || is_sylvian(right))
 }
 
 /// The insula is flat in this frame: it bends around the deep nuclei.
@@ -122,7 +120,8 @@ pub(super) fn tissue(head: &Head, texture: &Texture, t: Point, depth_mm: f32) ->
 /// Distance to the midline where the hemispheres are apart; far elsewhere (corpus callosum and below).
 fn interhemispheric_mm(head: &Head, t: Point) -> f32 {
     let [_, y, z] = t;
-    let joined = (y + 4.0) * (y + 4.0) / (38.0 * 38.0) + (z - 4.0) * (z - 4.0) / (24.0 * 24.0) < 1.0;
+    let joined =
+        (y + 4.0) * (y + 4.0) / (38.0 * 38.0) + (z - 4.0) * (z - 4.0) / (24.0 * 24.0) < 1.0;
     if joined { 50.0 } else { (t[0] + midline_shift_mm(head, t)).abs() }
 }
 
@@ -134,7 +133,8 @@ fn midline_shift_mm(head: &Head, [_, y, z]: Point) -> f32 {
 fn dura(head: &Head, t: Point, depth_mm: f32) -> Option<Tissue> {
     let [_, y, z] = t;
     let x = (t[0] + midline_shift_mm(head, t)).abs();
-    let beyond = (y + 4.0) * (y + 4.0) / (54.0 * 54.0) + (z - 2.0) * (z - 2.0) / (40.0 * 40.0) > 1.0;
+    let beyond =
+        (y + 4.0) * (y + 4.0) / (54.0 * 54.0) + (z - 2.0) * (z - 2.0) / (40.0 * 40.0) > 1.0;
     let sagittal = x < 4.5 - 0.7 * depth_mm && z > -8.0 && (y < 30.0 || z > 50.0);
     let behind_ridge = y < ridge_mm(t);
     let from_roof = z - tentorium_mm(t);
@@ -167,7 +167,8 @@ fn infratentorial(texture: &Texture, head: &Head, t: Point, depth_mm: f32) -> Ti
         return Tissue::parenchyma(33.0);
     }
     // Folia: layers along the surface.
-    let layers = wave((depth_mm + 0.3 * t[2] + 1.5 * head.grain.at(texture, t.map(|v| 0.3 * v))) / 5.5);
+    let layers =
+        wave((depth_mm + 0.3 * t[2] + 1.5 * head.grain.at(texture, t.map(|v| 0.3 * v))) / 5.5);
     Tissue::parenchyma(37.0 + 3.0 * layers)
 }
 

@@ -28,6 +28,28 @@ const CEREBRUM_DOWN: Ellipsoid = Ellipsoid::new(CEREBRUM_CENTRE, [66.0, 84.0, 38
 const POSTERIOR_FOSSA: Ellipsoid = Ellipsoid::new([0.0, -42.0, -32.0], [52.0, 40.0, 28.0]);
 const MIDDLE_FOSSA: Ellipsoid = Ellipsoid::new([38.0, 10.0, -19.0], [25.0, 33.0, 22.0]);
 
+/// A point in both frames, and how far from the inner surface of the skull (negative inside).
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    pub(crate) head: Point,
+    pub(crate) template: Point,
+    pub(crate) cavity_mm: f32,
+}
+
+impl Place {
+    /// The place a `share` of the way to another; exact enough over a few mm, since the map between the
+    /// frames bends over decimetres.
+    #[inline]
+    pub(crate) fn toward(&self, other: &Place, share: f32) -> Place {
+        let mix = |a: f32, b: f32| a + share * (b - a);
+        Place {
+            head: std::array::from_fn(|i| mix(self.head[i], other.head[i])),
+            template: std::array::from_fn(|i| mix(self.template[i], other.template[i])),
+            cavity_mm: mix(self.cavity_mm, other.cavity_mm),
+        }
+    }
+}
+
 /// One patient's head.
 #[derive(Debug)]
 pub(crate) struct Head {
@@ -81,7 +103,10 @@ impl Head {
             atrophy,
             skull_mm,
             scalp_mm,
-            ventricle_scale: [ventricle_size * (1.0 + asymmetry), ventricle_size * (1.0 - asymmetry)],
+            ventricle_scale: [
+                ventricle_size * (1.0 + asymmetry),
+                ventricle_size * (1.0 - asymmetry),
+            ],
             calcification_hu,
             folds: TextureUse::draw(rng, 13.0),
             fold_width: TextureUse::draw(rng, 22.0),
@@ -90,9 +115,15 @@ impl Head {
         }
     }
 
+    /// A point of head mm in both frames.
+    pub(crate) fn place(&self, head: Point) -> Place {
+        let template = self.to_template(head);
+        Place { head, template, cavity_mm: self.cavity_mm(template) }
+    }
+
     /// Head mm to template mm.
     #[inline]
-    pub(crate) fn to_template(&self, head: Point) -> Point {
+    fn to_template(&self, head: Point) -> Point {
         // Products with reciprocals throughout: this runs for every point of every scan.
         let [x, y, z]: Point = std::array::from_fn(|i| head[i] * self.per_scale[i]);
         let along = y * (1.0 / 85.0);
@@ -125,7 +156,7 @@ impl Head {
     }
 
     /// Distance to the inner surface of the skull, about mm: negative inside.
-    pub(crate) fn cavity_mm(&self, t: Point) -> f32 {
+    fn cavity_mm(&self, t: Point) -> f32 {
         let z = t[2];
         let upper = z > CEREBRUM_CENTRE[2];
         let (half, deep) = if upper { (&CEREBRUM_UP, 0.36) } else { (&CEREBRUM_DOWN, 0.11) };
@@ -146,8 +177,9 @@ impl Head {
 
     /// Whether a hematoma may lie here: cerebral tissue of one hemisphere (`side` 1 right, −1 left),
     /// not next to the skull, in no ventricle and no cistern.
-    pub(crate) fn admits_hematoma(&self, t: Point, cavity_mm: f32, side: f32) -> bool {
-        cavity_mm < -4.5
+    pub(crate) fn admits_hematoma(&self, place: &Place, side: f32) -> bool {
+        let t = place.template;
+        place.cavity_mm < -4.5
             && side * t[0] > 2.5
             && !brain::is_infratentorial(t)
             && !brain::is_basal_cistern(t)
@@ -156,13 +188,14 @@ impl Head {
     }
 
     /// HU outside the inner surface of the skull, `cavity_mm` from it.
-    pub(crate) fn outside_hu(&self, texture: &Texture, t: Point, cavity_mm: f32) -> f32 {
+    pub(crate) fn outside_hu(&self, texture: &Texture, place: &Place) -> f32 {
+        let t = place.template;
         if t[2] < base::TOP_MM
             && let Some(hu) = base::hu(&self.grain, texture, t)
         {
             return hu;
         }
-        skull::hu(self, texture, t, cavity_mm)
+        skull::hu(self, texture, t, place.cavity_mm)
     }
 
     /// The tissue at a point inside the skull, `depth_mm` (positive) from its inner surface.

@@ -114,10 +114,9 @@ impl Series<'_> {
     /// A UID under the root for UUIDs, 2.25, from a digest: the same cohort has the same UIDs.
     fn uid(&self, what: &str) -> String {
         let name = format!("{} {} {} {what}", self.seed, self.patient.id, self.session);
-        let bits = digest::bytes(name.as_bytes())
-            .bytes()
-            .take(32)
-            .fold(0u128, |bits, hex| bits << 4 | u128::from((hex as char).to_digit(16).unwrap_or(0)));
+        let bits = digest::bytes(name.as_bytes()).bytes().take(32).fold(0u128, |bits, hex| {
+            bits << 4 | u128::from((hex as char).to_digit(16).unwrap_or(0))
+        });
         format!("2.25.{bits}")
     }
 

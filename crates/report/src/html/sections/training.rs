@@ -13,7 +13,7 @@ pub(in crate::html) fn training(page: &Page) -> String {
         arms.iter().flat_map(|arm| figures::history(page, arm)).map(Some).collect();
     let sizes: Vec<String> = arms
         .iter()
-        .filter_map(|arm| {
+        .map(|arm| {
             let sizes: BTreeSet<u64> =
                 trainings.iter().filter(|t| t.arm == *arm).filter_map(|t| t.n_parameters).collect();
             let sizes: Vec<String> = sizes.iter().map(|n| thousands(*n)).collect();
@@ -23,7 +23,7 @@ pub(in crate::html) fn training(page: &Page) -> String {
             } else {
                 format!(" of {} parameters", sizes.join(" or "))
             };
-            Some(format!("{}: {}{sizes}", escape(arm), count(n_models, "model")))
+            format!("{}: {}{sizes}", escape(arm), count(n_models, "model"))
         })
         .collect();
     let intro =
@@ -36,7 +36,7 @@ fn thousands(n: u64) -> String {
     let digits = n.to_string();
     let mut text = String::new();
     for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

@@ -1,0 +1,59 @@
+use hemex_stage::suggest::did_you_mean;
+use hemex_stage::{ConfigError, check_fraction, check_positive, check_range};
+use serde::Deserialize;
+
+use crate::FEATURES;
+
+/// The config as it is written.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawConfig {
+    /// What the domains are told apart by; names of [`FEATURES`].
+    pub features: Vec<String>,
+    /// A feature that alone reaches this AUROC (in either direction) is reported, not used.
+    pub max_feature_auroc: f64,
+    /// Strength of the penalty on the squared coefficients of standardised features, a case.
+    pub l2: f64,
+    /// Folds of the cross-fitted AUROC of the domains.
+    pub n_folds: usize,
+    /// Largest weight before the weights are scaled to mean 1.
+    pub max_weight: f64,
+    /// A warning is given where the effective sample size is below this share of the cases.
+    pub min_effective_share: f64,
+}
+
+/// The config, checked.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub(crate) features: Vec<String>,
+    pub(crate) max_feature_auroc: f64,
+    pub(crate) l2: f64,
+    pub(crate) n_folds: usize,
+    pub(crate) max_weight: f64,
+    pub(crate) min_effective_share: f64,
+}
+
+impl TryFrom<RawConfig> for Config {
+    type Error = ConfigError;
+
+    fn try_from(raw: RawConfig) -> Result<Self, ConfigError> {
+        if raw.features.is_empty() {
+            return Err(ConfigError::new("features", "at least one feature", "none"));
+        }
+        if let Some(name) = raw.features.iter().find(|name| !FEATURES.contains(&name.as_str())) {
+            let expected = format!("a known feature{}", did_you_mean(name, FEATURES));
+            return Err(ConfigError::new("features", &expected, format_args!("`{name}`")));
+        }
+        if !(2..=20).contains(&raw.n_folds) {
+            return Err(ConfigError::new("n_folds", "a whole number from 2 to 20", raw.n_folds));
+        }
+        Ok(Self {
+            features: raw.features,
+            max_feature_auroc: check_range("max_feature_auroc", raw.max_feature_auroc, 0.5..=1.0)?,
+            l2: check_positive("l2", raw.l2)?,
+            n_folds: raw.n_folds,
+            max_weight: check_range("max_weight", raw.max_weight, 1.0..=1e6)?,
+            min_effective_share: check_fraction("min_effective_share", raw.min_effective_share)?,
+        })
+    }
+}

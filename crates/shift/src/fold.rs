@@ -1,0 +1,291 @@
+use hemex_artifacts::ReportedFeature;
+use hemex_metrics::auroc;
+use hemex_stage::DrawKey;
+use rand::RngExt;
+
+use crate::{Config, FEATURES, FeatureTable, Logistic};
+
+/// Weights of a fold's training cases, and how far they can be trusted.
+#[derive(Debug, Clone)]
+pub struct FoldWeights {
+    /// A weight a training case, mean 1.
+    pub weights: Vec<f64>,
+    /// (Σw)² / Σw².
+    pub effective_sample_size: f64,
+    /// Cross-fitted AUROC of telling the domains apart.
+    pub domain_auroc: Option<f64>,
+    /// Share of target cases within the range of the training cases' scores.
+    pub overlap: Option<f64>,
+    /// Names of the features in use.
+    pub features: Vec<String>,
+    /// Features that are reported and not used.
+    pub reported_only: Vec<ReportedFeature>,
+    /// How many weights were clipped.
+    pub n_clipped: usize,
+}
+
+/// Weighs training cases toward the target cases; both are rows of the table.
+///
+/// Without target cases, or without a feature that can be used, every weight is 1. Weights are clipped
+/// at `max_weight` and then scaled to mean 1. `None` if the classifier cannot be fitted.
+pub fn weigh(
+    table: &FeatureTable,
+    train: &[usize],
+    target: &[usize],
+    config: &Config,
+    seed: u64,
+) -> Option<FoldWeights> {
+    let mut result = FoldWeights {
+        weights: vec![1.0; train.len()],
+        effective_sample_size: train.len() as f64,
+        domain_auroc: None,
+        overlap: None,
+        features: Vec::new(),
+        reported_only: Vec::new(),
+        n_clipped: 0,
+    };
+    if target.is_empty() || train.is_empty() {
+        return Some(result);
+    }
+    let cases: Vec<usize> = train.iter().chain(target).copied().collect();
+    let is_target: Vec<bool> = (0..cases.len()).map(|i| i >= train.len()).collect();
+    let mut columns = Vec::new();
+    for name in &config.features {
+        match column(table, &cases, &is_target, name, config) {
+            Ok(values) => {
+                result.features.push(name.clone());
+                columns.extend(values);
+            }
+            Err(reason) => {
+                result.reported_only.push(ReportedFeature { name: name.clone(), reason });
+            }
+        }
+    }
+    if columns.is_empty() {
+        return Some(result);
+    }
+    let rows: Vec<Vec<f64>> =
+        (0..cases.len()).map(|i| columns.iter().map(|column| column[i]).collect()).collect();
+    let fit = Logistic::fit(&rows, &is_target, config.l2)?;
+    let logits: Vec<f64> = rows.iter().map(|row| fit.logit(row)).collect();
+    let prior = (train.len() as f64 / target.len() as f64).ln();
+    let raw: Vec<f64> = logits[..train.len()].iter().map(|z| (z + prior).exp()).collect();
+    result.n_clipped = raw.iter().filter(|w| **w > config.max_weight).count();
+    let clipped: Vec<f64> = raw.into_iter().map(|w| w.min(config.max_weight)).collect();
+    let mean = clipped.iter().sum::<f64>() / clipped.len() as f64;
+    result.weights = clipped.into_iter().map(|w| w / mean).collect();
+    result.effective_sample_size = effective_sample_size(&result.weights);
+    result.overlap = Some(overlap(&logits, train.len()));
+    result.domain_auroc = cross_fitted_auroc(&rows, &is_target, config, seed);
+    Some(result)
+}
+
+/// Kish's effective sample size, (Σw)² / Σw².
+fn effective_sample_size(weights: &[f64]) -> f64 {
+    let sum: f64 = weights.iter().sum();
+    sum * sum / weights.iter().map(|w| w * w).sum::<f64>()
+}
+
+/// Share of target scores between the lowest and the highest training score.
+fn overlap(logits: &[f64], n_train: usize) -> f64 {
+    let (train, target) = logits.split_at(n_train);
+    let low = train.iter().copied().fold(f64::INFINITY, f64::min);
+    let high = train.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let within = target.iter().filter(|z| (low..=high).contains(*z)).count();
+    within as f64 / target.len() as f64
+}
+
+/// The standardised columns of a feature: its values, the median where one is missing, and an
+/// indicator of missing values where both domains have some. The reason if it cannot be used.
+fn column(
+    table: &FeatureTable,
+    cases: &[usize],
+    is_target: &[bool],
+    name: &str,
+    config: &Config,
+) -> Result<Vec<Vec<f64>>, String> {
+    let Some(feature) = FEATURES.iter().position(|known| *known == name) else {
+        return Err("unknown".to_owned());
+    };
+    let values: Vec<Option<f64>> = cases.iter().map(|case| table.values[*case][feature]).collect();
+    let known: Vec<(f64, bool)> =
+        values.iter().zip(is_target).filter_map(|(v, t)| Some(((*v)?, *t))).collect();
+    let n_known_target = known.iter().filter(|(_, target)| *target).count();
+    if n_known_target == 0 || n_known_target == known.len() {
+        return Err("known in one domain alone".to_owned());
+    }
+    let (scores, labels): (Vec<f64>, Vec<bool>) = known.iter().copied().unzip();
+    if let Ok(area) = auroc(&scores, &labels) {
+        let area = area.max(1.0 - area);
+        if area >= config.max_feature_auroc {
+            return Err(format!("tells the domains apart with an AUROC of {area:.3}"));
+        }
+    }
+    let median = median(scores);
+    let filled: Vec<f64> = values.iter().map(|v| v.unwrap_or(median)).collect();
+    let mut columns = vec![standardise(filled).ok_or("constant")?];
+    let is_missing = |target: bool| {
+        values.iter().zip(is_target).any(|(value, t)| value.is_none() && *t == target)
+    };
+    if is_missing(false) && is_missing(true) {
+        let missing = values.iter().map(|v| f64::from(u8::from(v.is_none()))).collect();
+        columns.extend(standardise(missing));
+    }
+    Ok(columns)
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    match values.len() % 2 {
+        0 => (values[middle - 1] + values[middle]) / 2.0,
+        _ => values[middle],
+    }
+}
+
+/// Mean 0 and standard deviation 1; `None` for a constant.
+fn standardise(values: Vec<f64>) -> Option<Vec<f64>> {
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    let sd = (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n).sqrt();
+    (sd > 1e-9 * mean.abs().max(1.0)).then(|| values.iter().map(|v| (v - mean) / sd).collect())
+}
+
+/// AUROC of scores that no case had a part in: each fold is scored by a fit on the others.
+fn cross_fitted_auroc(
+    rows: &[Vec<f64>],
+    is_target: &[bool],
+    config: &Config,
+    seed: u64,
+) -> Option<f64> {
+    let mut order: Vec<usize> = (0..rows.len()).collect();
+    let rng = &mut DrawKey::new(seed, "shift.cross_fit").rng();
+    for i in (1..order.len()).rev() {
+        order.swap(i, rng.random_range(0..=i));
+    }
+    let mut scores = vec![0.0; rows.len()];
+    for fold in 0..config.n_folds {
+        let held_out = |position: usize| position % config.n_folds == fold;
+        let kept: Vec<usize> =
+            (0..order.len()).filter(|p| !held_out(*p)).map(|p| order[p]).collect();
+        let fit_rows: Vec<Vec<f64>> = kept.iter().map(|i| rows[*i].clone()).collect();
+        let fit_labels: Vec<bool> = kept.iter().map(|i| is_target[*i]).collect();
+        let fit = Logistic::fit(&fit_rows, &fit_labels, config.l2)?;
+        for position in (0..order.len()).filter(|p| held_out(*p)) {
+            scores[order[position]] = fit.logit(&rows[order[position]]);
+        }
+    }
+    auroc(&scores, is_target).ok()
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod tests {
+    use rand_distr::{Distribution, Normal};
+
+    use super::*;
+
+    fn config(features: &[&str]) -> Config {
+        Config {
+            features: features.iter().map(|f| (*f).to_owned()).collect(),
+            max_feature_auroc: 0.95,
+            l2: 1e-6,
+            n_folds: 5,
+            max_weight: 1e6,
+            min_effective_share: 0.3,
+        }
+    }
+
+    /// Ages of two domains, everything else unknown.
+    fn ages(domains: [&[f64]; 2]) -> (FeatureTable, Vec<usize>, Vec<usize>) {
+        let ages: Vec<f64> = domains.concat();
+        let mut values = vec![[None; FEATURES.len()]; ages.len()];
+        for (row, age) in values.iter_mut().zip(&ages) {
+            row[0] = Some(*age);
+        }
+        let case_ids = (0..ages.len()).map(|i| format!("case-{i}")).collect();
+        let n = domains[0].len();
+        (FeatureTable { case_ids, values }, (0..n).collect(), (n..ages.len()).collect())
+    }
+
+    fn normal(mean: f64, n: usize, key: usize) -> Vec<f64> {
+        let rng = &mut DrawKey::new(1, "test").repeat(key).rng();
+        Normal::new(mean, 1.0).unwrap().sample_iter(rng).take(n).collect()
+    }
+
+    #[test]
+    fn the_ratio_of_two_gaussians_is_recovered() {
+        // N(m, 1) over N(0, 1) has the log ratio m x − m² / 2.
+        let m = 0.8;
+        let train = normal(0.0, 4000, 0);
+        let (table, train_rows, target_rows) = ages([&train, &normal(m, 4000, 1)]);
+        let found = weigh(&table, &train_rows, &target_rows, &config(&["age_years"]), 1).unwrap();
+        let truth: Vec<f64> = train.iter().map(|x| (m * x - m * m / 2.0).exp()).collect();
+        let scale = truth.len() as f64 / truth.iter().sum::<f64>();
+        for (w, t) in found.weights.iter().zip(&truth) {
+            // Three standard errors of the slope (about 0.027) three units from the mean.
+            assert!((w / (t * scale)).ln().abs() < 0.25, "{w} for {}", t * scale);
+        }
+        // AUROC of two normals: Φ(m / √2) = 0.714.
+        assert!((found.domain_auroc.unwrap() - 0.714).abs() < 0.02);
+        let mean = found.weights.iter().sum::<f64>() / 4000.0;
+        assert!((mean - 1.0).abs() < 1e-12);
+        // n / E[w²] with E[w²] = exp(m²).
+        let share = found.effective_sample_size / 4000.0;
+        assert!((share - (-m * m).exp()).abs() < 0.1, "{share}");
+    }
+
+    #[test]
+    fn a_feature_without_overlap_is_reported_and_not_used() {
+        let (table, train, target) = ages([&normal(0.0, 50, 0), &normal(9.0, 50, 1)]);
+        let found = weigh(&table, &train, &target, &config(&["age_years"]), 1).unwrap();
+        assert!(found.features.is_empty() && found.domain_auroc.is_none());
+        assert!(found.reported_only[0].reason.contains("AUROC of 1.000"));
+        assert_eq!(found.weights, vec![1.0; 50]);
+    }
+
+    #[test]
+    fn no_target_means_weights_of_one() {
+        let (table, train, _) = ages([&[60.0, 70.0], &[]]);
+        let found = weigh(&table, &train, &[], &config(&["age_years"]), 1).unwrap();
+        assert_eq!((found.weights, found.effective_sample_size), (vec![1.0, 1.0], 2.0));
+    }
+
+    #[test]
+    fn weights_are_clipped_and_have_mean_one() {
+        let (table, train, target) = ages([&normal(0.0, 200, 0), &normal(1.5, 200, 1)]);
+        let config = Config { max_weight: 2.0, ..config(&["age_years"]) };
+        let found = weigh(&table, &train, &target, &config, 1).unwrap();
+        assert!(found.n_clipped > 0);
+        let largest = found.weights.iter().copied().fold(0.0, f64::max);
+        let at_largest = found.weights.iter().filter(|w| **w == largest).count();
+        assert_eq!(at_largest, found.n_clipped);
+        assert!((found.weights.iter().sum::<f64>() / 200.0 - 1.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn missing_values_take_the_median_and_an_indicator_where_both_domains_miss() {
+        let (mut table, train, target) = ages([&[1.0, 2.0, 6.0, 4.0], &[3.0, 5.0, 2.0, 7.0]]);
+        let cases: Vec<usize> = train.iter().chain(&target).copied().collect();
+        let is_target = [false, false, false, false, true, true, true, true];
+        let n_columns = |table: &FeatureTable| {
+            column(table, &cases, &is_target, "age_years", &config(&[])).unwrap().len()
+        };
+        table.values[0][0] = None;
+        assert_eq!(n_columns(&table), 1);
+        table.values[5][0] = None;
+        assert_eq!(n_columns(&table), 2);
+        assert_eq!(
+            column(&table, &cases, &is_target, "gcs", &config(&[])).unwrap_err(),
+            "known in one domain alone"
+        );
+        assert_eq!(median(vec![3.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(vec![4.0, 1.0, 2.0, 3.0]), 2.5);
+    }
+
+    #[test]
+    fn the_effective_sample_size_follows_its_formula() {
+        assert_eq!(effective_sample_size(&[1.0, 1.0, 1.0]), 3.0);
+        assert_eq!(effective_sample_size(&[3.0, 0.0, 0.0]), 1.0);
+    }
+}

@@ -1,0 +1,98 @@
+use std::collections::BTreeMap;
+
+use hemex_artifacts::{Cases, Regime, Role, SplitRow, WeightRow, WeightSummary, json, table};
+use hemex_stage::{Progress, Request, warning};
+
+use crate::fold::FoldWeights;
+use crate::{Config, FeatureTable, ShiftError, weigh};
+
+/// Training and target cases of a fold, as rows of the feature table.
+#[derive(Default)]
+struct Domains {
+    train: Vec<usize>,
+    target: Vec<usize>,
+}
+
+/// Runs the stage.
+///
+/// # Errors
+/// If an input cannot be read or a classifier cannot be fitted.
+pub fn run(config: &Config, request: &Request) -> anyhow::Result<()> {
+    let cases = Cases::open(request.input("cases")?)?;
+    let splits = table::read_rows::<SplitRow>(&request.input("splits")?.join("splits.csv"))?;
+    let output = request.output("weights")?;
+    let features = FeatureTable::measure(&cases, &Progress::new(cases.rows.len(), "cases"))?;
+    features.write(&output.join("features.csv"))?;
+    let mut rows = Vec::new();
+    let mut summaries = Vec::new();
+    for ((regime, fold), domains) in domains(&splits, &features)? {
+        let found = weigh(&features, &domains.train, &domains.target, config, request.seed)
+            .ok_or(ShiftError::NotFitted { regime: regime.name(), fold })?;
+        warn_if_few(config, regime, fold, &domains, &found);
+        rows.extend(domains.train.iter().zip(&found.weights).map(|(case, weight)| WeightRow {
+            regime,
+            fold,
+            case_id: features.case_ids[*case].clone(),
+            weight: *weight,
+        }));
+        summaries.push(summary(regime, fold, &domains, found));
+    }
+    table::write_rows(&output.join("weights.csv"), &WeightRow::COLUMNS, &rows)?;
+    json::write(&output.join("weights.json"), &summaries)?;
+    Ok(())
+}
+
+/// The domains of every fold. A case counts once, also where its slices are units of their own.
+fn domains(
+    splits: &[SplitRow],
+    features: &FeatureTable,
+) -> Result<BTreeMap<(Regime, usize), Domains>, ShiftError> {
+    let mut domains: BTreeMap<(Regime, usize), Domains> = BTreeMap::new();
+    for row in splits {
+        let case = features
+            .position(&row.case_id)
+            .ok_or_else(|| ShiftError::UnknownCase { case_id: row.case_id.clone() })?;
+        let fold = domains.entry((row.regime, row.fold)).or_default();
+        let members = match row.role {
+            Role::Train => &mut fold.train,
+            Role::Target => &mut fold.target,
+            Role::Val | Role::Test => continue,
+        };
+        if !members.contains(&case) {
+            members.push(case);
+        }
+    }
+    Ok(domains)
+}
+
+fn warn_if_few(
+    config: &Config,
+    regime: Regime,
+    fold: usize,
+    domains: &Domains,
+    found: &FoldWeights,
+) {
+    let (n, effective) = (domains.train.len(), found.effective_sample_size);
+    if effective < config.min_effective_share * n as f64 {
+        warning(format!(
+            "regime {}, fold {fold}: the weights leave an effective sample size of {effective:.0} of {n} \
+             training cases; the target domain is far from them",
+            regime.name()
+        ));
+    }
+}
+
+fn summary(regime: Regime, fold: usize, domains: &Domains, found: FoldWeights) -> WeightSummary {
+    WeightSummary {
+        regime,
+        fold,
+        n_train: domains.train.len(),
+        n_target: domains.target.len(),
+        effective_sample_size: found.effective_sample_size,
+        domain_auroc: found.domain_auroc,
+        overlap: found.overlap,
+        features: found.features,
+        features_reported_only: found.reported_only,
+        n_clipped: found.n_clipped,
+    }
+}

@@ -1,0 +1,153 @@
+//! Golden figures of losses, sampling and a training of six steps; `cargo xtask regress -p train`.
+#![expect(clippy::unwrap_used, reason = "a failed figure may panic")]
+
+use std::path::Path;
+use std::process::{Command, ExitCode, Stdio};
+
+use burn::nn::LinearConfig;
+use burn::optim::GradientsParams;
+use burn::tensor::{Device, Tensor};
+use hemex_artifacts::{HistoryRow, ModelCard, json, nifti, table};
+use hemex_stage::{CONTRACT_VERSION, DrawKey};
+use hemex_train::{
+    RawConfig, Sampler, SamplerKind, Schedule, bce_with_logits, clip_gradients, dice_loss,
+    effective_number_weights,
+};
+use hemex_volume::{Affine, Geometry, Image, LabelMap};
+use serde_json::json;
+
+fn parts() {
+    let device = Device::flex();
+    let logits = || Tensor::<1>::from_data([0.3, -2.0, 1.5, 4.0], &device);
+    let targets = || Tensor::<1>::from_data([1.0, 0.0, 0.0, 1.0], &device);
+    let scalar = |tensor: Tensor<1>| tensor.into_scalar::<f32>();
+    println!("cross_entropy {}", scalar(bce_with_logits(logits(), targets()).mean()));
+    println!("dice_loss {}", scalar(dice_loss(logits(), targets())));
+    println!("class_weight {}", effective_number_weights([90, 30], 0.99).unwrap()[1]);
+
+    let growth: Vec<bool> = (0..12).map(|i| i % 4 == 0).collect();
+    let weights: Vec<f64> = (0..12).map(|i| 0.5 + f64::from(i % 5) / 4.0).collect();
+    for (name, kind) in
+        [("instance", SamplerKind::Instance), ("class_balanced", SamplerKind::ClassBalanced)]
+    {
+        let sampler = Sampler::new(kind, &growth, &weights).unwrap();
+        let drawn = (0..50).map(|i| i * sampler.draw(&DrawKey::new(1, "train.regress").repeat(i)));
+        println!("{name}_drawn {}", drawn.sum::<usize>());
+        println!("{name}_prior_logit_offset {}", sampler.prior_logit_offset());
+    }
+    let schedule = Schedule { learning_rate: 1e-3, warmup_steps: 10, n_steps: 100 };
+    println!("warmup_rate {}", schedule.at(4));
+    println!("decay_rate {}", schedule.at(40));
+
+    // The gradient of a linear layer's output is its input.
+    let device = device.autodiff();
+    let linear = LinearConfig::new(3, 1).with_bias(false).init(&device);
+    let output = linear.forward(Tensor::<2>::from_data([[1.0, -2.0, 3.0]], &device));
+    let gradients = GradientsParams::from_grads(output.sum().backward(), &linear);
+    let (clipped, norm) = clip_gradients(&linear, gradients, 1.5);
+    println!("gradient_norm {norm}");
+    println!("clipped_gradient_norm {}", clip_gradients(&linear, clipped, 1.5).1);
+}
+
+/// Seven cases of `cases/1`, `labels/1` and `splits/1`; every other one grew, from a larger lesion.
+fn write_cohort(root: &Path) {
+    for folder in ["cases/images", "cases/brain", "labels/masks", "splits", "model", "scratch"] {
+        std::fs::create_dir_all(root.join(folder)).unwrap();
+    }
+    let affine = Affine::from_spacing([5.0, 2.0, 2.0], [0.0; 3]).unwrap();
+    let geometry = Geometry::new([4, 24, 20], affine).unwrap();
+    let mut cases = "case_id,patient_id,site,age_years,sex,onset_to_ct_h,anticoagulation,gcs,ivh,\
+                     source_format,native_spacing_d_mm,native_spacing_h_mm,native_spacing_w_mm,\
+                     convolution_kernel,noise_hu\n"
+        .to_owned();
+    let mut labels =
+        "case_id,growth,growth_undefined_reason,baseline_volume_ml,followup_volume_ml,\
+                      followup_interval_h,mask,true_probability,true_probability_image_signs\n"
+            .to_owned();
+    let mut splits = "case_id,slice_idx,patient_id,site,regime,fold,role\n".to_owned();
+    for i in 0..7_usize {
+        let lesion = |at: usize| {
+            let [d, h, w] = [at / 480, at / 20 % 24, at % 20];
+            d > 0 && h.abs_diff(12).pow(2) + w.abs_diff(10).pow(2) < 10 + 20 * (i % 2) + i
+        };
+        let hu = |at: usize| (at * 17 % 23) as f32 + if lesion(at) { 55.0 } else { 20.0 };
+        let image = Image::new(geometry, (0..1920).map(hu).collect()).unwrap();
+        let mask = LabelMap::new(geometry, (0..1920).map(|at| u8::from(lesion(at))).collect());
+        let brain = LabelMap::new(geometry, (0..1920).map(|at| u8::from(at % 20 > 1)).collect());
+        nifti::write_image(&root.join(format!("cases/images/c{i}.nii")), &image).unwrap();
+        nifti::write_label_map(&root.join(format!("cases/brain/c{i}.nii")), &brain.unwrap())
+            .unwrap();
+        nifti::write_label_map(&root.join(format!("labels/masks/c{i}.nii")), &mask.unwrap())
+            .unwrap();
+        cases += &format!("c{i},p{i},A,,,,,,,nifti,5,2,2,,\n");
+        labels += &format!("c{i},{},,,,,masks/c{i}.nii,,\n", i % 2);
+        splits += &format!("c{i},,p{i},A,patient,0,{}\n", if i < 5 { "train" } else { "val" });
+    }
+    std::fs::write(root.join("cases/cases.csv"), cases).unwrap();
+    std::fs::write(root.join("labels/labels.csv"), labels).unwrap();
+    std::fs::write(root.join("splits/splits.csv"), splits).unwrap();
+    let preparation =
+        json!({ "version": "1", "spacing_mm": [5.0, 2.0, 2.0], "window_hu": [-100.0, 200.0] });
+    json::write(&root.join("cases/preparation.json"), &preparation).unwrap();
+    json::write(&root.join("cases/geometry.json"), &json!({})).unwrap();
+}
+
+fn config() -> serde_json::Value {
+    let network = |kind: &str| {
+        json!({ "kind": kind, "dims": "2d", "channels": [4, 8], "n_groups": 2,
+                "n_planar_levels": 0, "pooling": "mean_max", "window": [1, 16, 16],
+                "input": { "window_hu": [-10.0, 90.0], "brain_only": true } })
+    };
+    json!({
+        "regime": "patient", "n_epochs": 2, "steps_per_epoch": 3, "batch_size": 4,
+        "patience_epochs": 5, "lesion_window_share": 0.7,
+        "sampler": { "kind": "instance", "shift_weights": true },
+        "loss": { "mask_weight": 1.0, "label_weight": 0.5, "effective_number_beta": 0.9 },
+        "optimizer": { "learning_rate": 3e-3, "weight_decay": 0.1, "warmup_steps": 2,
+                       "max_gradient_norm": 0.5 },
+        "decision": { "mask_threshold": 0.5, "min_lesion_ml": 0.0, "min_presence": 0.4 },
+        "augment": { "flip_probability": 0.5, "rotation_deg": [12.0, 0.0, 0.0], "scale": 0.05,
+                     "translation_mm": [0.0, 4.0, 4.0], "noise_hu": 3.0, "blur_mm": 1.0,
+                     "gain": 0.05, "offset_hu": 3.0,
+                     "elastic": { "probability": 0.5, "control_points": [2, 4, 4],
+                                  "max_displacement_mm": [0.0, 3.0, 3.0] } },
+        "arm": { "joint": network("joint_unet"), "vgg": network("vgg") },
+    })
+}
+
+/// Runs the stage for one arm in a process of its own, since it talks on stdout, where figures go.
+fn training(arm: &str) {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    write_cohort(root);
+    let input = |name: &str, kind| json!([{ "path": root.join(name), "kind": kind, "axes": {} }]);
+    let request = json!({
+        "contract": CONTRACT_VERSION, "stage": "train", "axes": { "arm": arm, "fold": 0 },
+        "config": config(),
+        "inputs": { "cases": input("cases", "cases/1"), "labels": input("labels", "labels/1"),
+                    "splits": input("splits", "splits/1") },
+        "outputs": { "model": { "path": root.join("model"), "kind": "model/1" } },
+        "seed": 1, "device": "cpu", "threads": 1, "scratch": root.join("scratch"),
+    });
+    json::write(&root.join("request.json"), &request).unwrap();
+    let mut stage = Command::new(std::env::current_exe().unwrap());
+    let status = stage.arg(root.join("request.json")).stdout(Stdio::null()).status();
+    assert!(status.unwrap().success());
+
+    let card: ModelCard = json::read(&root.join("model/model.json")).unwrap();
+    println!("{arm}_prior_logit_offset {}", card.prior_logit_offset);
+    for row in table::read_rows::<HistoryRow>(&root.join("model/history.csv")).unwrap() {
+        println!("{arm}_train_loss_{} {}", row.epoch, row.train_loss);
+        println!("{arm}_val_loss_{} {}", row.epoch, row.val_loss);
+    }
+}
+
+fn main() -> ExitCode {
+    if std::env::args().len() > 1 {
+        return hemex_stage::main::<RawConfig, _>(hemex_train::run);
+    }
+    parts();
+    training("joint");
+    training("vgg");
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,19 @@
+//! Writes the real head, as it is and with a hematoma set in, as NIfTI:
+//! `HEMEX_TEST_DATA=DIR cargo run --release --package hemex-tests --example real_head -- OUT_DIR`
+
+use anyhow::{Context, Result};
+use hemex_tests::real_head;
+
+fn main() -> Result<()> {
+    let out = std::env::args_os().nth(1).context("usage: real_head OUT_DIR")?;
+    let data = std::env::var_os("HEMEX_TEST_DATA").context("HEMEX_TEST_DATA is not set")?;
+    let head = real_head::build(data.as_ref(), out.as_ref())?;
+    println!("{}", head.plain.display());
+    println!(
+        "{}: {:.1} of {:.1} mL set in",
+        head.semi_synthetic.display(),
+        head.hematoma_ml,
+        head.mask_ml
+    );
+    Ok(())
+}

@@ -1,0 +1,46 @@
+//! Real scans, where `HEMEX_TEST_DATA` says they are, and tests that cannot run.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The folder of real scans, or `None` where it is not set: the test is skipped then. With `CI=true` it
+/// must be set.
+pub fn real_data(test: &str) -> Option<PathBuf> {
+    let folder = std::env::var_os("HEMEX_TEST_DATA").map(PathBuf::from);
+    if folder.is_none() {
+        let is_ci = std::env::var("CI").is_ok_and(|ci| ci == "true");
+        assert!(!is_ci, "{test}: with CI=true HEMEX_TEST_DATA must be set");
+        skip(test, "HEMEX_TEST_DATA, a folder of real scans, is not set");
+    }
+    folder
+}
+
+/// Says that a test is skipped and why, where `cargo xtask test` looks for it too.
+pub fn skip(test: &str, reason: &str) {
+    println!("skipped {test}: {reason}");
+    if let Some(path) = std::env::var_os("HEMEX_SKIPPED") {
+        let file = fs::File::options().append(true).create(true).open(&path);
+        let written = file.and_then(|mut file| writeln!(file, "{test}: {reason}"));
+        written.unwrap_or_else(|e| panic!("{}: {e}", Path::new(&path).display()));
+    }
+}
+
+/// Unpacks a `.tar.xz`, with `tar` or else with Python.
+pub fn unpack(archive: &Path, folder: &Path) -> anyhow::Result<()> {
+    anyhow::ensure!(archive.is_file(), "{} is not there", archive.display());
+    fs::create_dir_all(folder)?;
+    let by_tar = Command::new("tar").arg("-xf").arg(archive).arg("-C").arg(folder).output();
+    if by_tar.is_ok_and(|output| output.status.success()) {
+        return Ok(());
+    }
+    let script = "import sys, tarfile; tarfile.open(sys.argv[1]).extractall(sys.argv[2])";
+    let python = Command::new("python3").args(["-c", script]).arg(archive).arg(folder).output()?;
+    anyhow::ensure!(
+        python.status.success(),
+        "neither tar nor python3 unpacks {}",
+        archive.display()
+    );
+    Ok(())
+}

@@ -1,0 +1,117 @@
+//! What is finished: shown, kept, run again on demand, checked, traced back.
+
+use std::fs;
+
+use hemex_tests::{Call, Workbench};
+
+use crate::{STAGES, finished, tiny, with_finished};
+
+#[test]
+fn the_same_pipeline_again_runs_nothing() {
+    let digests = finished().digests(&STAGES);
+    assert_eq!(digests.len(), 1 + 4 + 1 + 4 + 4 + 1, "outputs of 12 tasks");
+    let again = finished().pipeline(tiny()).succeeds();
+    for stage in STAGES {
+        assert_eq!(again.plan(stage), "finished", "{again}");
+    }
+    assert_eq!(again.n_run(), 0);
+    again.says(&["12 tasks, 12 finished", "report.html"]);
+    assert_eq!(finished().digests(&STAGES), digests);
+    assert_eq!(finished().scratch(""), Vec::<std::path::PathBuf>::new(), "nothing is left over");
+}
+
+#[test]
+fn the_report_speaks_of_both_arms() {
+    let report = finished().task("report").output("report");
+    let metrics: serde_json::Value =
+        serde_json::from_slice(&fs::read(report.join("metrics.json")).unwrap()).unwrap();
+    for arm in ["joint", "vgg"] {
+        assert!(metrics["arms"][arm]["auroc"].is_object(), "{metrics:#}");
+    }
+    let page = fs::read_to_string(report.join("report.html")).unwrap();
+    assert!(page.contains("joint") && page.contains("vgg") && page.contains("</html>"));
+    assert!(page.contains("medical device"), "the page says what it is not");
+    for link in ["src=\"http", "href=\"http", "url(http"] {
+        assert!(!page.contains(link), "the page is self-contained");
+    }
+}
+
+#[test]
+fn a_changed_setting_says_what_runs_and_why() {
+    let dry = |set: &str| finished().pipeline(tiny()).args(["--dry-run", "--set", set]).succeeds();
+    let seed = dry("train.seed=2");
+    assert!(seed.plan("train").starts_with("to run: "), "{seed}");
+    assert!(seed.plan("train").contains("seed: 1 → 2"), "{seed}");
+    assert_eq!(seed.plan("predict"), "to run: depends on train");
+    assert_eq!(seed.plan("report"), "to run: depends on predict, train");
+    for stage in ["phantom", "ingest", "shift"] {
+        assert_eq!(seed.plan(stage), "finished");
+    }
+    let rate = dry("train.optimizer.learning_rate=1e-4");
+    assert!(rate.plan("train").contains("learning_rate: 0.01 → 0.0001"), "{rate}");
+    let bins = dry("report.n_calibration_bins=4");
+    assert!(bins.plan("report").contains("n_calibration_bins: 6 → 4"), "{bins}");
+    assert_eq!(bins.plan("predict"), "finished");
+}
+
+#[test]
+fn parts_of_a_pipeline_run_alone() {
+    let bench = with_finished(&["phantom", "ingest"]);
+    // What a stage left out has to deliver must be there.
+    let call = bench.pipeline(tiny()).args(["--only", "report"]);
+    call.fails().says(&["`shift` is not finished", "--only or --from leaves it out"]);
+    assert_eq!(bench.tasks("shift").len(), 0);
+
+    let only = bench.pipeline(tiny()).args(["--only", "shift"]).succeeds();
+    assert_eq!(only.n_run(), 1, "{only}");
+    assert_eq!(bench.digests(&["shift"]), finished().digests(&["shift"]));
+    assert_eq!(bench.tasks("train").len(), 0);
+
+    bench.adopt(finished(), &["train"]);
+    let from = bench.pipeline(tiny()).args(["--from", "predict"]).succeeds();
+    assert_eq!(from.n_run(), 5, "{from}");
+    assert_eq!(bench.digests(&["predict", "report"]), finished().digests(&["predict", "report"]));
+
+    // Even what is finished runs when it is asked for, to the same result.
+    let fresh = bench.pipeline(tiny()).args(["--fresh", "--only", "report"]).succeeds();
+    assert!(fresh.plan("report").contains("--fresh"), "{fresh}");
+    assert_eq!((fresh.n_run(), fresh.plan("predict")), (1, "finished"));
+    assert_eq!(bench.digests(&["report"]), finished().digests(&["report"]));
+}
+
+#[test]
+fn a_file_changed_behind_our_back_is_found_by_verify() {
+    let bench = with_finished(&["phantom", "ingest"]);
+    let verify = || bench.pipeline(tiny()).args(["--verify", "--dry-run"]);
+    verify().succeeds();
+    let labels = bench.task("ingest").output("labels").join("labels.csv");
+    let text = fs::read_to_string(&labels).unwrap();
+    let at = text.rfind(|c: char| c.is_ascii_digit()).unwrap();
+    let digit = if text.as_bytes()[at] == b'7' { "8" } else { "7" };
+    fs::write(&labels, format!("{}{digit}{}", &text[..at], &text[at + 1..])).unwrap();
+    // Size and all but the digit are as before, and nobody looks.
+    bench.pipeline(tiny()).arg("--dry-run").succeeds();
+    verify().fails().says(&["labels.csv is not what was published", "to have it made anew"]);
+}
+
+#[test]
+fn explain_leads_back_to_the_raw_data() {
+    let report = finished().task("report").output("report").join("report.html");
+    let explained = Call::new("explain").arg(&report).succeeds();
+    let way = ["by predict arm=joint fold=0", "by train arm=vgg fold=1", "by shift", "by ingest"];
+    explained.says(&way).says(&["by phantom", "made from nothing but its config and seed"]);
+
+    // Two runs of one task: what parts them.
+    let bench = with_finished(&["phantom", "ingest"]);
+    let set = ["--only", "ingest", "--set", "ingest.margin_mm=8.0"];
+    bench.pipeline(tiny()).args(set).succeeds();
+    let other = bench.tasks("ingest").into_iter().map(|task| task.folder).find(|folder| {
+        let old = finished().task("ingest").folder;
+        folder.file_name() != old.file_name()
+    });
+    let explained = Call::new("explain").arg(other.unwrap()).succeeds();
+    explained.says(&["differs from the run", "config.margin_mm: 6.0 → 8.0"]);
+    let nothing = Workbench::new();
+    let stray = nothing.write("stray.txt", "");
+    Call::new("explain").arg(stray).fails().says(&["was not made by a pipeline"]);
+}

@@ -1,0 +1,160 @@
+//! Killed, stopped, resumed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use hemex_tests::{Running, Workbench, workspace_root};
+use rustix::process::Signal;
+
+use crate::{finished, tiny, with_finished};
+
+const AFTER: [&str; 3] = ["train", "predict", "report"];
+
+/// The tiny pipeline up to the first checkpoint of a training.
+fn training(bench: &Workbench) -> Running {
+    let mut run = bench.pipeline(tiny()).spawn();
+    run.until("a checkpoint", || {
+        let scratch = bench.scratch("train");
+        scratch.iter().any(|folder| checkpoint(folder).is_some()).then_some(())
+    });
+    run
+}
+
+/// The checkpoint in a task's scratch folder.
+fn checkpoint(scratch: &Path) -> Option<PathBuf> {
+    let entries = fs::read_dir(scratch).ok()?.flatten();
+    entries.map(|entry| entry.path()).find(|path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.strip_prefix("checkpoint-").is_some_and(|epoch| epoch.parse::<u32>().is_ok())
+    })
+}
+
+#[test]
+fn killed_while_training_it_resumes_to_the_same_digests() {
+    let bench = with_finished(&["phantom", "ingest", "shift"]);
+    let run = training(&bench);
+    run.signal(Signal::KILL);
+    assert_eq!(run.wait().code, None, "killed");
+    assert!(bench.tasks("train").len() < 4, "killed too late");
+    assert!(bench.tasks("report").is_empty());
+
+    let again = bench.pipeline(tiny()).succeeds();
+    assert_eq!(again.plan("shift"), "finished", "{again}");
+    assert_eq!(bench.digests(&AFTER), finished().digests(&AFTER));
+}
+
+#[test]
+fn killed_with_all_its_processes_it_goes_on_from_the_checkpoint() {
+    let bench = with_finished(&["phantom", "ingest", "shift"]);
+    let run = training(&bench);
+    run.kill_all();
+    assert_eq!(run.wait().code, None, "killed");
+
+    // A mark in the checkpoint's history tells whether it is what the second run goes on from.
+    let scratch = bench.scratch("train");
+    let checkpoints: Vec<PathBuf> = scratch.iter().filter_map(|s| checkpoint(s)).collect();
+    assert!(!checkpoints.is_empty());
+    for checkpoint in &checkpoints {
+        let path = checkpoint.join("progress.json");
+        let mut progress: serde_json::Value =
+            serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        progress["history"][0]["train_loss"] = 123.0.into();
+        fs::write(&path, serde_json::to_vec(&progress).unwrap()).unwrap();
+    }
+    bench.pipeline(tiny()).args(["--only", "train"]).succeeds();
+    let (trained, expected) = (bench.tasks("train"), finished().tasks("train"));
+    assert_eq!(trained.len(), expected.len());
+    let mut n_marked = 0;
+    for (task, expected) in trained.iter().zip(&expected) {
+        let file = |name: &str| {
+            let of = |task: &hemex_tests::Task| fs::read(task.output("model").join(name)).unwrap();
+            (of(task), of(expected))
+        };
+        let (history, unbroken) = file("history.csv");
+        let text = String::from_utf8(history.clone()).unwrap();
+        n_marked += usize::from(text.contains("123"));
+        assert!(text.contains("123") || history == unbroken, "{}: {text}", task.title());
+        for weights in ["model.safetensors", "last.safetensors", "model.json"] {
+            let (resumed, unbroken) = file(weights);
+            assert!(resumed == unbroken, "{}: {weights} differs", task.title());
+        }
+    }
+    assert_eq!(n_marked, checkpoints.len(), "every checkpoint was gone on from");
+}
+
+/// A stage that would run for minutes, and whose process tells its number.
+fn slow(bench: &Workbench) -> PathBuf {
+    let script = bench.write(
+        "slow.py",
+        "import json, os, sys, time\n\
+         request = json.load(open(sys.argv[1]))\n\
+         open(request['scratch'] + '/process', 'w').write(str(os.getpid()))\n\
+         os.rename(request['scratch'] + '/process', request['scratch'] + '/started')\n\
+         time.sleep(0 if os.path.exists('STOP') else 600)\n\
+         open(request['outputs']['raw']['path'] + '/scan', 'w').write('x')\n"
+            .replace("STOP", &bench.folder().join("stop").display().to_string())
+            .as_str(),
+    );
+    let script = script.display();
+    bench.write(
+        "slow.toml",
+        &format!(
+            "[stage.slow]\nrun = [\"python3\", \"{script}\"]\ncode = [\"{script}\"]\n\
+             outputs = {{ raw = \"dataset/1\" }}\n"
+        ),
+    )
+}
+
+#[test]
+fn a_signal_stops_the_children_and_says_how_to_go_on() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let bench = Workbench::new();
+        let pipeline = slow(&bench);
+        let mut run = bench.pipeline(&pipeline).spawn();
+        let process = run.until("the stage", || {
+            let scratch = bench.scratch("slow").pop()?;
+            fs::read_to_string(scratch.join("started")).ok()
+        });
+        assert!(Path::new("/proc").join(&process).exists());
+        run.signal(signal);
+        let stopped = run.wait();
+        assert!(stopped.code.is_some_and(|code| code != 0), "{stopped}");
+        stopped.says(&["error: stopped", "0 of 1", "to go on", "cargo xtask pipeline"]);
+        stopped.says(&[&pipeline.display().to_string()]);
+        assert!(!Path::new("/proc").join(&process).exists(), "the stage still runs");
+        assert_eq!(bench.published(), Vec::<String>::new());
+        bench.write("stop", "");
+        assert_eq!(bench.pipeline(&pipeline).succeeds().n_run(), 1);
+    }
+}
+
+#[test]
+fn what_a_stage_says_when_it_fails_reaches_the_user() {
+    let bench = Workbench::new();
+    let stage = |body: &str| {
+        let script = bench.write("stage.py", body);
+        let script = script.display();
+        let text = format!(
+            "[stage.mine]\nrun = [\"python3\", \"{script}\"]\ncode = [\"{script}\"]\n\
+             outputs = {{ predictions = \"predictions/1\" }}\n"
+        );
+        bench.pipeline(bench.write("mine.toml", &text)).fails()
+    };
+    let failed = stage("import sys\nprint('a line of the log')\nsys.exit('the disk is on fire')\n");
+    failed.says(&["mine failed (exit status: 1)", "the disk is on fire", "its whole log: "]);
+    let log = failed.stderr.rsplit_once("its whole log: ").unwrap().1.trim();
+    let log = fs::read_to_string(workspace_root().join(log)).unwrap();
+    assert!(log.contains("a line of the log") && log.contains("the disk is on fire"), "{log}");
+
+    // A success without what was promised is none.
+    stage("").says(&["output `predictions` is not what the stage promised", "predictions.csv"]);
+    let row = "a,ok,,1.5,0,1,";
+    let body = format!(
+        "import json, sys\nout = json.load(open(sys.argv[1]))['outputs']['predictions']['path']\n\
+         header = 'case_id,status,reason,probability,logit,volume_ml,uncertainty'\n\
+         open(out + '/predictions.csv', 'w').write(header + '\\n{row}\\n')\n\
+         open(out + '/predictions.json', 'w').write('{{}}')\n"
+    );
+    stage(&body).says(&["line 2: `probability` is 1.5, expected a number from 0 to 1"]);
+    assert_eq!(bench.published(), Vec::<String>::new());
+}

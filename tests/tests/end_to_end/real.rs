@@ -1,0 +1,130 @@
+//! A real head CT through the whole path.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use hemex_artifacts::{ExclusionRow, PredictionRow, PredictionStatus, nifti, table};
+use hemex_tests::real_head::{self, RealHead};
+use hemex_tests::{Call, Workbench, copy_folder, real_data, unpack};
+
+use crate::finished;
+
+/// The joint model of the tiny pipeline, made to see blood in nearly every voxel, so that there are
+/// masks to look at.
+fn eager_model(bench: &Workbench) -> PathBuf {
+    let folder = bench.folder().join("model");
+    let trained = finished().tasks("train");
+    let joint = trained.iter().find(|task| task.title().contains("joint")).unwrap();
+    copy_folder(&joint.output("model"), &folder);
+    let card = folder.join("model.json");
+    let mut json: serde_json::Value = serde_json::from_slice(&fs::read(&card).unwrap()).unwrap();
+    json["decision"]["mask_threshold"] = 1e-6.into();
+    json["decision"]["min_lesion_ml"] = 0.0.into();
+    fs::write(&card, serde_json::to_vec(&json).unwrap()).unwrap();
+    folder
+}
+
+fn predict(bench: &Workbench, raw: &Path, model: &Path) -> Call {
+    let data = [format!("raw={}", raw.display()), format!("model={}", model.display())];
+    bench.pipeline("predict").args(["--data", &data[0], "--data", &data[1]])
+}
+
+/// The predictions by the name of the scan, its case and the folder of the masks.
+fn predictions(bench: &Workbench) -> (BTreeMap<String, PredictionRow>, PathBuf) {
+    let mapping = bench.task("ingest").output("private").join("mapping.csv");
+    let mapping = fs::read_to_string(mapping).unwrap();
+    let source = |case_id: &str| {
+        let row = mapping.lines().find(|line| line.starts_with(case_id)).unwrap();
+        row.split(',').nth(2).unwrap().to_owned()
+    };
+    let folder = bench.task("predict").output("predictions");
+    let rows: Vec<PredictionRow> = table::read_rows(&folder.join("predictions.csv")).unwrap();
+    let by_source = rows.into_iter().map(|row| (source(&row.case_id), row)).collect();
+    (by_source, folder.join("masks"))
+}
+
+fn build(bench: &Workbench, data: &Path) -> (PathBuf, RealHead) {
+    let raw = bench.folder().join("raw");
+    let head = real_head::build(data, &raw).unwrap();
+    (raw, head)
+}
+
+#[test]
+fn a_real_head_comes_back_in_its_own_geometry() {
+    let Some(data) = real_data("a_real_head_comes_back_in_its_own_geometry") else { return };
+    let bench = Workbench::new();
+    let (raw, head) = build(&bench, &data);
+    assert!(head.hematoma_ml > 0.8 * head.mask_ml, "{head:?}");
+    unpack(&data.join("headct_ge_tilt/dicom.tar.xz"), &raw.join("tilted")).unwrap();
+
+    // The series as it came is refused by name, the rest goes on.
+    let run = predict(&bench, &raw, &eager_model(&bench)).succeeds();
+    run.says(&["warning: ingest: 1 of 3 cases are excluded", "predictions: "]);
+    let exclusions = bench.task("ingest").output("cases").join("exclusions.csv");
+    let exclusions: Vec<ExclusionRow> = table::read_rows(&exclusions).unwrap();
+    let [excluded] = &exclusions[..] else { panic!("{exclusions:?}") };
+    for reason in ["gantry tilt of 18.5°", "uneven slice distances"] {
+        assert!(excluded.reason.contains(reason), "{excluded:?}");
+    }
+
+    let (rows, masks) = predictions(&bench);
+    assert_eq!(rows.keys().collect::<Vec<_>>(), ["plain", "semi_synthetic"]);
+    for (name, path) in [("plain", &head.plain), ("semi_synthetic", &head.semi_synthetic)] {
+        let row = &rows[name];
+        assert_eq!(row.status, PredictionStatus::Ok, "{row:?}");
+        let mask = nifti::read_label_map(&masks.join(format!("{}.nii.gz", row.case_id))).unwrap();
+        let scan = nifti::read_image(path).unwrap();
+        assert_eq!(mask.geometry().shape(), scan.geometry().shape());
+        assert_eq!(mask.geometry().affine(), scan.geometry().affine(), "{name}");
+        let volume_ml = mask.volume_ml(&[1]);
+        assert!((volume_ml - row.volume_ml.unwrap()).abs() < 1e-6, "{row:?} but {volume_ml} mL");
+        // The brain of this block, by far the most of what such a model can see.
+        assert!(volume_ml > 100.0, "{row:?}");
+    }
+}
+
+#[test]
+fn the_model_as_trained_says_something_of_both_heads() {
+    let Some(data) = real_data("the_model_as_trained_says_something_of_both_heads") else { return };
+    let bench = Workbench::new();
+    let (raw, _) = build(&bench, &data);
+    for task in finished().tasks("train").iter().filter(|task| task.title().contains("fold=0")) {
+        let bench = Workbench::new();
+        predict(&bench, &raw, &task.output("model")).succeeds();
+        let (rows, _) = predictions(&bench);
+        assert_eq!(rows.len(), 2);
+        for (name, row) in rows {
+            println!("{} {name}: {row:?}", task.title());
+            let sound = match row.status {
+                PredictionStatus::Ok => row.probability.is_some(),
+                PredictionStatus::NoLesion => row.probability.is_none(),
+                PredictionStatus::Refused => row.reason.is_some(),
+            };
+            assert!(sound, "{row:?}");
+        }
+    }
+}
+
+#[test]
+fn a_dataset_of_the_tilted_series_alone_is_one_plain_error() {
+    let test = "a_dataset_of_the_tilted_series_alone_is_one_plain_error";
+    let Some(data) = real_data(test) else { return };
+    let bench = Workbench::new();
+    let raw = bench.folder().join("raw");
+    unpack(&data.join("headct_ge_tilt/dicom.tar.xz"), &raw).unwrap();
+    let failed = predict(&bench, &raw, &eager_model(&bench)).fails();
+    failed.says(&["none of 1 scans can be used", "gantry tilt of 18.5°", "uneven slice distances"]);
+    assert_eq!(bench.published(), Vec::<String>::new());
+}
+
+/// A model is applied only to images that were prepared as its own were.
+#[test]
+fn other_preparation_than_the_models_is_refused() {
+    let bench = Workbench::new();
+    let raw = finished().task("phantom").output("raw");
+    let model = finished().tasks("train")[0].output("model");
+    let call = predict(&bench, &raw, &model).args(["--set", "ingest.spacing_mm=[5.0, 3.0, 3.0]"]);
+    call.fails().says(&["[5.0, 3.0, 3.0]", "[5.0, 2.0, 2.0]", "ingest them with the model's"]);
+    assert!(bench.tasks("predict").is_empty());
+}

@@ -1,0 +1,111 @@
+//! Each stage in turn replaced by a Python script; `swap/` shows how.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use hemex_artifacts::{CaseRow, PredictionRow, PredictionStatus, table};
+use hemex_tests::{Workbench, read, replace};
+
+use crate::with_finished;
+
+/// A pipeline with a stage's program replaced by its script in `swap/`; nothing else changes.
+fn swapped(pipeline: &str, stage: &str) -> String {
+    let script = format!("tests/swap/{stage}.py");
+    let new = format!(
+        "run     = [\"python3\", \"-B\", \"{script}\"]\ncode    = [\"{script}\", \"tests/swap/nifti.py\"]"
+    );
+    replace(pipeline, &format!("run     = \"crate:{stage}\""), &new)
+}
+
+/// The tiny pipeline with these stages replaced, one network a stage.
+fn tiny_with(bench: &Workbench, stages: &[&str]) -> PathBuf {
+    let tiny = read("tests/fixtures/tiny.toml");
+    let tiny =
+        replace(&tiny, "arm = [\"joint\", \"vgg\"], fold = 2", "arm = [\"joint\"], fold = 2");
+    let text = stages.iter().fold(tiny, |text, stage| swapped(&text, stage));
+    bench.write("swapped.toml", &text)
+}
+
+/// The run ends with a report of held-out cases, which it gives.
+fn report(bench: &Workbench, stages: &[&str]) -> serde_json::Value {
+    let run = bench.pipeline(tiny_with(bench, stages)).succeeds();
+    run.says(&["report: "]);
+    for stage in stages {
+        let tasks = bench.tasks(stage);
+        let swapped = tasks.iter().filter(|task| {
+            let code = format!("{:?}", task.provenance.key_parts);
+            code.contains(&format!("code.tests/swap/{stage}.py"))
+        });
+        assert!(swapped.count() > 0, "`{stage}` was not swapped");
+    }
+    let folder = bench.task("report").output("report");
+    assert!(folder.join("report.html").is_file());
+    let metrics = fs::read(folder.join("metrics.json")).unwrap();
+    serde_json::from_slice(&metrics).unwrap()
+}
+
+fn cases(folder: &Path) -> Vec<CaseRow> {
+    table::read_rows(&folder.join("cases.csv")).unwrap()
+}
+
+#[test]
+fn phantom() {
+    let bench = Workbench::new();
+    let metrics = report(&bench, &["phantom"]);
+    assert!(metrics["arms"]["joint"].is_object(), "{metrics:#}");
+    let ingested = bench.task("ingest").output("cases");
+    assert_eq!(cases(&ingested).len(), 12, "no head made of balls is excluded");
+}
+
+#[test]
+fn ingest() {
+    let bench = with_finished(&["phantom"]);
+    let metrics = report(&bench, &["ingest"]);
+    assert!(metrics["arms"]["joint"].is_object(), "{metrics:#}");
+    let ingested = bench.task("ingest").output("cases");
+    assert!(cases(&ingested).len() >= 6);
+}
+
+#[test]
+fn augment() {
+    let bench = with_finished(&["phantom", "ingest"]);
+    let text = replace(&read("pipelines/augment.toml"), "phantom.toml", "phantom-tiny.toml");
+    bench.pipeline(bench.write("augment.toml", &swapped(&text, "augment"))).succeeds();
+    let examples = cases(&bench.task("augment").output("examples"));
+    let originals = cases(&bench.task("ingest").output("cases"));
+    assert_eq!(examples.len(), originals.len());
+    assert!(examples.iter().all(|row| row.case_id.ends_with("-mirrored")));
+}
+
+#[test]
+fn shift() {
+    let bench = with_finished(&["phantom", "ingest"]);
+    let metrics = report(&bench, &["shift"]);
+    assert!(metrics["arms"]["joint"].is_object(), "{metrics:#}");
+}
+
+/// A model's format is its trainer's own: the two are swapped as a pair, and our `predict` refuses
+/// theirs by name.
+#[test]
+fn train_and_predict() {
+    let bench = with_finished(&["phantom", "ingest", "shift"]);
+    let alone = tiny_with(&bench, &["train"]);
+    let refused = bench.pipeline(alone).fails();
+    refused.says(&["`example-logistic-regression/1`", "`hemex-model/1`", "model.json"]);
+    assert!(bench.tasks("predict").is_empty());
+
+    let metrics = report(&bench, &["train", "predict"]);
+    assert!(metrics["arms"]["joint"]["auroc"].is_object(), "{metrics:#}");
+    for task in bench.tasks("predict") {
+        let path = task.output("predictions").join("predictions.csv");
+        let rows: Vec<PredictionRow> = table::read_rows(&path).unwrap();
+        assert!(rows.iter().any(|row| row.status == PredictionStatus::Ok), "{rows:?}");
+    }
+}
+
+#[test]
+fn report_by_a_script() {
+    let bench = with_finished(&["phantom", "ingest", "shift", "train", "predict"]);
+    let metrics = report(&bench, &["report"]);
+    assert!(metrics["arms"]["joint"]["auroc"]["n"].as_u64().unwrap() > 0, "{metrics:#}");
+}
