@@ -1,13 +1,15 @@
 //! Writes the real head, as it is and with a hematoma set in, as NIfTI:
-//! `HEMEX_TEST_DATA=DIR cargo run --release --package hemex-tests --example real_head -- OUT_DIR`
+//! `HEMEX_TEST_DATA=DIR cargo run --release --package hemex-tests --example real_head -- OUT_DIR [lower]`
 
 use anyhow::{Context, Result};
-use hemex_tests::real_head;
+use hemex_tests::real_head::{self, Block};
 
 fn main() -> Result<()> {
-    let out = std::env::args_os().nth(1).context("usage: real_head OUT_DIR")?;
+    let out = std::env::args_os().nth(1).context("usage: real_head OUT_DIR [lower]")?;
     let data = std::env::var_os("HEMEX_TEST_DATA").context("HEMEX_TEST_DATA is not set")?;
-    let head = real_head::build(data.as_ref(), out.as_ref())?;
+    let lower = std::env::args().nth(2).is_some_and(|block| block == "lower");
+    let block = if lower { Block::Lower } else { Block::Upper };
+    let head = real_head::build(data.as_ref(), out.as_ref(), block)?;
     println!("{}", head.plain.display());
     println!(
         "{}: {:.1} of {:.1} mL set in",

@@ -3,11 +3,11 @@
 
 mod call;
 mod process;
-mod real_data;
 pub mod real_head;
+mod skip;
 mod workbench;
 
 pub use call::{Call, Outcome, Running};
 pub use process::descendants;
-pub use real_data::{real_data, skip, unpack};
+pub use skip::{has_python, real_data, skip, unpack};
 pub use workbench::{Task, Workbench, copy_folder, read, replace, workspace_root};

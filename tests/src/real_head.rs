@@ -8,15 +8,34 @@ use hemex_artifacts::nifti;
 use hemex_stage::DrawKey;
 use hemex_stage::digest::list_files;
 use hemex_volume::{
-    Affine, Connectivity, Geometry, Image, LabelMap, Lesion, distance_mm, erode_mm,
+    Affine, Connectivity, Geometry, Image, LabelMap, Lesion, dilate_mm, distance_mm, erode_mm,
 };
 use rand::RngExt;
 use rand_distr::StandardNormal;
 
-use crate::real_data::unpack;
+use crate::unpack;
 
-/// Distance of the slices of the even block along the table, mm.
-const STEP_MM: f64 = 4.22;
+/// Which of the series' two blocks of even steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Block {
+    /// Face, skull base and the posterior fossa, 14 slices of 4 mm.
+    Lower,
+    /// The cerebrum, 14 slices of 7 mm.
+    Upper,
+}
+
+impl Block {
+    /// Distance of its slices along the table, mm.
+    fn step_mm(self) -> f64 {
+        match self {
+            Block::Lower => 4.22,
+            Block::Upper => 7.38,
+        }
+    }
+}
+
+/// Slices of either block.
+const N_SLICES: usize = 14;
 /// Distance of pixels, mm.
 const PIXEL_MM: f64 = 0.48828;
 const N_PIXELS: usize = 512;
@@ -28,6 +47,7 @@ const GRAIN_HU: f32 = 3.0;
 
 const TISSUE_HU: std::ops::Range<f32> = 0.0..80.0;
 const BONE_HU: f32 = 300.0;
+const BRIDGE_MM: f64 = 2.0;
 
 /// The two scans, in a folder of their own, and the mask of the second.
 #[derive(Debug, Clone)]
@@ -47,15 +67,15 @@ pub struct RealHead {
 /// Writes `plain.nii.gz`, `semi_synthetic.nii.gz` and `semi_synthetic_mask.nii.gz` into `out`, from the
 /// folder of real scans.
 ///
-/// The series is tilted and its slices are unevenly spaced: its lower block of even steps is taken as
+/// The series is tilted and its slices are unevenly spaced: one of its blocks of even steps is taken as
 /// if it stood upright. The hematoma is label 1 of a mask that came without its CT; it is set in where
 /// the brain is widest and as far as it lies within the brain.
 ///
 /// # Errors
 /// If a file is missing, cannot be read or is not what was expected.
-pub fn build(data: &Path, out: &Path) -> Result<RealHead> {
+pub fn build(data: &Path, out: &Path, block: Block) -> Result<RealHead> {
     std::fs::create_dir_all(out)?;
-    let plain = ge_block(&data.join("headct_ge_tilt/dicom.tar.xz"))?;
+    let plain = ge_block(&data.join("headct_ge_tilt/dicom.tar.xz"), block)?;
     let lesion = nifti::read_label_map(&data.join("hematoma_mask/scan_0_segmentation.nii.gz"))?;
     let (image, mask) = with_hematoma(&plain, &lesion)?;
     let paths = ["plain", "semi_synthetic", "semi_synthetic_mask"]
@@ -69,18 +89,20 @@ pub fn build(data: &Path, out: &Path) -> Result<RealHead> {
     Ok(RealHead { plain, semi_synthetic, mask, hematoma_ml, mask_ml })
 }
 
-/// The block of even steps of the GE series, HU.
-fn ge_block(archive: &Path) -> Result<Image> {
+/// A block of even steps of the GE series, HU.
+fn ge_block(archive: &Path, block: Block) -> Result<Image> {
     let folder = tempfile::tempdir()?;
     unpack(archive, folder.path())?;
     let files = list_files(folder.path())?;
     let slices = files.iter().map(|path| slice(path).with_context(|| path.display().to_string()));
     let mut slices: Vec<(f64, Vec<f32>)> = slices.collect::<Result<_>>()?;
     slices.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let steps = slices.windows(2).map(|pair| pair[1].0 - pair[0].0);
-    let n = 1 + steps.take_while(|step| (step - STEP_MM).abs() < 0.02).count();
-    ensure!(n == 14, "the even block has {n} slices, expected 14");
-    let slice_mm = STEP_MM * TILT_DEGREES.to_radians().cos();
+    let step_mm = block.step_mm();
+    let is_even = |pair: &[(f64, Vec<f32>)]| (pair[1].0 - pair[0].0 - step_mm).abs() < 0.02;
+    let first = slices.windows(2).position(is_even).context("no slices of this distance")?;
+    let n = 1 + slices[first..].windows(2).take_while(|pair| is_even(pair)).count();
+    ensure!(n == N_SLICES, "{n} slices of this distance, expected {N_SLICES}");
+    let slice_mm = step_mm * TILT_DEGREES.to_radians().cos();
     // The first column is the patient's right, the first row the front.
     let corner_mm = PIXEL_MM * (N_PIXELS - 1) as f64 / 2.0;
     let affine = Affine::new([
@@ -89,7 +111,7 @@ fn ge_block(archive: &Path) -> Result<Image> {
         [0.0, 0.0, slice_mm, 0.0],
     ])?;
     let geometry = Geometry::new([n, N_PIXELS, N_PIXELS], affine)?;
-    let voxels = slices.into_iter().take(n).flat_map(|(_, hu)| hu).collect();
+    let voxels = slices.into_iter().skip(first).take(n).flat_map(|(_, hu)| hu).collect();
     Ok(Image::new(geometry, voxels)?)
 }
 
@@ -108,9 +130,10 @@ fn slice(path: &Path) -> Result<(f64, Vec<f32>)> {
 fn with_hematoma(image: &Image, lesion: &LabelMap) -> Result<(Image, LabelMap)> {
     let geometry = image.geometry();
     let brain = brain(image)?;
-    let outside: Vec<bool> = brain.iter().map(|inside| !inside).collect();
+    let [n_d, n_h, n_w] = geometry.shape();
+    let in_border_slice = |at: usize| at < n_h * n_w || at >= (n_d - 1) * n_h * n_w;
+    let outside = (0..brain.len()).map(|at| !brain[at] || in_border_slice(at)).collect::<Vec<_>>();
     let depth_mm = distance_mm(&outside, geometry)?;
-    let [_, n_h, n_w] = geometry.shape();
     let widest = (0..depth_mm.len()).max_by(|a, b| depth_mm[*a].total_cmp(&depth_mm[*b]));
     let widest = widest.context("an image without voxels")?;
     let place = [widest / (n_h * n_w), widest / n_w % n_h, widest % n_w].map(|i| i as f64);
@@ -148,13 +171,16 @@ fn moved(geometry: &Geometry, lesion: &LabelMap, place_mm: [f64; 3]) -> Result<G
     Ok(Geometry::new(geometry.shape(), Affine::new(rows)?)?)
 }
 
-/// Soft tissue with bone on all four sides in its slice, its largest part.
+/// Soft tissue with bone on all four sides in its slice, its largest part; thin bridges part it from
+/// muscle.
 fn brain(image: &Image) -> Result<Vec<bool>> {
     let geometry = image.geometry();
     let [n_d, n_h, n_w] = geometry.shape();
+    // Noise would leave holes.
+    let smooth = image.blur_mm([0.0, 1.0, 1.0]);
     let mut inside = vec![false; geometry.n_voxels()];
     for d in 0..n_d {
-        let slice = image.slice(d);
+        let slice = smooth.slice(d);
         let between = |line: Vec<usize>| -> Vec<usize> {
             let bone = |at: &&usize| slice[**at] > BONE_HU;
             let first = line.iter().find(bone).copied();
@@ -170,8 +196,9 @@ fn brain(image: &Image) -> Result<Vec<bool>> {
             inside[d * n_h * n_w + at] = n == 2 && TISSUE_HU.contains(&slice[at]);
         }
     }
-    // Noise leaves holes, muscle is tied to the brain by thin bridges.
-    let core = erode_mm(&inside, geometry, 1.0)?;
+    let core = erode_mm(&inside, geometry, BRIDGE_MM)?;
     let parts = LabelMap::new(*geometry, core.into_iter().map(u8::from).collect())?;
-    Ok(parts.components(&[1], Connectivity::Six).largest())
+    let core = parts.components(&[1], Connectivity::Six).largest();
+    let back = dilate_mm(&core, geometry, BRIDGE_MM)?;
+    Ok(back.into_iter().zip(inside).map(|(near, inside)| near && inside).collect())
 }

@@ -11,7 +11,7 @@
 //! # Rooms
 //! - [`layout`]: which scans a dataset holds (BIDS, a table of paths, a flat folder)
 //! - [`dicom`]: one axial series out of a folder of DICOM files
-//! - [`prepare`]: native image to canonical grid, brain mask, noise
+//! - [`prepare()`]: native image to canonical grid, brain mask, noise
 //! - [`labels`]: the growth rule; [`splits`]: who trains, who tests
 
 mod brain;

@@ -10,7 +10,7 @@ use hemex_volume::{Affine, Geometry, LabelMap};
 
 /// A ball of 9 mm about the voxel `[d, h, w]`.
 fn ball(centre: [f64; 3]) -> LabelMap {
-    let (spacing, [n_d, n_h, n_w]) = ([5.0, 1.0, 1.5], [8, 24, 20]);
+    let (spacing, [n_d, n_h, n_w]) = ([3.1, 1.0, 1.4], [10, 26, 22]);
     let affine = Affine::from_spacing(spacing, [0.0; 3]).unwrap();
     let inside = |i: usize| {
         let index = [i / (n_h * n_w), i / n_w % n_h, i % n_w];
@@ -57,7 +57,7 @@ fn main() {
     figure("bootstrap_low", difference.interval(Confidence::P95).unwrap().low);
     figure("bootstrap_p", difference.p_value_of_zero().unwrap());
 
-    let (prediction, reference) = (ball([3.5, 11.0, 9.0]), ball([4.0, 14.0, 8.0]));
+    let (prediction, reference) = (ball([4.5, 11.0, 10.0]), ball([4.6, 14.0, 7.3]));
     figure("dice", overlap(&prediction, &[1], &reference, &[1]).unwrap().dice().unwrap());
     let surface = SurfaceDistances::new(&prediction, &[1], &reference, &[1]).unwrap().unwrap();
     figure("hd95_mm", surface.hd95_mm());

@@ -4,8 +4,15 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use rand_distr::{Distribution, Normal};
 
+/// Share of lesion voxels that a network starts from.
+const LESION_PRIOR: f32 = 0.02;
+
 /// Draws the weights anew: normal with variance 2 / fan-in (He et al., ICCV 2015, eq. 10), biases 0,
 /// scales and shifts of normalisations 1 and 0.
+///
+/// The segmentation head's bias starts at the logit of the share of lesion voxels (Lin et al., ICCV
+/// 2017, section 3.3): from 0, the first steps would do little but push every voxel down, and with few
+/// channels switch off for good the features that lesions need.
 ///
 /// Every tensor has a generator of its own, seeded by `seed` and its path in the module, so that a
 /// layer's weights depend neither on the device nor on the layers before it.
@@ -37,7 +44,11 @@ impl ModuleMapper for Initialiser {
         }
         let dims = param.dims();
         let values = match name {
-            "bias" => vec![0.0; dims.iter().product()],
+            "bias" => {
+                let is_head = self.path.iter().any(|part| part == "segment");
+                let bias = if is_head { (LESION_PRIOR / (1.0 - LESION_PRIOR)).ln() } else { 0.0 };
+                vec![bias; dims.iter().product()]
+            }
             _ => self.draw(&dims),
         };
         param.map(|tensor| {

@@ -126,7 +126,7 @@ pub struct ClinicalConfig {
     pub missing_share: f64,
 }
 
-/// One coefficient a sign; see [`crate::signs`] for how signs are standardised.
+/// One coefficient a sign; signs are standardised by their distribution here, the same for all sites.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Coefficients {

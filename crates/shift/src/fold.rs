@@ -114,14 +114,11 @@ fn column(
     if n_known_target == 0 || n_known_target == known.len() {
         return Err("known in one domain alone".to_owned());
     }
-    let (scores, labels): (Vec<f64>, Vec<bool>) = known.iter().copied().unzip();
-    if let Ok(area) = auroc(&scores, &labels) {
-        let area = area.max(1.0 - area);
-        if area >= config.max_feature_auroc {
-            return Err(format!("tells the domains apart with an AUROC of {area:.3}"));
-        }
+    let area = separation(&known);
+    if area >= config.max_feature_auroc {
+        return Err(format!("tells the domains apart with an AUROC of {area:.3}"));
     }
-    let median = median(scores);
+    let median = median(known.into_iter().map(|(value, _)| value).collect());
     let filled: Vec<f64> = values.iter().map(|v| v.unwrap_or(median)).collect();
     let mut columns = vec![standardise(filled).ok_or("constant")?];
     let is_missing = |target: bool| {
@@ -132,6 +129,19 @@ fn column(
         columns.extend(standardise(missing));
     }
     Ok(columns)
+}
+
+/// The AUROC with which a feature alone tells the domains apart: by its value in either direction, or by
+/// its distance from the target's median, as for a slice spacing that lies between those of two sites.
+fn separation(known: &[(f64, bool)]) -> f64 {
+    let labels: Vec<bool> = known.iter().map(|(_, target)| *target).collect();
+    let target = known.iter().filter(|(_, target)| *target).map(|(value, _)| *value).collect();
+    let centre = median(target);
+    let by_value: Vec<f64> = known.iter().map(|(value, _)| *value).collect();
+    let by_distance: Vec<f64> = by_value.iter().map(|value| -(value - centre).abs()).collect();
+    let area = |scores: &[f64]| auroc(scores, &labels).unwrap_or(0.5);
+    let value = area(&by_value);
+    value.max(1.0 - value).max(area(&by_distance))
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
@@ -242,6 +252,14 @@ mod tests {
         assert!(found.features.is_empty() && found.domain_auroc.is_none());
         assert!(found.reported_only[0].reason.contains("AUROC of 1.000"));
         assert_eq!(found.weights, vec![1.0; 50]);
+    }
+
+    #[test]
+    fn a_target_between_two_domains_is_apart_too() {
+        let mixed = [normal(-20.0, 30, 0), normal(20.0, 30, 1)].concat();
+        let (table, train, target) = ages([&mixed, &normal(0.0, 30, 2)]);
+        let found = weigh(&table, &train, &target, &config(&["age_years"]), 1).unwrap();
+        assert!(found.features.is_empty(), "{found:?}");
     }
 
     #[test]

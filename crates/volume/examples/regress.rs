@@ -78,7 +78,7 @@ fn main() {
     figure("min_jacobian", extremes.min_jacobian);
 
     hu("averaged_slices_hu", &image.average_slices(8.0, 10.0).unwrap());
-    hu("blurred_hu", &image.blur_mm([3.0, 1.5, 1.0]));
+    hu("blurred_hu", &image.blur_mm([3.0, 1.313, 1.736]));
     for (name, kernel) in [
         ("smooth", ConvolutionKernel::SMOOTH),
         ("standard", ConvolutionKernel::STANDARD),

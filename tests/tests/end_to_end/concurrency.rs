@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use hemex_tests::{Workbench, read, workspace_root};
+use hemex_tests::{Outcome, Workbench, has_python, read, workspace_root};
 
 /// Stages that note that they ran and wait until they may end.
 const SCRIPT: &str = "import json, os, sys, time\n\
@@ -14,6 +14,9 @@ const SCRIPT: &str = "import json, os, sys, time\n\
 
 #[test]
 fn the_second_run_waits_for_the_first_and_no_task_runs_twice() {
+    if !has_python("the_second_run_waits_for_the_first_and_no_task_runs_twice") {
+        return;
+    }
     let bench = Workbench::new();
     let [notes, go] = ["notes", "go"].map(|name| bench.folder().join(name));
     let script = SCRIPT
@@ -52,11 +55,16 @@ fn runs_that_start_together_both_end_well() {
     let text = "[input.raw]\nkind = \"dataset/1\"\n".to_owned()
         + read("tests/fixtures/tiny.toml").split_once("[stage.ingest]").unwrap().0;
     let pipeline = bench.write("phantom.toml", &text);
-    let run = |_| bench.pipeline(&pipeline).args(["--data", &data]).spawn();
-    let runs: Vec<_> = (0..3).map(run).collect();
-    let outcomes: Vec<_> = runs.into_iter().map(|run| run.wait()).collect();
-    for outcome in &outcomes {
-        assert_eq!(outcome.code, Some(0), "{outcome}");
-    }
-    assert_eq!(outcomes.iter().map(|outcome| outcome.n_run()).sum::<usize>(), 1);
+    let at_once = |n: usize, more: &[&str]| -> Vec<Outcome> {
+        let run = |_| bench.pipeline(&pipeline).args(["--data", &data]).args(more).spawn();
+        let runs: Vec<_> = (0..n).map(run).collect();
+        let outcomes: Vec<Outcome> = runs.into_iter().map(|run| run.wait()).collect();
+        for outcome in &outcomes {
+            assert_eq!(outcome.code, Some(0), "{outcome}");
+        }
+        outcomes
+    };
+    let outcomes = at_once(3, &[]);
+    assert_eq!(outcomes.iter().map(Outcome::n_run).sum::<usize>(), 1, "{outcomes:?}");
+    at_once(6, &["--dry-run"]);
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use hemex_artifacts::{CaseRow, ExclusionRow, table};
 use hemex_stage::digest;
-use hemex_tests::{Workbench, copy_folder, skip};
+use hemex_tests::{Workbench, copy_folder, has_python, skip};
 
 use crate::{finished, tiny};
 
@@ -127,6 +127,9 @@ fn a_full_disk_is_one_error_and_spoils_nothing() {
 
 #[test]
 fn no_task_can_be_published_on_a_full_disk() {
+    if !has_python("no_task_can_be_published_on_a_full_disk") {
+        return;
+    }
     let name = "no_task_can_be_published_on_a_full_disk";
     let folder = tempfile::tempdir().unwrap();
     let Some(disk) = SmallDisk::mount(folder.path().join("disk"), 2 << 20) else {

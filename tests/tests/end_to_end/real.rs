@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use hemex_artifacts::{ExclusionRow, PredictionRow, PredictionStatus, nifti, table};
-use hemex_tests::real_head::{self, RealHead};
+use hemex_tests::real_head::{self, Block, RealHead};
 use hemex_tests::{Call, Workbench, copy_folder, real_data, unpack};
 
 use crate::finished;
@@ -44,9 +44,9 @@ fn predictions(bench: &Workbench) -> (BTreeMap<String, PredictionRow>, PathBuf) 
     (by_source, folder.join("masks"))
 }
 
-fn build(bench: &Workbench, data: &Path) -> (PathBuf, RealHead) {
+fn build(bench: &Workbench, data: &Path, block: Block) -> (PathBuf, RealHead) {
     let raw = bench.folder().join("raw");
-    let head = real_head::build(data, &raw).unwrap();
+    let head = real_head::build(data, &raw, block).unwrap();
     (raw, head)
 }
 
@@ -54,7 +54,7 @@ fn build(bench: &Workbench, data: &Path) -> (PathBuf, RealHead) {
 fn a_real_head_comes_back_in_its_own_geometry() {
     let Some(data) = real_data("a_real_head_comes_back_in_its_own_geometry") else { return };
     let bench = Workbench::new();
-    let (raw, head) = build(&bench, &data);
+    let (raw, head) = build(&bench, &data, Block::Upper);
     assert!(head.hematoma_ml > 0.8 * head.mask_ml, "{head:?}");
     unpack(&data.join("headct_ge_tilt/dicom.tar.xz"), &raw.join("tilted")).unwrap();
 
@@ -87,15 +87,16 @@ fn a_real_head_comes_back_in_its_own_geometry() {
 #[test]
 fn the_model_as_trained_says_something_of_both_heads() {
     let Some(data) = real_data("the_model_as_trained_says_something_of_both_heads") else { return };
-    let bench = Workbench::new();
-    let (raw, _) = build(&bench, &data);
-    for task in finished().tasks("train").iter().filter(|task| task.title().contains("fold=0")) {
+    let trained = finished().tasks("train");
+    let fold = trained.iter().filter(|task| task.title().contains("fold=0"));
+    for (task, block) in fold.zip([Block::Upper, Block::Lower]) {
         let bench = Workbench::new();
+        let (raw, _) = build(&bench, &data, block);
         predict(&bench, &raw, &task.output("model")).succeeds();
         let (rows, _) = predictions(&bench);
         assert_eq!(rows.len(), 2);
         for (name, row) in rows {
-            println!("{} {name}: {row:?}", task.title());
+            println!("{}, {block:?}, {name}: {row:?}", task.title());
             let sound = match row.status {
                 PredictionStatus::Ok => row.probability.is_some(),
                 PredictionStatus::NoLesion => row.probability.is_none(),

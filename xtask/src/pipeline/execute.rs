@@ -1,6 +1,6 @@
 //! Execution: starts tasks as their inputs appear and threads are free, and publishes their results.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
@@ -31,6 +31,7 @@ pub(super) fn execute(
     plan: &Plan,
     states: Vec<State>,
     selection: &BTreeSet<String>,
+    fresh: bool,
     programs: &Programs,
     store: &RunStore,
     n_threads: usize,
@@ -39,6 +40,7 @@ pub(super) fn execute(
     let mut run = Run {
         plan,
         selection,
+        fresh,
         programs,
         store,
         states,
@@ -75,8 +77,10 @@ struct Running {
 
 struct Run<'a> {
     plan: &'a Plan,
-    /// Stages that `--only` and `--from` leave.
+    /// Stages that may run; what follows them stays as it is.
     selection: &'a BTreeSet<String>,
+    /// Whether they run even where their result is there.
+    fresh: bool,
     programs: &'a Programs,
     store: &'a RunStore,
     states: Vec<State>,
@@ -116,36 +120,30 @@ impl Run<'_> {
         }
     }
 
+    /// With nothing running, no task can start any more: all is finished, or waits for what
+    /// `--only` leaves out.
     fn nothing_left(&self) -> bool {
-        self.states.iter().all(|state| match state {
-            State::Finished(_) => true,
-            // Left out by --only: its stage has no program, and what follows it never runs.
-            State::Ready { .. } | State::Waits { .. } => false,
-        }) || !self.anything_can_run()
+        !(0..self.states.len()).any(|task| self.can_start(task))
     }
 
-    fn anything_can_run(&self) -> bool {
-        self.states.iter().enumerate().any(|(task, state)| {
-            matches!(state, State::Ready { .. }) && self.selected(task) && !self.started[task]
-        })
-    }
-
-    fn selected(&self, task: usize) -> bool {
-        self.selection.contains(&self.plan.stage_of(task).name)
+    fn can_start(&self, task: usize) -> bool {
+        matches!(self.states[task], State::Ready { .. })
+            && !self.started[task]
+            && self.selection.contains(&self.plan.stage_of(task).name)
     }
 
     /// Starts tasks whose inputs are there, in the order of the plan, while threads are free.
     fn start_ready(&mut self) -> Result<()> {
         for task in 0..self.states.len() {
-            let State::Ready { parts, .. } = &self.states[task] else { continue };
-            let threads = self.plan.threads[self.plan.tasks[task].stage];
-            if self.started[task] || !self.selected(task) {
+            if !self.can_start(task) {
                 continue;
             }
+            let State::Ready { parts, forced, .. } = &self.states[task] else { continue };
+            let threads = self.plan.threads[self.plan.tasks[task].stage];
             if threads > self.free_threads && !self.running.is_empty() {
                 continue;
             }
-            let parts = parts.clone();
+            let (parts, forced) = (parts.clone(), *forced);
             let key = parts.digest();
             let stage = &self.plan.stage_of(task).name;
             let Some(lock) = self.store.try_lock(stage, &key)? else {
@@ -154,9 +152,8 @@ impl Run<'_> {
             };
             self.started[task] = true;
             // Another run may have finished it since the plan was made.
-            if !parts_are_fresh(&self.states[task])
-                && let Some(provenance) = self.store.finished(stage, &key)
-            {
+            let finished = if forced { None } else { self.store.finished(stage, &key) };
+            if let Some(provenance) = finished {
                 self.set_finished(task, provenance);
                 continue;
             }
@@ -287,7 +284,7 @@ impl Run<'_> {
         let stage = self.plan.stage_of(task);
         let key = parts.digest();
         let output_folder = self.store.work_folder(&stage.name, &key).join("output");
-        let mut outputs = std::collections::BTreeMap::new();
+        let mut outputs = BTreeMap::new();
         for (name, kind) in &stage.outputs {
             let folder = output_folder.join(name);
             validate(*kind, &folder)
@@ -315,7 +312,9 @@ impl Run<'_> {
         self.states[task] = State::Finished(provenance);
         for later in task + 1..self.states.len() {
             if matches!(self.states[later], State::Waits { .. }) {
-                self.states[later] = self.plan.state(later, &self.states, self.store, false);
+                let stage = &self.plan.stage_of(later).name;
+                let fresh = self.fresh && self.selection.contains(stage);
+                self.states[later] = self.plan.state(later, &self.states, self.store, fresh);
             }
         }
     }
@@ -384,10 +383,6 @@ impl Run<'_> {
         }
         Ok(())
     }
-}
-
-fn parts_are_fresh(state: &State) -> bool {
-    matches!(state, State::Ready { reason, .. } if reason.starts_with("--fresh"))
 }
 
 fn signal(child: &Child, signal: Signal) {

@@ -50,7 +50,7 @@ pub(crate) fn run(arguments: &PipelineArgs) -> Result<()> {
     plan.check_selection(&states, &selection)?;
     let programs = build::programs(&plan, &states, &selection, &metadata)?;
     build::check_configs(&plan, &states, &programs, &store)?;
-    execute::execute(&plan, states, &selection, &programs, &store, n_threads)
+    execute::execute(&plan, states, &selection, arguments.fresh, &programs, &store, n_threads)
 }
 
 /// The pipeline file of that name or path.
@@ -108,6 +108,11 @@ fn bind(
         let digest = digest::of_records(&records);
         externals.insert(name.clone(), External { folder, kind: *kind, digest });
     }
-    memory.save(&remembered).context("cannot keep the digests of the inputs")?;
+    // Under a name of its own first: a run beside this one may save at the same moment.
+    let own = store.root().join(format!(".digests-{}.json", std::process::id()));
+    memory
+        .save(&own)
+        .and_then(|()| std::fs::rename(&own, &remembered))
+        .context("cannot keep the digests of the inputs")?;
     Ok(externals)
 }

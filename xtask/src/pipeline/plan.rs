@@ -121,10 +121,10 @@ impl Plan {
         let stage = &self.stage_of(task).name;
         match store.finished(stage, &parts.digest()) {
             Some(provenance) if !fresh => State::Finished(provenance),
-            Some(_) => State::Ready { parts, reason: "--fresh".to_owned() },
+            Some(_) => State::Ready { parts, reason: "--fresh".to_owned(), forced: true },
             None => {
                 let reason = self.reason(task, &parts, store);
-                State::Ready { parts, reason }
+                State::Ready { parts, reason, forced: false }
             }
         }
     }

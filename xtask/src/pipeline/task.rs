@@ -29,8 +29,8 @@ pub(crate) enum Input {
 pub(crate) enum State {
     /// Its result lies in the store.
     Finished(Provenance),
-    /// It can run: its key and why it is not finished.
-    Ready { parts: KeyParts, reason: String },
+    /// It can run: its key and why it is not finished. `forced`: by `--fresh`, its result is there.
+    Ready { parts: KeyParts, reason: String, forced: bool },
     /// It waits for tasks of these stages, so that its key is not known yet.
     Waits { reason: String },
 }

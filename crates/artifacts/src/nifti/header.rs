@@ -144,7 +144,7 @@ fn affine(path: &Path, header: &NiftiHeader) -> Result<Affine, ArtifactError> {
 }
 
 /// Rotation from the quaternion (b, c, d), spacing from pixdim, the sign of the third axis in
-/// pixdim[0] (method 2 of nifti1.h).
+/// `pixdim[0]` (method 2 of nifti1.h).
 fn qform(header: &NiftiHeader) -> [[f64; 4]; 3] {
     let [b, c, d] = [header.quatern_b, header.quatern_c, header.quatern_d].map(f64::from);
     let norm = b * b + c * c + d * d;

@@ -190,6 +190,9 @@ impl Head {
     /// HU outside the inner surface of the skull, `cavity_mm` from it.
     pub(crate) fn outside_hu(&self, texture: &Texture, place: &Place) -> f32 {
         let t = place.template;
+        if skull::is_air(t, place.cavity_mm) {
+            return AIR_HU;
+        }
         if t[2] < base::TOP_MM
             && let Some(hu) = base::hu(&self.grain, texture, t)
         {

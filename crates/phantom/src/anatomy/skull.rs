@@ -10,19 +10,18 @@ const NOSE: Ellipsoid = Ellipsoid::new([0.0, 92.0, -50.0], [11.0, 18.0, 24.0]);
 const EAR: Ellipsoid = Ellipsoid::new([76.0, -16.0, -28.0], [7.0, 14.0, 24.0]);
 const TEMPORAL_MUSCLE: Ellipsoid = Ellipsoid::new([66.0, 28.0, -8.0], [16.0, 34.0, 40.0]);
 
+/// Whether a point lies clear of scalp and face. Orbits and frontal sinus stand out of the
+/// face a little.
+pub(super) fn is_air(t: Point, from_cavity_mm: f32) -> bool {
+    from_cavity_mm > 24.0
+        && (t[2] >= 14.0
+            || FACE.distance_mm(t) > 16.0 && !NOSE.contains(t) && !EAR.contains(to_right(t)))
+}
+
 /// HU from the inner table of the skull outwards, `from_cavity_mm` from it.
 pub(super) fn hu(head: &Head, texture: &Texture, t: Point, from_cavity_mm: f32) -> f32 {
     let low = t[2] < 14.0;
     let right = to_right(t);
-    let face = |mm: f32| {
-        smooth_union(mm, FACE.distance_mm(t), 10.0)
-            .min(NOSE.distance_mm(t))
-            .min(EAR.distance_mm(right))
-    };
-    // Further out than any scalp only the face may be.
-    if from_cavity_mm > 24.0 && !(low && face(f32::MAX) < 0.0) {
-        return AIR_HU;
-    }
     let bone_mm = bone_mm(head, texture, t);
     if from_cavity_mm < bone_mm {
         return bone_hu(head, texture, t, from_cavity_mm / bone_mm);
@@ -30,7 +29,8 @@ pub(super) fn hu(head: &Head, texture: &Texture, t: Point, from_cavity_mm: f32) 
     let muscle = if t[2] < 32.0 { TEMPORAL_MUSCLE.distance_mm(right) } else { f32::MAX };
     let mut from_skin = from_cavity_mm - bone_mm - head.scalp_mm;
     if low {
-        from_skin = face(from_skin);
+        from_skin = smooth_union(from_skin, FACE.distance_mm(t), 10.0);
+        from_skin = from_skin.min(NOSE.distance_mm(t)).min(EAR.distance_mm(right));
     }
     if muscle < 0.0 {
         from_skin = from_skin.min(muscle.max(from_cavity_mm - bone_mm - head.scalp_mm - 3.0));

@@ -1,5 +1,6 @@
 //! Real scans, where `HEMEX_TEST_DATA` says they are.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -10,7 +11,13 @@ pub(crate) fn data(test: &str) -> Option<PathBuf> {
     if folder.is_none() {
         let is_ci = std::env::var("CI").is_ok_and(|ci| ci == "true");
         assert!(!is_ci, "with CI=true HEMEX_TEST_DATA must be set");
-        println!("skipped: {test} needs HEMEX_TEST_DATA");
+        let line = format!("{test}: HEMEX_TEST_DATA, a folder of real scans, is not set\n");
+        print!("skipped: {line}");
+        // Where `cargo xtask test` gathers what was skipped.
+        if let Some(path) = std::env::var_os("HEMEX_SKIPPED") {
+            let mut list = std::fs::File::options().append(true).create(true).open(path).unwrap();
+            list.write_all(line.as_bytes()).unwrap();
+        }
     }
     folder
 }

@@ -1,20 +1,34 @@
-//! Real scans, where `HEMEX_TEST_DATA` says they are, and tests that cannot run.
+//! What not every machine has; a test that needs it says so and is skipped. With `CI=true` all of it
+//! must be there.
 
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The folder of real scans, or `None` where it is not set: the test is skipped then. With `CI=true` it
-/// must be set.
+/// The folder of real scans, from `HEMEX_TEST_DATA`.
 pub fn real_data(test: &str) -> Option<PathBuf> {
     let folder = std::env::var_os("HEMEX_TEST_DATA").map(PathBuf::from);
     if folder.is_none() {
-        let is_ci = std::env::var("CI").is_ok_and(|ci| ci == "true");
-        assert!(!is_ci, "{test}: with CI=true HEMEX_TEST_DATA must be set");
-        skip(test, "HEMEX_TEST_DATA, a folder of real scans, is not set");
+        missing(test, "HEMEX_TEST_DATA, a folder of real scans, is not set");
     }
     folder
+}
+
+/// Whether `python3` can be called.
+pub fn has_python(test: &str) -> bool {
+    let version = Command::new("python3").arg("--version").output();
+    let found = version.is_ok_and(|output| output.status.success());
+    if !found {
+        missing(test, "there is no python3");
+    }
+    found
+}
+
+fn missing(test: &str, what: &str) {
+    let is_ci = std::env::var("CI").is_ok_and(|ci| ci == "true");
+    assert!(!is_ci, "{test}: {what}, and with CI=true it must be");
+    skip(test, what);
 }
 
 /// Says that a test is skipped and why, where `cargo xtask test` looks for it too.
