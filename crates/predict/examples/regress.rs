@@ -58,7 +58,7 @@ fn write_model(folder: &Path, kind: &str) {
     save_weights(&network, &folder.join("model.safetensors")).unwrap();
     let card = json!({
         "format": ModelCard::FORMAT, "arm": kind, "architecture": architecture,
-        "decision": { "mask_threshold": 0.6, "min_lesion_ml": 0.2, "min_presence": 0.3 },
+        "decision": { "mask_threshold": 0.03, "min_lesion_ml": 0.2, "min_presence": 0.3 },
         "preparation": preparation(), "regime": "patient", "fold": 0, "seed": 4,
         "prior_logit_offset": -0.75, "n_train": 4, "n_train_growth": 1, "best_epoch": 0,
         "n_parameters": 0, "simd": "any",

@@ -357,7 +357,7 @@ impl Run<'_> {
             ));
             return Err(error);
         }
-        let mut report = None;
+        let (mut report, mut predictions) = (None, Vec::new());
         for (task, state) in self.states.iter().enumerate() {
             let State::Finished(provenance) = state else { continue };
             for warning in &provenance.warnings {
@@ -365,18 +365,20 @@ impl Run<'_> {
             }
             let folder = self.store.task_folder(&provenance.stage, &provenance.key);
             for (name, output) in &provenance.outputs {
-                if output.kind == Kind::Report {
-                    report = Some(folder.join(name).join("report.html"));
-                } else if output.kind == Kind::Predictions && report.is_none() {
-                    println!(
-                        "predictions: {}",
-                        folder.join(name).join("predictions.csv").display()
-                    );
+                match output.kind {
+                    Kind::Report => report = Some(folder.join(name).join("report.html")),
+                    Kind::Predictions => predictions.push(folder.join(name)),
+                    _ => (),
                 }
             }
         }
         let took = clock(self.screen.elapsed());
         println!("{} tasks run, {} in all, {took}", self.n_run, self.states.len());
+        if report.is_none() {
+            for folder in predictions {
+                println!("predictions: {}", folder.join("predictions.csv").display());
+            }
+        }
         if let Some(report) = report {
             println!("report: {}", report.display());
             println!("next: open it in a browser, or `cargo xtask explain {}`", report.display());
