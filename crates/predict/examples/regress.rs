@@ -58,7 +58,7 @@ fn write_model(folder: &Path, kind: &str) {
     save_weights(&network, &folder.join("model.safetensors")).unwrap();
     let card = json!({
         "format": ModelCard::FORMAT, "arm": kind, "architecture": architecture,
-        "decision": { "mask_threshold": 0.03, "min_lesion_ml": 0.2, "min_presence": 0.3 },
+        "decision": { "mask_threshold": 0.005, "min_lesion_ml": 0.2, "min_presence": 0.3 },
         "preparation": preparation(), "regime": "patient", "fold": 0, "seed": 4,
         "prior_logit_offset": -0.75, "n_train": 4, "n_train_growth": 1, "best_epoch": 0,
         "n_parameters": 0, "simd": "any",
@@ -91,9 +91,17 @@ fn predictions(kind: &str) {
     for row in table::read_rows::<PredictionRow>(&root.join("predictions/predictions.csv")).unwrap()
     {
         let name = format!("{kind}_{}", row.case_id);
-        println!("{name}_probability {}", row.probability.unwrap());
-        println!("{name}_logit {}", row.logit.unwrap());
-        println!("{name}_uncertainty {}", row.uncertainty.unwrap());
+        println!("{name}_status {}", row.status as u8);
+        let figures = [
+            ("probability", row.probability),
+            ("logit", row.logit),
+            ("uncertainty", row.uncertainty),
+        ];
+        for (figure, value) in figures {
+            if let Some(value) = value {
+                println!("{name}_{figure} {value}");
+            }
+        }
         if let Some(volume_ml) = row.volume_ml {
             println!("{name}_ml {volume_ml}");
         }
