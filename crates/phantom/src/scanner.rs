@@ -13,6 +13,15 @@ use crate::body::{Body, Seen};
 use crate::config::ScanConfig;
 use crate::shape::{Point, dot};
 
+/// SD of the halo of beam hardening and scatter around bone, mm.
+const HALO_MM: f64 = 9.0;
+/// Grid on which the halo is worked out: it is smooth, mm.
+const HALO_GRID_MM: f64 = 5.0;
+/// Air stays air, HU.
+const HALO_ABOVE_HU: f32 = -300.0;
+/// Bone counts from the first value on and is whole at the second, HU.
+const BONE_HU: [f32; 2] = [300.0, 1300.0];
+
 /// The lowest and highest HU a scanner writes (12 bits).
 pub(crate) const HU_RANGE: [f32; 2] = [-1024.0, 3071.0];
 
@@ -32,6 +41,11 @@ pub struct Site {
     pub in_plane_mm: f64,
     /// Distance and thickness of slices, mm.
     pub slice_mm: f64,
+    /// SD of the blur along the slices that the profile adds to the thickness, mm: bone of the slice
+    /// above shines through at the vertex.
+    pub slice_blur_mm: f64,
+    /// HU that beam hardening and scatter add amid bone; brain under the skull gets a part of it.
+    pub bone_halo_hu: f64,
     /// SD of the noise, HU.
     pub noise_hu: f64,
     /// Name of the reconstruction kernel.
@@ -76,6 +90,8 @@ impl Site {
         check_range("matrix", self.matrix as f64, 16.0..=1024.0)?;
         check_range("in_plane_mm", self.in_plane_mm, 0.2..=10.0)?;
         check_range("slice_mm", self.slice_mm, 0.5..=12.0)?;
+        check_range("slice_blur_mm", self.slice_blur_mm, 0.0..=10.0)?;
+        check_range("bone_halo_hu", self.bone_halo_hu, 0.0..=500.0)?;
         check_range("noise_hu", self.noise_hu, 0.0..=50.0)?;
         check_range("kernel_fwhm_mm", self.kernel_fwhm_mm, 0.1..=5.0)?;
         check_range("kernel_edge_enhancement", self.kernel_edge_enhancement, 0.0..=3.0)?;
@@ -155,8 +171,8 @@ pub(crate) struct Scan {
     pub(crate) labels: LabelMap,
 }
 
-/// Scans a body: mean over the slice thickness, kernel, noise, whole HU, padding outside the circle
-/// that is reconstructed. Without a key for the noise there is no image, only labels.
+/// Scans a body: mean over the slice thickness, slice profile, halo of the bone, kernel, noise, whole
+/// HU, padding outside the circle that is reconstructed. Without a key for the noise there is no image, only labels.
 ///
 /// A voxel carries the label that fills at least half of its thickness.
 ///
@@ -184,7 +200,8 @@ pub(crate) fn scan(
         None => None,
         Some(key) => {
             let kernel = site.convolution_kernel();
-            let image = kernel.filter(&Image::new(geometry, hu)?);
+            let image = Image::new(geometry, hu)?.blur_mm([site.slice_blur_mm, 0.0, 0.0]);
+            let image = kernel.filter(&with_bone_halo(image, site.bone_halo_hu)?);
             let noise = correlated_noise(&geometry, site.noise_hu, &kernel, &mut key.rng());
             Some(digitise(image, &noise, site))
         }
@@ -293,6 +310,24 @@ fn grid(pose: &Pose, site: &Site, config: &ScanConfig) -> Result<Geometry, Volum
         [0.0, 0.0, site.slice_mm, z_mm],
     ])?;
     Geometry::new([n_slices, site.matrix, site.matrix], affine)
+}
+
+/// Adds what beam hardening and scatter leave uncorrected: everything near bone is too bright, most
+/// under the vertex, where bone is all around.
+fn with_bone_halo(mut image: Image, halo_hu: f64) -> Result<Image, VolumeError> {
+    let [bone, whole] = BONE_HU;
+    let share = |hu: &f32| ((hu - bone) / (whole - bone)).clamp(0.0, 1.0);
+    let geometry = *image.geometry();
+    let bone = Image::new(geometry, image.voxels().iter().map(share).collect())?;
+    let [slice_mm, ..] = geometry.spacing_mm();
+    let coarse = geometry.with_spacing([slice_mm, HALO_GRID_MM, HALO_GRID_MM])?;
+    let halo = bone.resample(&coarse, 0.0).blur_mm([HALO_MM; 3]).resample(&geometry, 0.0);
+    for (hu, halo) in image.voxels_mut().iter_mut().zip(halo.voxels()) {
+        if *hu > HALO_ABOVE_HU {
+            *hu += halo_hu as f32 * halo;
+        }
+    }
+    Ok(image)
 }
 
 /// Adds noise and the site's offset, rounds, and pads outside the inscribed circle.

@@ -30,9 +30,9 @@ pub(crate) struct TrainCase {
     pub(crate) image: Image,
     /// Lesion labels, [`BRAIN`] set within the brain.
     pub(crate) labels: LabelMap,
-    /// Voxels of the hematoma and of the brain, within the slices that train.
+    /// Voxels of the hematoma and of the brain (a list each slice), within the slices that train.
     pub(crate) lesion: Vec<u32>,
-    pub(crate) brain: Vec<u32>,
+    pub(crate) brain: Vec<Vec<u32>>,
 }
 
 /// A case that chooses the checkpoint.
@@ -138,6 +138,8 @@ impl Reader<'_> {
             let problem = "its brain mask is empty within the slices that train".to_owned();
             return Err(TrainError::Case { case_id: case_id.to_owned(), problem });
         }
+        let slice = |at: &u32| *at as usize / (h * w);
+        let brain = brain.chunk_by(|a, b| slice(a) == slice(b)).map(<[u32]>::to_vec).collect();
         let case_id = case_id.to_owned();
         Ok(TrainCase { case_id, growth, weight, image, labels, lesion, brain })
     }

@@ -22,7 +22,7 @@ pub struct RawConfig {
     pub batch_size: usize,
     /// Epochs without a better validation loss after which the training ends.
     pub patience_epochs: usize,
-    /// Share of windows drawn around the lesion; the others are drawn anywhere in the brain.
+    /// Share of windows drawn around the lesion; the others are drawn in the brain, every slice as often.
     pub lesion_window_share: f64,
     /// How cases are drawn.
     pub sampler: RawSampler,
