@@ -48,6 +48,20 @@ pub enum ArtifactError {
 }
 
 impl ArtifactError {
+    /// What is wrong, without the file's path: fit for a table that goes on to others.
+    pub fn without_path(&self) -> String {
+        match self {
+            Self::Io { source, .. } => match source.kind() {
+                std::io::ErrorKind::NotFound => "the file does not exist".to_owned(),
+                kind => format!("the file cannot be read ({kind})"),
+            },
+            Self::Nifti { problem, .. } => problem.clone(),
+            Self::Volume { source, .. } => source.to_string(),
+            Self::Table { source, .. } => source.to_string(),
+            Self::Json { source, .. } => source.to_string(),
+        }
+    }
+
     pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { path, source }
@@ -60,5 +74,25 @@ impl ArtifactError {
     pub(crate) fn volume(path: &Path) -> impl FnOnce(VolumeError) -> Self {
         let path = path.to_owned();
         move |source| Self::Volume { path, source }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_without_its_path_names_no_folder() {
+        let path = PathBuf::from("/data/sub-Miller/scan.nii");
+        let missing = std::io::Error::from(std::io::ErrorKind::NotFound);
+        let denied = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
+        for (error, expected) in [
+            (ArtifactError::io(&path)(missing), "the file does not exist"),
+            (ArtifactError::io(&path)(denied), "the file cannot be read (permission denied)"),
+            (ArtifactError::nifti(&path, "cut short"), "cut short"),
+        ] {
+            assert!(error.to_string().contains("Miller"));
+            assert_eq!(error.without_path(), expected);
+        }
     }
 }

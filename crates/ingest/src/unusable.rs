@@ -175,16 +175,7 @@ fn list(distances_mm: &[f64]) -> String {
 impl Unusable {
     /// The reason behind a file of the dataset that cannot be read, without the file's path.
     pub(crate) fn volume(what: &'static str, error: &ArtifactError) -> Self {
-        let problem = match error {
-            ArtifactError::Io { source, .. } => match source.kind() {
-                std::io::ErrorKind::NotFound => "the file does not exist".to_owned(),
-                kind => format!("the file cannot be read ({kind})"),
-            },
-            ArtifactError::Nifti { problem, .. } => problem.clone(),
-            ArtifactError::Volume { source, .. } => source.to_string(),
-            ArtifactError::Table { .. } | ArtifactError::Json { .. } => "no volume".to_owned(),
-        };
-        Self::Volume { what, problem }
+        Self::Volume { what, problem: error.without_path() }
     }
 
     /// A problem of the DICOM series' tags or pixels.

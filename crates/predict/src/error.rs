@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use hemex_artifacts::{ArtifactError, Preparation};
+use hemex_artifacts::{ArtifactError, Preparation, Regime};
 use hemex_model::ModelError;
 
 /// What stops the stage; a case that cannot be predicted is `refused` and stops nothing.
@@ -33,6 +33,19 @@ pub enum PredictError {
         cases: Box<Preparation>,
         /// How the model's training cases were.
         model: Box<Preparation>,
+    },
+    /// Splits of another cohort, or a fold that they lack.
+    #[error(
+        "{path} has no test or validation case in regime `{}`, fold {fold}, which the model was trained in",
+        .regime.name()
+    )]
+    NoUnits {
+        /// The splits.
+        path: PathBuf,
+        /// The model's regime.
+        regime: Regime,
+        /// The model's fold.
+        fold: usize,
     },
     /// A part of the card that cannot be understood.
     #[error("{path}: `{part}`: {source}")]

@@ -2,18 +2,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use hemex_artifacts::{
-    Cases, PredictionCard, PredictionRow, PredictionStatus, Role, SplitRow, json, nifti, table,
+    ArtifactError, Cases, PredictionCard, PredictionRow, PredictionStatus, Role, SplitRow, json,
+    nifti, table,
 };
 use hemex_model::{CaseInput, parse_device};
 use hemex_stage::{Progress, Request, log};
-use hemex_volume::{LabelMap, Lesion};
+use hemex_volume::{Geometry, LabelMap, Lesion};
 
 use crate::{Config, PredictError, TrainedModel};
 
 /// Runs the stage.
 ///
 /// # Errors
-/// If the model or the tables cannot be read, or the cases were prepared in another way.
+/// If the model or the tables cannot be read, the cases were prepared in another way, the splits lack
+/// the model's fold, or a prediction cannot be written. A case that cannot be read is no error.
 pub fn run(config: &Config, request: &Request) -> anyhow::Result<()> {
     let model = TrainedModel::open(request.input("model")?, parse_device(&request.device)?)?;
     let cases = Cases::open(request.input("cases")?)?;
@@ -53,12 +55,14 @@ pub fn run(config: &Config, request: &Request) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Test and validation units of the model's fold, with the slices where a unit is a slice.
+/// Test and validation units of the model's fold, with the slices where a unit is a slice; none is an
+/// error.
 fn evaluated_units(
     splits: &Path,
     model: &TrainedModel,
 ) -> Result<BTreeMap<String, Vec<usize>>, PredictError> {
-    let rows: Vec<SplitRow> = table::read_rows(&splits.join("splits.csv"))?;
+    let path = splits.join("splits.csv");
+    let rows: Vec<SplitRow> = table::read_rows(&path)?;
     let card = &model.card;
     let own = rows.iter().filter(|row| (row.regime, row.fold) == (card.regime, card.fold));
     // Slices of one patient may have both roles: those that evaluate win, or the case has none.
@@ -72,6 +76,9 @@ fn evaluated_units(
             units.entry(row.case_id.clone()).or_default().extend(row.slice_idx);
         }
     }
+    if units.is_empty() {
+        return Err(PredictError::NoUnits { path, regime: card.regime, fold: card.fold });
+    }
     Ok(units)
 }
 
@@ -83,15 +90,16 @@ struct Predictor<'a> {
 }
 
 impl Predictor<'_> {
-    /// The row of a case, and whether a mask was written. A case that cannot be read is refused.
+    /// The row of a case, and whether a mask was written. A case that cannot be read is refused; a mask
+    /// that cannot be written stops the stage.
     fn predict(
         &self,
         case_id: &str,
         slices: &[usize],
     ) -> Result<(PredictionRow, bool), PredictError> {
-        let input = match self.input(case_id) {
-            Ok(input) => input,
-            Err(error) => return Ok((refused(case_id, &error.to_string()), false)),
+        let (input, native) = match self.input(case_id) {
+            Ok(read) => read,
+            Err(reason) => return Ok((refused(case_id, reason), false)),
         };
         let part = if slices.is_empty() { input } else { input.keep_slices(slices) };
         let reading = self.model.read(&part, self.config.batch_size)?;
@@ -99,10 +107,7 @@ impl Predictor<'_> {
         let mask = reading.mask.filter(|_| slices.is_empty());
         let mut volume_ml = None;
         if let Some(mask) = &mask {
-            match self.write_mask(case_id, mask) {
-                Ok(ml) => volume_ml = Some(ml),
-                Err(error) => return Ok((refused(case_id, &error.to_string()), false)),
-            }
+            volume_ml = Some(self.write_mask(case_id, &mask.resample(&native))?);
         }
         let logit = reading.growth_logit.map(|z| z + self.model.card.prior_logit_offset);
         let row = PredictionRow {
@@ -117,30 +122,34 @@ impl Predictor<'_> {
         Ok((row, mask.is_some()))
     }
 
-    fn input(&self, case_id: &str) -> Result<CaseInput, PredictError> {
-        let image = self.cases.image(case_id)?;
-        let brain = self.cases.brain(case_id)?;
-        Ok(CaseInput::new(&image, &brain, self.model.spec().input()))
+    /// The case's normalised image and the grid of its scan as it came, or why it is refused. The
+    /// reason names no folder: the predictions go on to others.
+    fn input(&self, case_id: &str) -> Result<(CaseInput, Geometry), String> {
+        let of = |what: &'static str| {
+            move |error: ArtifactError| format!("{what}: {}", error.without_path())
+        };
+        let image = self.cases.image(case_id).map_err(of("image"))?;
+        let brain = self.cases.brain(case_id).map_err(of("brain mask"))?;
+        let native = self.cases.native_geometry(case_id).map_err(of("native geometry"))?;
+        Ok((CaseInput::new(&image, &brain, self.model.spec().input()), native))
     }
 
-    /// Writes the mask on the grid of the scan as it came; gives its volume there, mL.
+    /// Writes the mask, on the grid of the scan as it came; gives its volume there, mL. A failure is
+    /// not the case's: the disk is full, for instance.
     fn write_mask(&self, case_id: &str, mask: &LabelMap) -> Result<f64, PredictError> {
-        let native = mask.resample(&self.cases.native_geometry(case_id)?);
         let folder = self.output.join("masks");
-        std::fs::create_dir_all(&folder).map_err(|source| hemex_artifacts::ArtifactError::Io {
-            path: folder.clone(),
-            source,
-        })?;
-        nifti::write_label_map(&folder.join(format!("{case_id}.nii.gz")), &native)?;
-        Ok(native.volume_ml(&[Lesion::Intraparenchymal as u8]))
+        std::fs::create_dir_all(&folder)
+            .map_err(|source| ArtifactError::Io { path: folder.clone(), source })?;
+        nifti::write_label_map(&folder.join(format!("{case_id}.nii.gz")), mask)?;
+        Ok(mask.volume_ml(&[Lesion::Intraparenchymal as u8]))
     }
 }
 
-fn refused(case_id: &str, reason: &str) -> PredictionRow {
+fn refused(case_id: &str, reason: String) -> PredictionRow {
     PredictionRow {
         case_id: case_id.to_owned(),
         status: PredictionStatus::Refused,
-        reason: Some(reason.to_owned()),
+        reason: Some(reason),
         probability: None,
         logit: None,
         volume_ml: None,

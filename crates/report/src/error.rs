@@ -46,6 +46,20 @@ pub enum ReportError {
         /// The case.
         case_id: String,
     },
+    /// A table has two rows for a case.
+    #[error("{path}: the case `{case_id}` has two rows")]
+    DuplicateCase {
+        /// The table.
+        path: PathBuf,
+        /// The case.
+        case_id: String,
+    },
+    /// A reference mask that lies elsewhere than its image.
+    #[error("case `{case_id}`: the reference mask is not on the grid of the image")]
+    OtherGrid {
+        /// The case.
+        case_id: String,
+    },
     /// A case was predicted that the split does not know.
     #[error("{path}: the case `{case_id}` has no role in regime `{regime}`, fold {fold}")]
     NoRole {

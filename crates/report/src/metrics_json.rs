@@ -20,9 +20,13 @@ pub fn document(findings: &Findings) -> Value {
             "auroc": "computed for each fold and seed on the model's own test cases, averaged over \
                       the seeds of a fold and then over folds; a case with status no_lesion is \
                       ranked below all others, refused and missing cases are not ranked",
+            "auprc_of_chance": "the share of ranked test cases that grew, averaged as the figures are",
             "ci95": "percentile bootstrap over test patients within their fold and class, the same \
-                     draws for all arms; per model DeLong on the logit scale",
-            "calibration": "all test cases with a probability, folds and seeds together",
+                     draws for all arms; none where the draws do not differ; per model DeLong on the \
+                     logit scale",
+            "differences": "over the cases that every model of both arms ranks",
+            "calibration": "all test cases with a probability, folds and seeds together; in bins each \
+                            case once a fold, its probability averaged over the seeds",
             "dice": "canonical grid, predicted masks resampled by nearest neighbour; 0 where one \
                      mask is empty (a missed lesion), undefined where both are",
             "n_bootstrap": findings.n_bootstrap,

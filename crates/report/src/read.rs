@@ -78,7 +78,11 @@ impl Evaluation {
         let cases_folder = request.input("cases")?;
         let labels_folder = request.input("labels")?;
         let cases = Cases::open(cases_folder)?;
-        let known: BTreeSet<&str> = cases.rows.iter().map(|row| row.case_id.as_str()).collect();
+        let mut known: BTreeSet<&str> = BTreeSet::new();
+        if let Some(row) = cases.rows.iter().find(|row| !known.insert(&row.case_id)) {
+            let path = cases_folder.join("cases.csv");
+            return Err(ReportError::DuplicateCase { path, case_id: row.case_id.clone() });
+        }
         let predictions = read_predictions(request.inputs("predictions"), &known)?;
         let regime = one_regime(&predictions)?;
         let mut notes = Vec::new();
@@ -86,7 +90,7 @@ impl Evaluation {
         Ok(Self {
             regime,
             exclusions: read_exclusions(cases_folder)?,
-            labels: read_labels(labels_folder)?,
+            labels: read_labels(labels_folder, &known)?,
             labels_folder: labels_folder.to_owned(),
             growth_rule,
             oracle_population,
@@ -129,16 +133,31 @@ fn read_predictions(
             return Err(ReportError::DuplicateModel { path: input.path.clone(), arm, fold, seed });
         }
         let path = input.path.join("predictions.csv");
-        let mut rows = BTreeMap::new();
-        for row in table::read_rows::<PredictionRow>(&path)? {
-            if !known.contains(row.case_id.as_str()) {
-                return Err(ReportError::UnknownCase { path, case_id: row.case_id });
-            }
-            rows.insert(row.case_id.clone(), row);
-        }
+        let rows = table::read_rows::<PredictionRow>(&path)?;
+        let rows = by_case(rows, |row| &row.case_id, known, path)?;
         all.push(Predictions { folder: input.path.clone(), card, rows });
     }
     Ok(all)
+}
+
+/// The rows by their case, which the cohort must know and each of which has one.
+fn by_case<Row>(
+    rows: Vec<Row>,
+    case_id: fn(&Row) -> &String,
+    known: &BTreeSet<&str>,
+    path: PathBuf,
+) -> Result<BTreeMap<String, Row>, ReportError> {
+    let mut by_case = BTreeMap::new();
+    for row in rows {
+        let case_id = case_id(&row).clone();
+        if !known.contains(case_id.as_str()) {
+            return Err(ReportError::UnknownCase { path, case_id });
+        }
+        if by_case.insert(case_id.clone(), row).is_some() {
+            return Err(ReportError::DuplicateCase { path, case_id });
+        }
+    }
+    Ok(by_case)
 }
 
 fn one_regime(predictions: &[Predictions]) -> Result<Regime, ReportError> {
@@ -156,18 +175,28 @@ fn read_exclusions(cases: &Path) -> Result<Vec<ExclusionRow>, ReportError> {
     if path.exists() { Ok(table::read_rows(&path)?) } else { Ok(Vec::new()) }
 }
 
-fn read_labels(labels: &Path) -> Result<BTreeMap<String, LabelRow>, ReportError> {
-    let rows = table::read_rows::<LabelRow>(&labels.join("labels.csv"))?;
-    Ok(rows.into_iter().map(|row| (row.case_id.clone(), row)).collect())
+fn read_labels(
+    labels: &Path,
+    known: &BTreeSet<&str>,
+) -> Result<BTreeMap<String, LabelRow>, ReportError> {
+    let path = labels.join("labels.csv");
+    by_case(table::read_rows::<LabelRow>(&path)?, |row| &row.case_id, known, path)
 }
 
 /// The rule and the oracle. Another tool's `labels.json` may lack either: the report does without.
+/// An oracle that cannot be understood is noted.
 fn read_label_summary(labels: &Path, notes: &mut Vec<String>) -> (Option<Value>, Option<Oracle>) {
     match json::read::<Value>(&labels.join("labels.json")) {
         Ok(summary) => {
-            let oracle = summary.get("oracle").cloned().unwrap_or(Value::Null);
-            let rule = summary.get("rule").filter(|rule| !rule.is_null()).cloned();
-            (rule, serde_json::from_value(oracle).ok())
+            let given = |key: &str| summary.get(key).filter(|value| !value.is_null()).cloned();
+            let oracle = given("oracle").map(serde_json::from_value::<Oracle>);
+            if let Some(Err(error)) = &oracle {
+                notes.push(format!(
+                    "The `oracle` of labels.json cannot be read ({error}): the population's figures are \
+                     not stated."
+                ));
+            }
+            (given("rule"), oracle.and_then(Result::ok))
         }
         Err(_) => {
             notes.push("labels.json cannot be read: the growth rule is not stated.".to_owned());

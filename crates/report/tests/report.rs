@@ -6,8 +6,10 @@ mod fixture;
 
 use std::fs::File;
 
-use fixture::{Cohort, Said, report};
-use hemex_artifacts::Regime;
+use fixture::{Cohort, Report, Said, config, report, report_with};
+use hemex_artifacts::{Regime, nifti};
+use hemex_report::Config;
+use hemex_volume::{Affine, Geometry, LabelMap};
 use polars_io::SerReader;
 use polars_io::prelude::ParquetReader;
 use serde_json::Value;
@@ -93,12 +95,135 @@ fn intervals_hold_their_figure_and_stay_in_range() {
         assert!(0.0 <= low && low <= value && value <= high && high <= 1.0, "{pointer}");
         assert!(low < high, "{pointer}");
     }
-    // The VGG's fold 0 is perfect and its fold 1 all ties: no draw can change that.
-    close(&metrics, "/arms/vgg/auroc/ci95/0", 0.75);
-    close(&metrics, "/arms/vgg/auroc/ci95/1", 0.75);
-    // Paired: the difference then varies as the joint arm does.
+    // Paired, and no draw changes the VGG: the difference varies as the joint arm does.
     let joint = number(&metrics, "/arms/joint/auroc/ci95/0");
     close(&metrics, "/differences/joint-vgg/ci95/0", joint - 0.75);
+}
+
+/// The VGG's fold 0 is perfect and its fold 1 all ties: no draw can change that, and nothing follows.
+#[test]
+fn draws_that_do_not_differ_are_no_certainty() {
+    let first = report(&Cohort::known(), |_| {}).unwrap();
+    let auroc = &first.metrics["arms"]["vgg"]["auroc"];
+    assert_eq!((&auroc["value"], &auroc["ci95"]), (&0.75.into(), &Value::Null));
+    assert!(auroc["reason"].as_str().unwrap().contains("too few patients or no spread"));
+    assert!(first.page.contains("vgg: no interval of AUROC (too few patients or no spread"));
+    assert!(first.page.contains("these patients do not show which of the two ranks growth better"));
+
+    let mut cohort = Cohort::known();
+    cohort.folds.iter_mut().flatten().for_each(|case| case.joint = case.vgg);
+    let same = report(&cohort, |_| {}).unwrap();
+    let difference = &same.metrics["differences"]["joint-vgg"];
+    assert_eq!(difference["auroc"], 0.0);
+    assert_eq!((&difference["ci95"], &difference["p"]), (&Value::Null, &Value::Null));
+    assert_eq!(difference["auprc_ci95"], Value::Null);
+    assert!(difference["reason"].as_str().unwrap().contains("too few patients or no spread"));
+    assert!(same.page.contains("joint minus vgg: no interval of AUROC difference (too few"));
+    assert!(!same.page.contains("which of the two ranks growth better"));
+}
+
+#[test]
+fn arms_are_compared_on_the_cases_that_both_rank() {
+    let mut cohort = Cohort::known();
+    // Stable, above all others for the VGG, and refused by the joint arm.
+    cohort.folds[1][4].vgg = Said::Probability(0.9);
+    let report = report(&cohort, |_| {}).unwrap();
+    close(&report.metrics, "/arms/vgg/auroc/value", (1.0 + 2.0 / 6.0) / 2.0);
+    let difference = &report.metrics["differences"]["joint-vgg"];
+    close(difference, "/auroc", (5.0 / 6.0 + 1.5 / 4.0) / 2.0 - 0.75);
+    assert_eq!((&difference["n"], &difference["n_positive"]), (&9.into(), &4.into()));
+    assert_eq!(difference["n_ranked_by_one_arm"], 1);
+    assert!(report.page.contains("9 cases ranked by both"));
+}
+
+#[test]
+fn chance_is_averaged_over_folds_as_the_auprc_is() {
+    let report = report(&Cohort::known(), |_| {}).unwrap();
+    // 2 of 5 in fold 0, and in fold 1 two of the four that are not refused.
+    close(&report.metrics, "/arms/joint/auprc_of_chance", (2.0 / 5.0 + 2.0 / 4.0) / 2.0);
+    close(&report.metrics, "/arms/vgg/auprc_of_chance", 2.0 / 5.0);
+    assert!(report.page.contains("AUPRC 0.45 (joint) and 0.40 (vgg)"));
+}
+
+#[test]
+fn draws_in_which_a_figure_is_not_defined_are_counted_on_the_page() {
+    let mut cohort = Cohort::known();
+    // Of the two that grew one is not ranked: draws of it alone lack a class.
+    cohort.folds[1][0].joint = Said::Refused;
+    let report = report(&cohort, |_| {}).unwrap();
+    let n = report.metrics["arms"]["joint"]["auroc"]["n_draws_undefined"].as_u64().unwrap();
+    assert!((20..80).contains(&n), "{n} of 200, expected a quarter");
+    let note = format!("joint: the AUROC was not defined in {n} of 200 draws");
+    assert!(report.page.contains(&note));
+    assert!(report.page.contains("joint minus vgg: the AUROC difference was not defined in"));
+    assert!(!report.page.contains("vgg: the AUROC was not defined"));
+}
+
+/// The cards of the example cases, as HTML.
+fn cards(report: &Report) -> Vec<&str> {
+    let (_, cards) = report.page.split_once("<div class=\"cases\">").unwrap();
+    cards.split("<figure class=\"case\">").skip(1).collect()
+}
+
+#[test]
+fn examples_are_extremes_within_their_fold_and_a_case_may_be_two() {
+    let mut cohort = Cohort::known();
+    // Highest score of all that grew, but third of its fold; lower, but first of the other fold.
+    cohort.folds[0][0].joint = Said::Probability(0.6);
+    cohort.folds[0][2].joint = Said::Probability(0.8);
+    cohort.folds[0][3].joint = Said::Probability(0.7);
+    cohort.folds[0][4].joint = Said::Probability(0.1);
+    for (case, p) in cohort.folds[1].iter_mut().zip([0.1, 0.3, 0.2, 0.05]) {
+        case.joint = Said::Probability(p);
+    }
+    let report = report(&cohort, |_| {}).unwrap();
+    let titled = |title: &str| {
+        let title = format!("<b>{title}</b>");
+        let found: Vec<_> = cards(&report).into_iter().filter(|c| c.contains(&title)).collect();
+        let [card] = found[..] else { panic!("{} cards of {title}", found.len()) };
+        card.split_once("class=\"id\">").unwrap().1[..2].to_owned()
+    };
+    assert_eq!(titled("Grew, ranked highest"), "b1");
+    assert_eq!(titled("Stable, ranked highest"), "a2");
+    assert_eq!(
+        (titled("Worst overlap"), titled("Grew, ranked lowest")),
+        ("a1".into(), "a1".into())
+    );
+    assert_eq!(cards(&report).len(), 6, "further cases fill the row");
+}
+
+fn all_cases() -> Config {
+    Config { n_example_cases: 12, ..config() }
+}
+
+#[test]
+fn a_refused_case_that_cannot_be_shown_has_a_card_without_a_picture() {
+    let cut = |case_id: &str| {
+        report_with(&all_cases(), &Cohort::known(), |root| {
+            std::fs::write(root.join(format!("cases/images/{case_id}.nii")), b"cut").unwrap();
+        })
+    };
+    let report = cut("b4").unwrap();
+    let cards = cards(&report);
+    assert_eq!(cards.len(), 12);
+    let card = cards.iter().find(|card| card.contains("class=\"id\">b4<")).unwrap();
+    assert!(card.starts_with("<p class=\"note\">No picture: cut short within its header.</p>"));
+    assert!(!card.contains("data:image") && cards[0].contains("data:image"));
+    // What was predicted can be read, or something is wrong.
+    let error = cut("b1").map(|_| ()).unwrap_err();
+    assert!(format!("{error:#}").contains("b1.nii"), "{error:#}");
+}
+
+#[test]
+fn a_reference_mask_on_another_grid_is_named() {
+    let made = report_with(&all_cases(), &Cohort::known(), |root| {
+        let affine = Affine::from_spacing([5.0, 2.0, 2.0], [0.0, 0.0, 1.0]).unwrap();
+        let shifted = Geometry::new([2, 4, 4], affine).unwrap();
+        let path = root.join("labels/masks/b2.nii");
+        nifti::write_label_map(&path, &LabelMap::empty(shifted)).unwrap();
+    });
+    let error = format!("{:#}", made.map(|_| ()).unwrap_err());
+    assert!(error.contains("case `b2`: the reference mask is not on the grid"), "{error}");
 }
 
 #[test]
@@ -115,6 +240,9 @@ fn one_class_is_undefined_with_a_reason_and_still_a_page() {
     close(&report.metrics, "/arms/joint/dice/mean", 6.75 / 9.0);
     assert!(report.metrics["differences"]["joint-vgg"]["auroc"].is_null());
     assert!(report.page.contains("in fold 1, 4 of 4 ranked cases grew"));
+    assert!(
+        report.page.contains("joint minus vgg: no AUROC difference (needs cases of both classes")
+    );
 }
 
 #[test]
@@ -142,7 +270,9 @@ fn one_arm_has_no_difference() {
 
 #[test]
 fn the_page_is_whole_and_alone() {
-    let report = report(&Cohort { sites: ["A&<b>", "B"], ..Cohort::known() }, |_| {}).unwrap();
+    let known = Cohort::known();
+    let cohort = Cohort { sites: ["A&<b>", "B"], arms: vec!["joint", "v&g"], ..known };
+    let report = report(&cohort, |_| {}).unwrap();
     let page = &report.page;
     for id in [
         "headline",
@@ -167,6 +297,7 @@ fn the_page_is_whole_and_alone() {
         assert!(!strip_images(page).contains(outside), "{outside}");
     }
     assert!(page.contains("A&amp;&lt;b&gt;") && page.contains("gantry &lt;tilt&gt;"));
+    assert!(page.contains("Validation figures of v&amp;g over") && !page.contains("&amp;amp;"));
 }
 
 /// The page without the bytes of its images, in which `//` may well occur.
@@ -225,6 +356,18 @@ fn what_another_program_leaves_out_is_noted_not_fatal() {
 }
 
 #[test]
+fn an_oracle_that_cannot_be_read_is_noted() {
+    let report = report(&Cohort::known(), |root| {
+        let summary = r#"{"oracle": {"auroc_population": "high"}}"#;
+        std::fs::write(root.join("labels/labels.json"), summary).unwrap();
+    })
+    .unwrap();
+    assert!(report.page.contains("The `oracle` of labels.json cannot be read"));
+    assert!(report.metrics["oracle"]["auroc_population"].is_null());
+    assert!(report.metrics["oracle"]["auroc"].is_number(), "the patients' own truth is there");
+}
+
+#[test]
 fn contradictions_are_named() {
     let error_after = |file: &str, edit: fn(&str) -> String| {
         let made = report(&Cohort::known(), |root| {
@@ -246,6 +389,16 @@ fn contradictions_are_named() {
     let rows = "predictions-joint-0/predictions.csv";
     let text = error_after(rows, |text| text.replace("a0,", "zz,"));
     assert!(text.contains("`zz` is not in cases.csv"), "{text}");
+    let text = error_after("labels/labels.csv", |text| text.replace("a0,", "zz,"));
+    assert!(text.contains("labels.csv") && text.contains("`zz` is not in cases.csv"), "{text}");
+    for file in ["cases/cases.csv", "labels/labels.csv", rows] {
+        let text = error_after(file, |text| {
+            let line = text.lines().find(|line| line.starts_with("a0,")).unwrap();
+            format!("{text}{line}\n")
+        });
+        let name = file.rsplit('/').next().unwrap();
+        assert!(text.contains(name) && text.contains("`a0` has two rows"), "{text}");
+    }
 }
 
 #[test]

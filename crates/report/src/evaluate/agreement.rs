@@ -2,7 +2,7 @@ use hemex_metrics::{bland_altman, concordance, pearson};
 use serde::Serialize;
 
 use super::calibration::mean_of_drawn;
-use super::estimate::interval;
+use super::estimate::{interval, no_spread};
 use super::resampling::Resampling;
 use crate::{CaseResult, ReportError, Status};
 
@@ -25,7 +25,7 @@ pub struct MaskAgreement {
     pub n_without_reference: usize,
     /// … because a mask is empty (for Dice: both are).
     pub n_empty: usize,
-    /// Why there is no mean.
+    /// Why there is no mean, or no interval of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
@@ -59,21 +59,23 @@ pub(super) fn mask_agreement(
         .then(|| resampling.distribution(|n_drawn| mean_of_drawn(&values, n_drawn)));
     let mut sorted: Vec<f64> = values.iter().map(|(_, value)| *value).collect();
     sorted.sort_by(f64::total_cmp);
+    let mean = (!values.is_empty()).then(|| sorted.iter().sum::<f64>() / sorted.len() as f64);
+    let ci95 = distribution.as_ref().and_then(interval);
     Ok(MaskAgreement {
-        mean: (!values.is_empty()).then(|| sorted.iter().sum::<f64>() / sorted.len() as f64),
-        ci95: distribution.as_ref().and_then(interval),
+        mean,
+        ci95,
         median: median_of_sorted(&sorted),
         n: values.len(),
         n_undefined: rows.len() - values.len(),
         n_refused,
         n_without_reference,
         n_empty,
-        reason: reason.map(str::to_owned),
+        reason: reason.map(str::to_owned).or_else(|| no_spread(mean, ci95)),
     })
 }
 
 /// The middle value, or the mean of the two; `None` without values.
-pub(super) fn median_of_sorted(sorted: &[f64]) -> Option<f64> {
+pub(crate) fn median_of_sorted(sorted: &[f64]) -> Option<f64> {
     let (low, high) = (sorted.len().checked_sub(1)? / 2, sorted.len() / 2);
     Some(0.5 * (sorted[low] + sorted[high]))
 }

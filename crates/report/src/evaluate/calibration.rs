@@ -1,10 +1,12 @@
+use std::collections::BTreeMap;
+
 use hemex_metrics::{
     CalibrationBin, Confidence, MetricError, Recalibration, brier as brier_score, equal_mass_bins,
     expected_calibration_error,
 };
 use serde::Serialize;
 
-use super::estimate::{MeanEstimate, interval};
+use super::estimate::{MeanEstimate, interval, no_spread};
 use super::resampling::Resampling;
 use crate::{CaseResult, ReportError};
 
@@ -31,9 +33,10 @@ pub struct Calibration {
     pub n_draws_undefined: usize,
     /// Expected calibration error over the bins.
     pub expected_calibration_error: Option<f64>,
-    /// Bins of equal number, lowest probability first.
+    /// Bins of equal number, lowest probability first. A case counts once a fold, with the mean of its
+    /// probabilities over the seeds of the fold, if each of them gives one.
     pub bins: Vec<Bin>,
-    /// Why slope and intercept are not defined.
+    /// Why slope and intercept, or their intervals, are not defined.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
@@ -90,6 +93,21 @@ impl Sample {
         sample
     }
 
+    /// Probability and label of each case once a fold: the mean over the fold's seeds. A case to which a
+    /// seed gives none has no mean, since one over the rest would hide that.
+    fn over_seeds(rows: &[&CaseResult]) -> (Vec<f64>, Vec<bool>) {
+        let mut cases: BTreeMap<(usize, &str), Vec<&CaseResult>> = BTreeMap::new();
+        for row in rows {
+            cases.entry((row.fold, &row.case_id)).or_default().push(row);
+        }
+        let mean = |rows: &Vec<&CaseResult>| {
+            let said: Option<Vec<f64>> = rows.iter().map(|row| row.probability).collect();
+            let (said, growth) = (said?, rows.first()?.growth?);
+            Some((said.iter().sum::<f64>() / said.len() as f64, growth))
+        };
+        cases.values().filter_map(mean).unzip()
+    }
+
     fn is_empty(&self) -> bool {
         self.labels.is_empty()
     }
@@ -126,6 +144,7 @@ pub(super) fn brier(
         .map(|((p, label), patient)| (*patient, (p - f64::from(u8::from(*label))).powi(2)))
         .collect();
     result.ci95 = interval(&resampling.distribution(|n_drawn| mean_of_drawn(&squares, n_drawn)));
+    result.reason = no_spread(result.value, result.ci95);
     Ok(result)
 }
 
@@ -147,10 +166,11 @@ pub(super) fn calibration(
     n_bins: usize,
 ) -> Result<Calibration, ReportError> {
     let sample = Sample::new(rows, resampling);
-    let bins = if sample.is_empty() {
+    let (probabilities, labels) = Sample::over_seeds(rows);
+    let bins = if labels.is_empty() {
         Vec::new()
     } else {
-        equal_mass_bins(&sample.probabilities, &sample.labels, n_bins, Confidence::P95)?
+        equal_mass_bins(&probabilities, &labels, n_bins, Confidence::P95)?
     };
     let fit = sample.recalibration(&resampling.undrawn());
     let mut result = Calibration {
@@ -175,6 +195,61 @@ pub(super) fn calibration(
         result.intercept_ci95 = interval(&resampling.distribution(|n_drawn| {
             sample.recalibration(n_drawn).ok().map(|fit| fit.intercept_at_unit_slope)
         }));
+        result.reason = no_spread(result.slope, result.slope_ci95.and(result.intercept_ci95));
     }
     Ok(result)
+}
+
+#[cfg(test)]
+mod tests {
+    use hemex_artifacts::{Regime, Role};
+
+    use super::*;
+    use crate::Status;
+
+    fn row(case_id: &str, seed: u64, probability: Option<f64>, growth: bool) -> CaseResult {
+        CaseResult {
+            case_id: case_id.to_owned(),
+            patient_id: case_id.to_owned(),
+            site: "A".to_owned(),
+            regime: Regime::Patient,
+            fold: 0,
+            seed,
+            arm: "joint".to_owned(),
+            role: Role::Test,
+            status: probability.map_or(Status::NoLesion, |_| Status::Ok),
+            reason: None,
+            growth: Some(growth),
+            probability,
+            logit: None,
+            uncertainty: None,
+            true_probability: None,
+            true_probability_image_signs: None,
+            dice: None,
+            mask_sensitivity: None,
+            mask_precision: None,
+            hd95_mm: None,
+            volume_ml: None,
+            reference_volume_ml: None,
+        }
+    }
+
+    #[test]
+    fn in_bins_a_case_counts_once_whatever_the_number_of_seeds() {
+        let rows = [
+            row("a", 1, Some(0.2), false),
+            row("b", 1, Some(0.5), true),
+            row("c", 1, Some(0.9), true),
+            row("a", 2, Some(0.4), false),
+            row("b", 2, Some(1.0), true),
+            // A seed that finds no lesion: the mean over the other would hide that.
+            row("c", 2, None, true),
+        ];
+        let rows: Vec<&CaseResult> = rows.iter().collect();
+        let (probabilities, labels) = Sample::over_seeds(&rows);
+        assert_eq!(labels, [false, true]);
+        for (found, expected) in probabilities.iter().zip([0.3, 0.75]) {
+            assert!((found - expected).abs() < 1e-12, "{probabilities:?}");
+        }
+    }
 }

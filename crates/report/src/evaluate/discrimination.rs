@@ -3,12 +3,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use hemex_metrics::{Distribution, MetricError, Ranking, RocCurve};
 use serde::Serialize;
 
-use super::estimate::{Estimate, interval};
+use super::estimate::{Estimate, interval, no_spread};
 use super::resampling::Resampling;
 use crate::{CaseResult, ReportError};
 
 /// What a case is ranked by; `None` leaves it out.
-pub(super) type Score = fn(&CaseResult) -> Option<f64>;
+pub(super) type Score<'a> = &'a dyn Fn(&CaseResult) -> Option<f64>;
 
 /// The labelled test cases of each model, ranked. Scores of different models are never put into one
 /// ranking: a figure is computed for each and averaged, over the seeds of a fold and then over folds.
@@ -28,7 +28,7 @@ struct RankedModel {
 impl RankedModels {
     pub(super) fn new(
         rows: &[&CaseResult],
-        score: Score,
+        score: Score<'_>,
         resampling: &Resampling,
     ) -> Result<Self, ReportError> {
         let mut folds: BTreeMap<usize, Vec<RankedModel>> = BTreeMap::new();
@@ -53,17 +53,28 @@ impl RankedModels {
         self.estimate(resampling, Ranking::average_precision)
     }
 
+    /// The share that grew, averaged over seeds and folds as the figures are: the average precision of
+    /// a ranking that knows nothing. `None` if a model ranks no case.
+    pub(super) fn prevalence(&self) -> Option<f64> {
+        self.mean(|model| (model.n > 0).then(|| model.n_positive as f64 / model.n as f64))
+    }
+
     fn estimate(&self, resampling: &Resampling, figure: Figure) -> Estimate {
         let value = self.average(&resampling.undrawn(), figure);
         // Without a value no draw has one: the strata keep each fold's classes as they are.
         let distribution = value.map(|_| self.distribution(resampling, figure));
+        let ci95 = distribution.as_ref().and_then(interval);
+        let reason = match value {
+            Some(_) => no_spread(value, ci95),
+            None => Some(self.why_undefined()),
+        };
         Estimate {
             value,
-            ci95: distribution.as_ref().and_then(interval),
+            ci95,
             n: self.n,
             n_positive: self.n_positive,
             n_draws_undefined: distribution.map_or(0, |d| d.n_undefined()),
-            reason: value.is_none().then(|| self.why_undefined()),
+            reason,
         }
     }
 
@@ -71,9 +82,13 @@ impl RankedModels {
         resampling.distribution(|n_drawn| self.average(n_drawn, figure))
     }
 
+    fn average(&self, n_drawn: &[u32], figure: Figure) -> Option<f64> {
+        self.mean(|model| figure(&model.ranking, n_drawn))
+    }
+
     /// The mean over folds of the mean over seeds; `None` if it is undefined for any model, since a
     /// mean over the rest would hide it.
-    fn average(&self, n_drawn: &[u32], figure: Figure) -> Option<f64> {
+    fn mean(&self, of_model: impl Fn(&RankedModel) -> Option<f64>) -> Option<f64> {
         let mean_over = |values: Vec<f64>| -> Option<f64> {
             (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
         };
@@ -81,8 +96,7 @@ impl RankedModels {
             .folds
             .values()
             .map(|models| {
-                let seeds: Option<Vec<f64>> =
-                    models.iter().map(|model| figure(&model.ranking, n_drawn)).collect();
+                let seeds: Option<Vec<f64>> = models.iter().map(&of_model).collect();
                 seeds.and_then(mean_over)
             })
             .collect();
@@ -108,7 +122,7 @@ type Figure = fn(&Ranking, &[u32]) -> Option<f64>;
 
 fn ranked_model(
     rows: &[&CaseResult],
-    score: Score,
+    score: Score<'_>,
     resampling: &Resampling,
 ) -> Result<RankedModel, ReportError> {
     let (mut scores, mut labels, mut patients) = (Vec::new(), Vec::new(), Vec::new());
@@ -135,7 +149,7 @@ pub(super) fn by_model<'a>(rows: &[&'a CaseResult]) -> BTreeMap<(usize, u64), Ve
     models
 }
 
-/// Two arms compared on the same draws of patients.
+/// Two arms compared on the cases that both rank, and on the same draws of patients.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Difference {
     /// The arm from which the other is taken.
@@ -144,11 +158,15 @@ pub struct Difference {
     /// The arm that is taken from it.
     #[serde(skip)]
     pub second: String,
-    /// First AUROC minus second; `None` where it is not defined.
+    /// Labelled test cases that every model of both arms ranks: those that are compared.
+    pub n: usize,
+    /// Of these, cases that grew.
+    pub n_positive: usize,
+    /// First AUROC minus second over these cases; `None` where it is not defined.
     pub auroc: Option<f64>,
     /// Its 95 % interval, paired over patients.
     pub ci95: Option<[f64; 2]>,
-    /// Two-sided bootstrap p-value of no difference.
+    /// Two-sided bootstrap p-value of no difference; `None` without an interval.
     pub p: Option<f64>,
     /// First average precision minus second.
     pub auprc: Option<f64>,
@@ -156,9 +174,9 @@ pub struct Difference {
     pub auprc_ci95: Option<[f64; 2]>,
     /// Bootstrap draws in which the AUROC difference was not defined.
     pub n_draws_undefined: usize,
-    /// Labelled test cases that one arm ranks and the other does not.
+    /// Labelled test cases that a model of one arm ranks and another model does not: left out.
     pub n_ranked_by_one_arm: usize,
-    /// Why there is no difference.
+    /// Why there is no difference, or no interval of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
@@ -170,40 +188,53 @@ impl Difference {
     }
 }
 
-/// An arm: its name, its test rows, its rankings.
-type Arm<'a> = (&'a str, Vec<&'a CaseResult>, RankedModels);
+/// An arm: its name and its test rows.
+pub(super) type Arm<'a> = (&'a str, Vec<&'a CaseResult>);
 
 /// The first arm minus the second.
 pub(super) fn difference(
-    (first_name, first_rows, first): &Arm,
-    (second_name, second_rows, second): &Arm,
+    (first_name, first_rows): &Arm,
+    (second_name, second_rows): &Arm,
     resampling: &Resampling,
-) -> Result<Difference, MetricError> {
+) -> Result<Difference, ReportError> {
+    // Whether each labelled test case is ranked by any model and by all, of both arms.
+    let mut ranked: BTreeMap<(usize, &str), [bool; 2]> = BTreeMap::new();
+    for row in first_rows.iter().chain(second_rows).filter(|row| row.growth.is_some()) {
+        let [any, all] = ranked.entry((row.fold, &row.case_id)).or_insert([false, true]);
+        *any |= row.score().is_some();
+        *all &= row.score().is_some();
+    }
+    let by_all =
+        |row: &CaseResult| ranked.get(&(row.fold, row.case_id.as_str())) == Some(&[true; 2]);
+    let score = |row: &CaseResult| row.score().filter(|_| by_all(row));
+    let first = RankedModels::new(first_rows, &score, resampling)?;
+    let second = RankedModels::new(second_rows, &score, resampling)?;
     let mut result = Difference {
         first: (*first_name).to_owned(),
         second: (*second_name).to_owned(),
+        n: first.n,
+        n_positive: first.n_positive,
         auroc: None,
         ci95: None,
         p: None,
         auprc: None,
         auprc_ci95: None,
         n_draws_undefined: 0,
-        n_ranked_by_one_arm: 0,
+        n_ranked_by_one_arm: ranked.values().filter(|ranked| **ranked == [true, false]).count(),
         reason: None,
     };
     if !first.folds.keys().eq(second.folds.keys()) {
+        (result.n, result.n_positive) = (0, 0);
         result.reason = Some("the arms were not tested on the same folds".to_owned());
         return Ok(result);
     }
-    result.n_ranked_by_one_arm =
-        ranked_cases(first_rows).symmetric_difference(&ranked_cases(second_rows)).count();
     let undrawn = resampling.undrawn();
     let minus =
         |figure: Figure| Some(first.average(&undrawn, figure)? - second.average(&undrawn, figure)?);
     result.auroc = minus(Ranking::auroc);
     result.auprc = minus(Ranking::average_precision);
     if result.auroc.is_none() {
-        result.reason = Some("the AUROC of an arm is not defined".to_owned());
+        result.reason = Some(first.why_undefined());
         return Ok(result);
     }
     let draws = |figure: Figure| {
@@ -211,17 +242,11 @@ pub(super) fn difference(
     };
     let auroc = draws(Ranking::auroc)?;
     result.ci95 = interval(&auroc);
-    result.p = auroc.p_value_of_zero().ok();
+    result.reason = no_spread(result.auroc, result.ci95);
+    result.p = result.ci95.and_then(|_| auroc.p_value_of_zero().ok());
     result.n_draws_undefined = auroc.n_undefined();
     result.auprc_ci95 = interval(&draws(Ranking::average_precision)?);
     Ok(result)
-}
-
-fn ranked_cases<'a>(rows: &[&'a CaseResult]) -> BTreeSet<(usize, &'a str)> {
-    rows.iter()
-        .filter(|row| row.growth.is_some() && row.score().is_some())
-        .map(|row| (row.fold, row.case_id.as_str()))
-        .collect()
 }
 
 /// ROC curves of each model and their vertical mean.
@@ -238,7 +263,7 @@ impl MeanRoc {
     const N_POINTS: usize = 200;
 
     /// The curves of these test cases; `None` unless every model has both classes.
-    pub(super) fn new(rows: &[&CaseResult], score: Score) -> Result<Option<Self>, ReportError> {
+    pub(super) fn new(rows: &[&CaseResult], score: Score<'_>) -> Result<Option<Self>, ReportError> {
         let mut folds: BTreeMap<usize, Vec<RocCurve>> = BTreeMap::new();
         for ((fold, _), rows) in by_model(rows) {
             let (mut scores, mut labels) = (Vec::new(), Vec::new());

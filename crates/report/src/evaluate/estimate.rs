@@ -30,12 +30,46 @@ pub struct MeanEstimate {
     pub n: usize,
     /// Test cases without a value.
     pub n_undefined: usize,
-    /// Why the mean is not defined.
+    /// Why the mean or its interval is not defined.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
 
-/// The 95 % interval of a bootstrap, `None` if the statistic was defined in no draw.
+/// Why a figure that is defined has no interval.
+pub(super) const NO_SPREAD: &str = "too few patients or no spread: the draws do not differ";
+
+/// The 95 % interval of a bootstrap; `None` if the statistic was defined in no draw, or if its ends
+/// fall together: draws that do not differ say nothing of other patients, not that there is no doubt.
 pub(super) fn interval(distribution: &Distribution) -> Option<[f64; 2]> {
-    distribution.interval(Confidence::P95).ok().map(|interval| [interval.low, interval.high])
+    // What rounding alone parts.
+    const ROUNDING: f64 = 1e-12;
+    let interval = distribution.interval(Confidence::P95).ok()?;
+    let (low, high) = (interval.low, interval.high);
+    (high - low > ROUNDING * high.abs().max(1.0)).then_some([low, high])
+}
+
+/// The reason for a defined figure without an interval.
+pub(super) fn no_spread(value: Option<f64>, interval: Option<[f64; 2]>) -> Option<String> {
+    (value.is_some() && interval.is_none()).then(|| NO_SPREAD.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use hemex_metrics::{Bootstrap, Strata};
+
+    use super::*;
+
+    #[test]
+    fn draws_that_do_not_differ_give_no_interval() {
+        let bootstrap = Bootstrap { n_draws: 100, seed: 1 };
+        let strata = Strata::new(&[0; 8]);
+        let of = |statistic: fn(&[u32]) -> Option<f64>| {
+            interval(&bootstrap.distribution(&strata, statistic))
+        };
+        assert_eq!(of(|_| Some(1.0)), None);
+        // The sum of what was drawn is always 8, however it is rounded on the way.
+        assert_eq!(of(|n| Some(n.iter().map(|n| f64::from(*n) * 0.1).sum::<f64>())), None);
+        assert_eq!(of(|_| None), None);
+        assert!(of(|n| Some(f64::from(n[0]))).is_some_and(|[low, high]| low < high));
+    }
 }

@@ -9,6 +9,7 @@ mod models;
 mod oracle;
 mod resampling;
 
+pub(crate) use agreement::median_of_sorted;
 pub use agreement::{MaskAgreement, VolumeAgreement};
 pub use calibration::Calibration;
 pub use cohort::{Cohort, FoldCounts, SiteCounts};
@@ -54,6 +55,9 @@ pub struct ArmFindings {
     pub auroc: Estimate,
     /// Average precision, averaged likewise.
     pub auprc: Estimate,
+    /// What a ranking that knows nothing has as average precision: the share of each model's ranked
+    /// test cases that grew, averaged likewise.
+    pub auprc_of_chance: Option<f64>,
     /// Brier score over all test cases with a probability and a label.
     pub brier: MeanEstimate,
     /// How far probabilities can be taken at their word.
@@ -92,17 +96,16 @@ pub fn evaluate(
     let tested: Vec<&CaseResult> = results.iter().filter(|row| row.role == Role::Test).collect();
     let bootstrap = Bootstrap { n_draws: config.n_bootstrap, seed };
     let resampling = Resampling::new(&tested, bootstrap);
-    let mut ranked = Vec::new();
+    let mut by_arm: Vec<discrimination::Arm<'_>> = Vec::new();
     let mut arms = Vec::new();
     for name in evaluation.arms() {
         let rows: Vec<&CaseResult> = tested.iter().filter(|r| r.arm == name).copied().collect();
-        let models = RankedModels::new(&rows, CaseResult::score, &resampling)?;
-        arms.push(arm(evaluation, name, &rows, &models, &resampling, config)?);
-        ranked.push((name, rows, models));
+        arms.push(arm(evaluation, name, &rows, &resampling, config)?);
+        by_arm.push((name, rows));
     }
     let mut differences = Vec::new();
-    for (i, first) in ranked.iter().enumerate() {
-        for second in &ranked[i + 1..] {
+    for (i, first) in by_arm.iter().enumerate() {
+        for second in &by_arm[i + 1..] {
             differences.push(discrimination::difference(first, second, &resampling)?);
         }
     }
@@ -120,10 +123,10 @@ fn arm(
     evaluation: &Evaluation,
     name: &str,
     rows: &[&CaseResult],
-    ranked: &RankedModels,
     resampling: &Resampling,
     config: &Config,
 ) -> Result<ArmFindings, ReportError> {
+    let ranked = RankedModels::new(rows, &CaseResult::score, resampling)?;
     let has_masks = evaluation.predictions.iter().any(|p| p.card.arm == name && p.card.has_masks);
     let mut statuses: BTreeMap<&'static str, usize> =
         [Status::Ok, Status::NoLesion, Status::Refused, Status::Missing]
@@ -137,6 +140,7 @@ fn arm(
         name: name.to_owned(),
         auroc: ranked.auroc(resampling),
         auprc: ranked.average_precision(resampling),
+        auprc_of_chance: ranked.prevalence(),
         brier: calibration::brier(rows, resampling)?,
         calibration: calibration::calibration(rows, resampling, config.n_calibration_bins)?,
         dice: agreement::mask_agreement(rows, has_masks, resampling, |row| row.dice)?,
@@ -149,7 +153,7 @@ fn arm(
         n_not_ranked: count(&|row| row.score().is_none() && row.growth.is_some()),
         n_label_undefined: count(&|row| row.growth.is_none()),
         models: models::models(rows)?,
-        roc: MeanRoc::new(rows, CaseResult::score)?,
+        roc: MeanRoc::new(rows, &CaseResult::score)?,
     })
 }
 

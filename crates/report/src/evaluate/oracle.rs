@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use hemex_artifacts::Oracle;
 use serde::Serialize;
 
-use super::discrimination::{MeanRoc, RankedModels, Score};
+use super::discrimination::{MeanRoc, RankedModels};
 use super::resampling::Resampling;
 use crate::{CaseResult, Evaluation, ReportError};
 
@@ -29,7 +29,7 @@ pub struct OracleFindings {
     pub auroc_population: Option<f64>,
     /// The same given the image signs alone.
     pub auroc_population_image_signs: Option<f64>,
-    /// Why the AUROC is not defined.
+    /// Why the AUROC or its interval is not defined.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// The mean ROC curve.
@@ -58,10 +58,10 @@ pub(super) fn oracle(
     let owned: Vec<CaseResult> =
         cases.iter().map(|row| CaseResult { seed: 0, ..(*row).clone() }).collect();
     let rows: Vec<&CaseResult> = owned.iter().collect();
-    let score: Score = |row| row.true_probability;
-    let auroc = RankedModels::new(&rows, score, resampling)?.auroc(resampling);
-    let signs = RankedModels::new(&rows, |row| row.true_probability_image_signs, resampling)?
-        .auroc(resampling);
+    let truth = |row: &CaseResult| row.true_probability;
+    let auroc = RankedModels::new(&rows, &truth, resampling)?.auroc(resampling);
+    let signs = |row: &CaseResult| row.true_probability_image_signs;
+    let signs = RankedModels::new(&rows, &signs, resampling)?.auroc(resampling);
     let population = evaluation.oracle_population;
     Ok(Some(OracleFindings {
         auroc: auroc.value,
@@ -73,6 +73,6 @@ pub(super) fn oracle(
         auroc_population: population.map(|o: Oracle| o.auroc_population),
         auroc_population_image_signs: population.map(|o| o.auroc_population_image_signs),
         reason: auroc.reason,
-        roc: MeanRoc::new(&rows, score)?,
+        roc: MeanRoc::new(&rows, &truth)?,
     }))
 }

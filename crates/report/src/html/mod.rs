@@ -51,7 +51,8 @@ impl Page<'_> {
 /// The page.
 ///
 /// # Errors
-/// If an image or mask of an example case cannot be read.
+/// If an image or mask of an example case cannot be read (the image of a refused one may be missing),
+/// or they are not on one grid.
 pub fn page(
     evaluation: &Evaluation,
     results: &[CaseResult],

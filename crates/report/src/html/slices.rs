@@ -1,5 +1,6 @@
 //! Example cases as slices with the outlines of truth and prediction.
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
 use base64::Engine;
@@ -29,13 +30,14 @@ pub(super) fn section(page: &Page) -> Result<String, ReportError> {
         return Ok("<p>There is no test case to show.</p>".to_owned());
     }
     let mut cards = String::new();
-    for (why, row) in examples {
-        cards += &card(page, why, row)?;
+    for (titles, row) in examples {
+        cards += &card(page, &titles, row)?;
     }
     let [low, high] = page.config.display_window_hu;
     Ok(format!(
         "<p>Test cases of {}, chosen by rule, not by hand: overlap at its best, median and worst, then \
-         the ends of the ranking. Each shows the slice in which the reference lesion is largest, \
+         the ends of the ranking, each case by its place among those of its fold; further cases as they \
+         come. Each shows the slice in which the reference lesion is largest, \
          {} to {} HU, the patient's right on the left. {} {}</p><div class=\"cases\">{cards}</div>",
         swatch(page.color(&arm.name), &arm.name),
         fixed(low, 0),
@@ -45,55 +47,94 @@ pub(super) fn section(page: &Page) -> Result<String, ReportError> {
     ))
 }
 
-/// The cases to show, with what each stands for. Of several seeds the first speaks.
-fn choose<'a>(page: &'a Page, arm: &'a str) -> Vec<(&'static str, &'a CaseResult)> {
+/// The cases to show, with what each stands for: a case may be two extremes at once. Of several seeds
+/// the first speaks. Where the rule names fewer cases than are wanted, others follow as they come.
+fn choose<'a>(page: &'a Page, arm: &'a str) -> Vec<(Vec<&'static str>, &'a CaseResult)> {
     let mut seen = BTreeSet::new();
     let rows: Vec<&CaseResult> =
         page.tested(arm).filter(|row| seen.insert((row.fold, row.case_id.as_str()))).collect();
-    let mut by_dice: Vec<&CaseResult> =
-        rows.iter().filter(|row| row.dice.is_some()).copied().collect();
-    by_dice.sort_by(|a, b| b.dice.unwrap_or(0.0).total_cmp(&a.dice.unwrap_or(0.0)));
-    let ranked = |growth: bool| {
-        let mut rows: Vec<&CaseResult> = rows
-            .iter()
-            .filter(|r| r.growth == Some(growth) && r.score().is_some())
-            .copied()
-            .collect();
-        let score = |row: &CaseResult| row.score().unwrap_or(f64::NEG_INFINITY);
-        rows.sort_by(|a, b| score(b).total_cmp(&score(a)));
-        rows
-    };
-    let reversed = |rows: &[&'a CaseResult]| rows.iter().rev().copied().collect::<Vec<_>>();
-    let from_middle = by_dice.split_at(by_dice.len() / 2).1.to_vec();
-    let (grew, stable) = (ranked(true), ranked(false));
-    let mut candidates = vec![
-        ("Best overlap", by_dice.clone()),
-        ("Median overlap", from_middle),
-        ("Worst overlap", reversed(&by_dice)),
-        ("Grew, ranked highest", grew.clone()),
-        ("Grew, ranked lowest", reversed(&grew)),
-        ("Stable, ranked highest", stable),
+    let mut by_dice: Vec<(f64, &CaseResult)> =
+        rows.iter().filter_map(|row| Some((row.dice?, *row))).collect();
+    by_dice.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let by_dice: Vec<&CaseResult> = by_dice.into_iter().map(|(_, row)| row).collect();
+    let (grew, stable) = (by_rank(&rows, true), by_rank(&rows, false));
+    let titled = [
+        ("Best overlap", by_dice.first()),
+        ("Median overlap", by_dice.get(by_dice.len() / 2)),
+        ("Worst overlap", by_dice.last()),
+        ("Grew, ranked highest", grew.first()),
+        ("Grew, ranked lowest", grew.last()),
+        ("Stable, ranked highest", stable.first()),
     ];
-    // Beyond the rule: further cases as they come.
-    while candidates.len() < page.config.n_example_cases {
-        candidates.push(("Further case", rows.clone()));
+    let titled = titled.into_iter().filter_map(|(title, row)| Some((Some(title), *row?)));
+    let further = rows.iter().map(|row| (None, *row));
+    let mut chosen: Vec<(Vec<&str>, &CaseResult)> = Vec::new();
+    for (title, row) in titled.chain(further) {
+        let is_row = |other: &CaseResult| (other.fold, &other.case_id) == (row.fold, &row.case_id);
+        match chosen.iter().position(|(_, other)| is_row(other)) {
+            Some(at) => chosen[at].0.extend(title),
+            None if chosen.len() < page.config.n_example_cases => {
+                chosen.push((vec![title.unwrap_or("Further case")], row));
+            }
+            None => {}
+        }
     }
-    let mut taken = BTreeSet::new();
-    candidates
-        .into_iter()
-        .take(page.config.n_example_cases)
-        .filter_map(|(why, rows)| {
-            let row = rows.into_iter().find(|row| !taken.contains(&row.case_id))?;
-            taken.insert(row.case_id.clone());
-            Some((why, row))
-        })
-        .collect()
+    chosen
 }
 
-fn card(page: &Page, why: &str, row: &CaseResult) -> Result<String, ReportError> {
-    let image = page.evaluation.cases.image(&row.case_id)?;
+/// The ranked test cases of this outcome, those first that stand highest among the cases of their model:
+/// scores of different models are not compared.
+fn by_rank<'a>(rows: &[&'a CaseResult], growth: bool) -> Vec<&'a CaseResult> {
+    let ranked: Vec<(&CaseResult, f64)> = rows
+        .iter()
+        .filter(|row| row.growth.is_some())
+        .filter_map(|row| Some((*row, row.score()?)))
+        .collect();
+    let share_below = |row: &CaseResult, score: f64| {
+        let model =
+            |other: &&(&CaseResult, f64)| (other.0.fold, other.0.seed) == (row.fold, row.seed);
+        let n = ranked.iter().filter(model).count();
+        // A tie stands in the middle of its places.
+        let places = |other: &(&CaseResult, f64)| match other.1.total_cmp(&score) {
+            Ordering::Less => 2,
+            Ordering::Equal => 1,
+            Ordering::Greater => 0,
+        };
+        ranked.iter().filter(model).map(places).sum::<usize>() as f64 / (2 * n) as f64
+    };
+    let mut of_outcome: Vec<(f64, &CaseResult)> = ranked
+        .iter()
+        .filter(|(row, _)| row.growth == Some(growth))
+        .map(|(row, score)| (share_below(row, *score), *row))
+        .collect();
+    of_outcome.sort_by(|a, b| b.0.total_cmp(&a.0));
+    of_outcome.into_iter().map(|(_, row)| row).collect()
+}
+
+fn card(page: &Page, titles: &[&str], row: &CaseResult) -> Result<String, ReportError> {
+    let picture = match page.evaluation.cases.image(&row.case_id) {
+        Ok(image) => picture(page, row, &image)?,
+        // What kept the case from being predicted keeps it from being shown.
+        Err(error) if matches!(row.status, Status::Refused | Status::Missing) => {
+            let problem = escape(&error.without_path());
+            format!("<p class=\"note\">No picture: {problem}.</p>")
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let titles: String = titles.iter().map(|title| format!("<b>{}</b>", escape(title))).collect();
+    Ok(format!(
+        "<figure class=\"case\">{picture}<figcaption>{titles}{}</figcaption></figure>",
+        caption(page, row)
+    ))
+}
+
+/// The slice with the outlines of the reference and of what was predicted.
+fn picture(page: &Page, row: &CaseResult, image: &Image) -> Result<String, ReportError> {
     let label = page.evaluation.labels.get(&row.case_id);
     let reference = reference_mask(page.evaluation, label)?;
+    if reference.as_ref().is_some_and(|mask| !mask.geometry().is_same_grid(image.geometry())) {
+        return Err(ReportError::OtherGrid { case_id: row.case_id.clone() });
+    }
     let grid = reference.clone().unwrap_or_else(|| LabelMap::empty(*image.geometry()));
     let predictions = page.evaluation.predictions.iter().find(|p| {
         (p.card.arm.as_str(), p.card.fold, p.card.seed) == (row.arm.as_str(), row.fold, row.seed)
@@ -122,12 +163,7 @@ fn card(page: &Page, why: &str, row: &CaseResult) -> Result<String, ReportError>
             ))
         })
         .collect();
-    Ok(format!(
-        "<figure class=\"case\">{}<figcaption><b>{}</b>{}</figcaption></figure>",
-        slice_svg(&image, d, page.config.display_window_hu, &outlines)?,
-        escape(why),
-        caption(page, row)
-    ))
+    slice_svg(image, d, page.config.display_window_hu, &outlines)
 }
 
 fn caption(page: &Page, row: &CaseResult) -> String {

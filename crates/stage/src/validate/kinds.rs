@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
 use super::Problem;
@@ -7,6 +7,8 @@ use super::table::Table;
 
 const REGIMES: [&str; 3] = ["patient", "site", "same_patient"];
 const ROLES: [&str; 4] = ["train", "val", "test", "target"];
+const NATIVE_SPACINGS: [&str; 3] =
+    ["native_spacing_d_mm", "native_spacing_h_mm", "native_spacing_w_mm"];
 const STATUSES: [&str; 3] = ["ok", "no_lesion", "refused"];
 
 pub(super) fn dataset(folder: &Path) -> Result<(), Problem> {
@@ -18,8 +20,11 @@ pub(super) fn dataset(folder: &Path) -> Result<(), Problem> {
 }
 
 pub(super) fn cases(folder: &Path) -> Result<(), Problem> {
-    let required =
-        ["case_id", "patient_id", "site", "age_years", "sex", "onset_to_ct_h", "source_format"];
+    let required = [
+        &["case_id", "patient_id", "site", "age_years", "sex", "onset_to_ct_h", "source_format"][..],
+        &NATIVE_SPACINGS,
+    ];
+    let required = required.concat();
     let table = Table::read(folder.join("cases.csv"), &required)?;
     let geometry = json(&folder.join("geometry.json"))?;
     let mut seen = HashMap::new();
@@ -28,6 +33,11 @@ pub(super) fn cases(folder: &Path) -> Result<(), Problem> {
         row.required("patient_id")?;
         row.required("site")?;
         row.number("age_years")?;
+        for column in NATIVE_SPACINGS {
+            if row.number(column)?.is_none_or(|mm| mm <= 0.0) {
+                return Err(row.problem(format!("`{column}` must be a number above 0")));
+            }
+        }
         if !plain_name(case_id) || seen.insert(case_id, ()).is_some() {
             return Err(row.problem(format!("`{case_id}` is no unique plain name")));
         }
@@ -64,8 +74,12 @@ pub(super) fn labels(folder: &Path) -> Result<(), Problem> {
         "true_probability",
     ];
     let table = Table::read(folder.join("labels.csv"), &required)?;
+    let mut seen = HashSet::new();
     for row in table.rows() {
-        row.required("case_id")?;
+        let case_id = row.required("case_id")?;
+        if !seen.insert(case_id) {
+            return Err(row.problem(format!("`{case_id}` has a label already")));
+        }
         if row.one_of("growth", &["0", "1", ""])?.is_empty() {
             row.required("growth_undefined_reason")?;
         }
@@ -168,6 +182,11 @@ pub(super) fn predictions(folder: &Path) -> Result<(), Problem> {
             return Err(row.problem(format!("`{case_id}` is predicted twice")));
         }
         let probability = row.probability("probability")?;
+        row.number("logit")?;
+        row.number("uncertainty")?;
+        if row.number("volume_ml")?.is_some_and(|ml| ml < 0.0) {
+            return Err(row.problem("`volume_ml` is negative"));
+        }
         match (row.one_of("status", &STATUSES)?, probability) {
             ("ok", None) => return Err(row.problem("status `ok` needs a `probability`")),
             ("no_lesion" | "refused", Some(_)) => {

@@ -41,6 +41,42 @@ fn a_probability_without_ok_is_refused() {
     assert!(table("a,no_lesion,,0.5,,0,\n").is_err());
     assert!(table("a,refused,,,,,\n").is_err());
     assert!(table("a,ok,,0.5,0,1,\na,ok,,0.5,0,1,\n").is_err());
+    for (cells, column) in [("0.5,inf,1,", "logit"), ("0.5,0,1,NaN", "uncertainty")] {
+        let error = table(&format!("a,ok,,{cells}\n")).unwrap_err();
+        assert!(error.contains(&format!("`{column}`")) && error.contains("finite"), "{error}");
+    }
+    let error = table("a,ok,,0.5,0,-1,\n").unwrap_err();
+    assert!(error.contains("line 2: `volume_ml` is negative"), "{error}");
+    assert!(table("a,ok,,0.5,0,inf,\n").is_err());
+}
+
+#[test]
+fn a_native_spacing_is_a_number_above_0() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("geometry.json"), "{}").unwrap();
+    let header = "case_id,patient_id,site,age_years,sex,onset_to_ct_h,source_format,\
+                  native_spacing_d_mm,native_spacing_h_mm,native_spacing_w_mm\n";
+    for spacing in ["5,1,0", "5,1,-1", "5,1,inf", "5,1,"] {
+        let row = format!("a,p,s,,,,nifti,{spacing}\n");
+        fs::write(folder.path().join("cases.csv"), format!("{header}{row}")).unwrap();
+        let error = validate(Kind::Cases, folder.path()).unwrap_err().to_string();
+        assert!(error.contains("line 2: `native_spacing_w_mm`"), "{error}");
+    }
+}
+
+#[test]
+fn a_case_has_one_label() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("labels.json"), "{}").unwrap();
+    let header = "case_id,growth,growth_undefined_reason,baseline_volume_ml,followup_volume_ml,mask,\
+                  true_probability\n";
+    let table = |rows: &str| {
+        fs::write(folder.path().join("labels.csv"), format!("{header}{rows}")).unwrap();
+        validate(Kind::Labels, folder.path()).map_err(|e| e.to_string())
+    };
+    table("a,1,,,,,\nb,0,,,,,\n").unwrap();
+    let error = table("a,1,,,,,\na,0,,,,,\n").unwrap_err();
+    assert!(error.contains("line 3: `a` has a label already"), "{error}");
 }
 
 #[test]

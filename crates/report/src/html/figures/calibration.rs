@@ -33,8 +33,8 @@ pub(in crate::html) fn calibration(page: &Page) -> Option<String> {
         keys.push(swatch(color, &arm.name));
     }
     let caption = format!(
-        "{} Test cases of all folds together, in bins of equal number, with Wilson 95 % intervals. On \
-         the diagonal a probability means what it says.",
+        "{} Test cases of all folds together, each with its mean probability over the seeds of its \
+         fold, in bins of equal number, with Wilson 95 % intervals. On the diagonal a probability means what it says.",
         keys.join(" ")
     );
     Some(figure(

@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 
 use crate::CaseResult;
+use crate::evaluate::median_of_sorted;
 use crate::html::Page;
 use crate::html::chart::{Axis, Chart, Stroke};
 use crate::html::text::{figure, fixed, swatch};
@@ -54,7 +55,8 @@ fn strip(chart: &mut Chart, rows: &[&CaseResult], middle: f64, half: f64, color:
             chart.dot([x, *dice], 3.2, Stroke::new(color, 1.0).faint(0.55), &tip);
         }
     }
-    if let Some((median, _)) = sorted.get(sorted.len() / 2) {
-        chart.line(&[[middle - half, *median], [middle + half, *median]], Stroke::new(color, 2.6));
+    let values: Vec<f64> = sorted.iter().map(|(dice, _)| *dice).collect();
+    if let Some(median) = median_of_sorted(&values) {
+        chart.line(&[[middle - half, median], [middle + half, median]], Stroke::new(color, 2.6));
     }
 }

@@ -4,7 +4,7 @@ use hemex_artifacts::HistoryRow;
 
 use crate::html::Page;
 use crate::html::chart::{Axis, COLORS, Chart, Stroke};
-use crate::html::text::{escape, figure, swatch};
+use crate::html::text::{figure, swatch};
 use crate::read::Training;
 
 /// The learning curves of an arm: losses, and validation figures.
@@ -90,7 +90,7 @@ fn validation(page: &Page, arm: &str, trainings: &[&Training]) -> String {
         keys(page, trainings),
         if has_dice { "; dashed: mean Dice" } else { "" }
     );
-    let svg = chart.svg(&format!("Validation figures of {} over epochs", escape(arm)));
+    let svg = chart.svg(&format!("Validation figures of {arm} over epochs"));
     figure(&format!("{arm}: validation"), &svg, &caption)
 }
 

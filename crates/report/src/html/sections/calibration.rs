@@ -1,4 +1,4 @@
-use super::{reasons, side_by_side};
+use super::{reasons, side_by_side, undefined_draws};
 use crate::html::Page;
 use crate::html::figures;
 use crate::html::text::{optional, swatch, table, with_interval};
@@ -24,15 +24,27 @@ pub(in crate::html) fn calibration(page: &Page) -> String {
         .collect();
     let head =
         ["Arm", "Slope", "Intercept", "Brier score", "Calibration error", "Cases", "Without"];
-    let why = reasons(page.findings.arms.iter().map(|arm| {
-        (arm.name.as_str(), "slope and intercept are", arm.calibration.reason.as_ref())
+    let why = reasons(page.findings.arms.iter().flat_map(|arm| {
+        let (calibration, brier) = (&arm.calibration, &arm.brier);
+        let slope = "slope and intercept";
+        [
+            (arm.name.clone(), slope, calibration.slope.is_some(), calibration.reason.as_ref()),
+            (arm.name.clone(), "Brier score", brier.value.is_some(), brier.reason.as_ref()),
+        ]
     }));
+    let draws = undefined_draws(
+        page,
+        page.findings
+            .arms
+            .iter()
+            .map(|arm| (arm.name.clone(), "calibration slope", arm.calibration.n_draws_undefined)),
+    );
     let figure = side_by_side(
         vec![figures::calibration(page)],
         "No test case has both a probability and a label.",
     );
     format!(
-        "{}{why}<div class=\"figures\">{figure}<div class=\"note\"><p>Slope 1 and intercept 0 are right. A slope \
+        "{}{why}{draws}<div class=\"figures\">{figure}<div class=\"note\"><p>Slope 1 and intercept 0 are right. A slope \
          below 1 means that probabilities are too extreme, an intercept below 0 that risks are \
          overestimated.</p><p>Test cases of all folds count together here: a probability means the \
          same whichever model says it, a rank does not. Opposite errors of two folds can cancel: mean \

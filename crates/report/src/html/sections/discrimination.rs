@@ -1,9 +1,9 @@
-use super::{reasons, side_by_side};
+use super::{reasons, side_by_side, undefined_draws};
 use crate::evaluate::{ArmFindings, ModelFindings};
 use crate::html::Page;
 use crate::html::chart::TRUTH;
 use crate::html::figures;
-use crate::html::text::{escape, fixed, optional, p_value, swatch, table, with_interval};
+use crate::html::text::{escape, fixed, list, optional, p_value, swatch, table, with_interval};
 
 /// How well growth is told from stability: figures with intervals, fold by fold, and the curves.
 pub(in crate::html) fn discrimination(page: &Page) -> String {
@@ -12,18 +12,30 @@ pub(in crate::html) fn discrimination(page: &Page) -> String {
         "No arm has test cases of both classes in every fold: there is no curve to draw.",
     );
     let why = reasons(page.findings.arms.iter().flat_map(|arm| {
-        [
-            (arm.name.as_str(), "AUROC is", arm.auroc.reason.as_ref()),
-            (arm.name.as_str(), "AUPRC is", arm.auprc.reason.as_ref()),
-        ]
+        [("AUROC", &arm.auroc), ("AUPRC", &arm.auprc)].map(|(figure, estimate)| {
+            (arm.name.clone(), figure, estimate.value.is_some(), estimate.reason.as_ref())
+        })
     }));
     format!(
-        "{figures}<h3>Arms</h3>{}{why}{}<h3>Differences</h3>{}<h3>Each model</h3>{}",
+        "{figures}<h3>Arms</h3>{}{why}{}{}<h3>Differences</h3>{}<h3>Each model</h3>{}",
         arm_table(page),
-        prevalence(page),
+        draws(page),
+        chance(page),
         difference_table(page),
         model_table(page)
     )
+}
+
+fn draws(page: &Page) -> String {
+    let arms = page.findings.arms.iter().flat_map(|arm| {
+        [("AUROC", &arm.auroc), ("AUPRC", &arm.auprc)]
+            .map(|(figure, estimate)| (arm.name.clone(), figure, estimate.n_draws_undefined))
+    });
+    let differences = page.findings.differences.iter().map(|difference| {
+        let pair = format!("{} minus {}", difference.first, difference.second);
+        (pair, "AUROC difference", difference.n_draws_undefined)
+    });
+    undefined_draws(page, arms.chain(differences))
 }
 
 fn arm_table(page: &Page) -> String {
@@ -81,18 +93,30 @@ fn arm_table(page: &Page) -> String {
     table(&head, 1, &rows)
 }
 
-fn prevalence(page: &Page) -> String {
-    let Some(arm) = page.findings.arms.iter().find(|arm| arm.auroc.n > 0) else {
-        return String::new();
+/// What a ranking that knows nothing has, and who is ranked apart.
+fn chance(page: &Page) -> String {
+    let arms = &page.findings.arms;
+    let shares: Vec<(String, &str)> = arms
+        .iter()
+        .filter_map(|arm| Some((fixed(arm.auprc_of_chance?, 2), arm.name.as_str())))
+        .collect();
+    // Arms that refuse other cases differ.
+    let is_one = shares.iter().all(|(share, _)| *share == shares[0].0);
+    let named = |(share, arm): &(String, &str)| format!("{share} ({})", escape(arm));
+    let shares: Vec<String> = match is_one {
+        true => shares.into_iter().take(1).map(|(share, _)| share).collect(),
+        false => shares.iter().map(named).collect(),
     };
-    let share = arm.auroc.n_positive as f64 / arm.auroc.n as f64;
-    let apart: String = page.findings.arms.iter().map(ranked_apart).collect();
-    format!(
-        "<p class=\"note\">A ranking that knows nothing has AUROC 0.50 and AUPRC {} (the share that \
-         grew).{}</p>",
-        fixed(share, 2),
-        apart
-    )
+    let knows_nothing = match shares.is_empty() {
+        true => String::new(),
+        false => format!(
+            "A ranking that knows nothing has AUROC 0.50 and AUPRC {}: the share of a fold's ranked \
+             cases that grew, averaged over folds as the AUPRC is.",
+            list(&shares)
+        ),
+    };
+    let apart: String = arms.iter().map(ranked_apart).collect();
+    format!("<p class=\"note\">{knows_nothing}{apart}</p>")
 }
 
 /// Which cases an arm ranked without a probability, or not at all; empty without such.
@@ -122,11 +146,18 @@ fn difference_table(page: &Page) -> String {
                 with_interval(difference.auroc, difference.ci95, 2),
                 difference.p.map_or_else(|| "–".to_owned(), p_value),
                 with_interval(difference.auprc, difference.auprc_ci95, 2),
+                difference.n.to_string(),
+                difference.n_positive.to_string(),
                 difference.n_ranked_by_one_arm.to_string(),
             ]
         })
         .collect();
-    table(&["Arms", "AUROC", "p (AUROC)", "AUPRC", "Ranked by one arm alone"], 1, &rows)
+    let head = ["Arms", "AUROC", "p (AUROC)", "AUPRC", "Ranked by both", "Grew", "By one alone"];
+    let why = reasons(page.findings.differences.iter().map(|difference| {
+        let pair = format!("{} minus {}", difference.first, difference.second);
+        (pair, "AUROC difference", difference.auroc.is_some(), difference.reason.as_ref())
+    }));
+    format!("{}{why}", table(&head, 1, &rows))
 }
 
 fn model_table(page: &Page) -> String {

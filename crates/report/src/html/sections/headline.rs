@@ -71,15 +71,13 @@ pub(in crate::html) fn headline(page: &Page) -> String {
     if let Some(oracle) = &findings.oracle {
         cards += &oracle_card(oracle);
     }
-    let why = reasons(
-        findings.arms.iter().map(|arm| (arm.name.as_str(), "AUROC is", arm.auroc.reason.as_ref())),
-    );
-    let why_not = reasons(
-        findings
-            .differences
-            .iter()
-            .map(|difference| ("Difference", "the comparison is", difference.reason.as_ref())),
-    );
+    let why = reasons(findings.arms.iter().map(|arm| {
+        (arm.name.clone(), "AUROC", arm.auroc.value.is_some(), arm.auroc.reason.as_ref())
+    }));
+    let why_not = reasons(findings.differences.iter().map(|difference| {
+        let (auroc, reason) = (difference.auroc, difference.reason.as_ref());
+        (pair(difference), "AUROC difference", auroc.is_some(), reason)
+    }));
     let reading: String = findings.differences.iter().filter_map(reading).collect();
     format!("<div class=\"cards\">{cards}</div>{why}{why_not}{reading}")
 }
@@ -107,11 +105,15 @@ fn arm_card(page: &Page, arm: &ArmFindings) -> String {
     card(&key, &optional(arm.auroc.value, 2), &interval(arm.auroc.ci95), &details)
 }
 
+/// `joint minus vgg`.
+fn pair(difference: &Difference) -> String {
+    format!("{} minus {}", difference.first, difference.second)
+}
+
 fn difference_card(difference: &Difference) -> String {
-    let name = format!("{} minus {}", difference.first, difference.second);
-    let details: Vec<String> =
-        difference.p.map(|p| format!("p {}", p_value(p))).into_iter().collect();
-    let key = format!("<p>{}</p>", escape(&name));
+    let mut details = vec![format!("{} ranked by both", count(difference.n, "case"))];
+    details.extend(difference.p.map(|p| format!("p {}", p_value(p))));
+    let key = format!("<p>{}</p>", escape(&pair(difference)));
     card(&key, &optional(difference.auroc, 2), &interval(difference.ci95), &details)
 }
 

@@ -26,9 +26,12 @@ pub(in crate::html) fn methods(page: &Page) -> String {
          into one ranking. If a fold lacks a class, the mean is not defined.</li>\
          <li>Test cases in which no lesion was found are ranked below all others. Refused and missing \
          cases are not ranked. Both are counted beside the figure.</li>\
+         <li>Arms are compared on the cases that every model of both ranks, so that their difference need \
+         not be that of their own figures.</li>\
          <li>Intervals: percentile bootstrap with {} draws of patients (with all their cases) within \
          their fold and class, the same draws for every arm, so that differences are paired; p is \
-         twice the smaller share of draws on one side of 0. Draws say nothing of what another training \
+         twice the smaller share of draws on one side of 0. Where the draws do not differ there is \
+         neither interval nor p. Draws say nothing of what another training \
          seed would have given.</li>\
          <li>The interval of one model's AUROC is DeLong's on the logit scale.</li>\
          <li>Predicted masks are moved from the scan's own grid to the canonical one by nearest \

@@ -18,21 +18,41 @@ pub(super) use segmentation::segmentation;
 pub(super) use shift::shift;
 pub(super) use training::training;
 
+use super::Page;
 use super::text::escape;
 
 /// The statement that ends every page.
 pub(super) const NO_DEVICE: &str = "<p><b>Not a medical device.</b> hemex is research software. \
     Nothing on this page is fit for diagnosis, triage or treatment of a patient.</p>";
 
-/// Why figures are not defined, one line an arm (or whatever names them); empty without reasons.
-fn reasons<'a>(reasons: impl Iterator<Item = (&'a str, &'a str, Option<&'a String>)>) -> String {
+/// A figure, whose it is, whether it is defined, and why it or its interval is not.
+type Reason<'a> = (String, &'a str, bool, Option<&'a String>);
+
+/// Why figures or their intervals are not defined, a line each; empty without reasons.
+fn reasons<'a>(reasons: impl Iterator<Item = Reason<'a>>) -> String {
     reasons
-        .filter_map(|(name, figure, reason)| {
-            let reason = escape(reason?);
-            Some(format!(
-                "<p class=\"note\">{}: {figure} not defined ({reason}).</p>",
-                escape(name)
-            ))
+        .filter_map(|(whose, figure, is_defined, reason)| {
+            let (whose, reason) = (escape(&whose), escape(reason?));
+            let what = if is_defined { "no interval of" } else { "no" };
+            Some(format!("<p class=\"note\">{whose}: {what} {figure} ({reason}).</p>"))
+        })
+        .collect()
+}
+
+/// In how many draws figures were not defined, a line each; empty where they always were.
+fn undefined_draws<'a>(
+    page: &Page,
+    figures: impl Iterator<Item = (String, &'a str, usize)>,
+) -> String {
+    figures
+        .filter(|(.., n)| *n > 0)
+        .map(|(whose, figure, n)| {
+            format!(
+                "<p class=\"note\">{}: the {figure} was not defined in {n} of {} draws; its interval \
+                 rests on the others.</p>",
+                escape(&whose),
+                page.findings.n_bootstrap
+            )
         })
         .collect()
 }

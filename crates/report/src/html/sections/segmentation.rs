@@ -8,12 +8,20 @@ use crate::html::text::{optional, range, swatch, table, with_interval};
 pub(in crate::html) fn segmentation(page: &Page) -> String {
     let arms: Vec<&ArmFindings> =
         page.findings.arms.iter().filter(|arm| arm.dice.mean.is_some()).collect();
-    let why = reasons(
-        page.findings
-            .arms
-            .iter()
-            .map(|arm| (arm.name.as_str(), "mask figures are", arm.dice.reason.as_ref())),
-    );
+    let why = reasons(page.findings.arms.iter().flat_map(|arm| {
+        let (dice, distance) = (&arm.dice, &arm.hd95_mm);
+        let figures = if dice.mean.is_some() { "mean Dice" } else { "mask figures" };
+        [
+            (arm.name.clone(), figures, dice.mean.is_some(), dice.reason.as_ref()),
+            // Without a Dice the reason is the same.
+            (
+                arm.name.clone(),
+                "mean HD95",
+                distance.mean.is_some(),
+                distance.reason.as_ref().filter(|_| dice.mean.is_some()),
+            ),
+        ]
+    }));
     if arms.is_empty() {
         return why;
     }

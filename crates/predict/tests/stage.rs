@@ -1,0 +1,174 @@
+//! The stage on a cohort of two cases: what is refused, what is no lesion, which units are read.
+
+#![expect(clippy::unwrap_used, reason = "a failed test may panic")]
+
+mod fixture;
+
+use std::fs;
+use std::path::Path;
+
+use fixture::Model;
+use hemex_artifacts::{
+    PredictionCard, PredictionRow, PredictionStatus, Regime, Role, SplitRow, json, nifti, table,
+};
+use hemex_predict::{Config, PredictError};
+use hemex_stage::Request;
+use tempfile::TempDir;
+
+/// The two cases and the model, in a folder of their own.
+fn cohort(model: &Model) -> TempDir {
+    let root = tempfile::tempdir().unwrap();
+    fixture::write_cases(&root.path().join("cases"));
+    model.write(&root.path().join("model"));
+    root
+}
+
+fn run(root: &Path) -> anyhow::Result<(Vec<PredictionRow>, PredictionCard)> {
+    let request: Request = serde_json::from_value(fixture::request(root)).unwrap();
+    let raw: hemex_predict::RawConfig = serde_json::from_value(request.config.clone()).unwrap();
+    hemex_predict::run(&Config::try_from(raw).unwrap(), &request)?;
+    let output = root.join("predictions");
+    let rows = table::read_rows(&output.join("predictions.csv")).unwrap();
+    Ok((rows, json::read(&output.join("predictions.json")).unwrap()))
+}
+
+fn image_path(root: &Path, case_id: &str) -> std::path::PathBuf {
+    root.join(format!("cases/images/{case_id}.nii"))
+}
+
+fn write_splits(root: &Path, regime: Regime, rows: &[(&str, Option<usize>, Role)]) {
+    let rows: Vec<SplitRow> = rows
+        .iter()
+        .map(|(case_id, slice_idx, role)| SplitRow {
+            case_id: (*case_id).to_owned(),
+            slice_idx: *slice_idx,
+            patient_id: format!("p-{case_id}"),
+            site: "A".to_owned(),
+            regime,
+            fold: 0,
+            role: *role,
+        })
+        .collect();
+    fs::create_dir_all(root.join("splits")).unwrap();
+    table::write_rows(&root.join("splits/splits.csv"), &SplitRow::COLUMNS, &rows).unwrap();
+}
+
+/// Sets every voxel of a slice of a case's image.
+fn fill_slice(root: &Path, case_id: &str, d: usize, hu: f32) {
+    let path = image_path(root, case_id);
+    let mut image = nifti::read_image(&path).unwrap();
+    let [_, h, w] = image.geometry().shape();
+    image.voxels_mut()[d * h * w..(d + 1) * h * w].fill(hu);
+    nifti::write_image(&path, &image).unwrap();
+}
+
+#[test]
+fn a_case_that_cannot_be_read_is_refused_without_its_path() {
+    let root = cohort(&Model::new("joint_unet"));
+    let root = root.path();
+    let whole = fs::read(image_path(root, "c0")).unwrap();
+    let mut not_a_number = whole.clone();
+    let at = not_a_number.len() - 4;
+    not_a_number[at..].copy_from_slice(&f32::NAN.to_le_bytes());
+    let cases: [(&[u8], &str); 3] = [
+        (&not_a_number, "image: voxel 1919 is NaN"),
+        (&whole[..whole.len() / 2], "image: cut short"),
+        (b"", "image: cut short within its header"),
+    ];
+    for (bytes, expected) in cases {
+        fs::write(image_path(root, "c0"), bytes).unwrap();
+        let (rows, card) = run(root).unwrap();
+        let [refused, other] = &rows[..] else { panic!("{rows:?}") };
+        assert_eq!(
+            (refused.status, other.status),
+            (PredictionStatus::Refused, PredictionStatus::Ok)
+        );
+        let reason = refused.reason.as_ref().unwrap();
+        assert!(reason.starts_with(expected), "{reason}");
+        assert!(
+            !reason.contains(&root.display().to_string()) && !reason.contains(".nii"),
+            "{reason}"
+        );
+        assert_eq!((refused.probability, refused.volume_ml), (None, None));
+        assert!(card.has_masks && !root.join("predictions/masks/c0.nii.gz").exists());
+    }
+    fs::remove_file(root.join("cases/brain/c1.nii")).unwrap();
+    let (rows, card) = run(root).unwrap();
+    assert_eq!(rows[1].reason.as_deref(), Some("brain mask: the file does not exist"));
+    assert!(!card.has_masks);
+}
+
+#[test]
+fn a_mask_that_cannot_be_written_stops_the_stage() {
+    let root = cohort(&Model::new("joint_unet"));
+    let request: Request = serde_json::from_value(fixture::request(root.path())).unwrap();
+    // Not even the superuser can make a folder where a file is.
+    fs::write(root.path().join("predictions/masks"), "").unwrap();
+    let raw: hemex_predict::RawConfig = serde_json::from_value(request.config.clone()).unwrap();
+    let error = hemex_predict::run(&Config::try_from(raw).unwrap(), &request).unwrap_err();
+    assert!(format!("{error:#}").contains("predictions/masks"), "{error:#}");
+    assert!(!root.path().join("predictions/predictions.csv").exists());
+}
+
+#[test]
+fn only_parts_too_small_are_no_lesion() {
+    let root = cohort(&Model { min_lesion_ml: 1e6, ..Model::new("joint_unet") });
+    let (rows, _) = run(root.path()).unwrap();
+    assert_eq!(rows.len(), 2);
+    for row in rows {
+        assert_eq!(row.status, PredictionStatus::NoLesion, "{row:?}");
+        assert_eq!((row.probability, row.logit, row.uncertainty), (None, None, None));
+        assert_eq!(row.volume_ml, Some(0.0));
+    }
+}
+
+#[test]
+fn test_units_are_read_before_validation_units_and_no_others() {
+    let root = cohort(&Model::new("vgg"));
+    write_splits(
+        root.path(),
+        Regime::Patient,
+        &[("c0", None, Role::Train), ("c1", None, Role::Val)],
+    );
+    let (rows, card) = run(root.path()).unwrap();
+    let [row] = &rows[..] else { panic!("{rows:?}") };
+    assert_eq!((row.case_id.as_str(), row.status), ("c1", PredictionStatus::Ok));
+    assert_eq!((row.volume_ml, card.has_masks), (None, false), "a VGG has no mask");
+}
+
+#[test]
+fn of_slices_of_one_patient_only_the_tested_ones_are_read() {
+    let model = Model { regime: Regime::SamePatient, ..Model::new("joint_unet") };
+    let root = cohort(&model);
+    let root = root.path();
+    let roles = [Role::Train, Role::Val, Role::Test, Role::Test];
+    let units: Vec<_> =
+        roles.into_iter().enumerate().map(|(d, role)| ("c0", Some(d), role)).collect();
+    write_splits(root, Regime::SamePatient, &units);
+    let (before, card) = run(root).unwrap();
+    assert_eq!((before.len(), before[0].status), (1, PredictionStatus::Ok), "{before:?}");
+    // Some slices of a case give no volume and no mask of it.
+    assert_eq!((before[0].volume_ml, card.has_masks), (None, false));
+    assert!(!root.join("predictions/masks").exists());
+
+    fill_slice(root, "c0", 0, 60.0);
+    fill_slice(root, "c0", 1, 60.0);
+    assert_eq!(run(root).unwrap().0, before, "slices that train or validate are not read");
+    fill_slice(root, "c0", 3, 60.0);
+    assert_ne!(run(root).unwrap().0, before, "those that test are");
+}
+
+#[test]
+fn splits_without_the_models_fold_are_an_error() {
+    let root = cohort(&Model { fold: 3, ..Model::new("vgg") });
+    write_splits(
+        root.path(),
+        Regime::Patient,
+        &[("c0", None, Role::Test), ("c1", None, Role::Val)],
+    );
+    let error = run(root.path()).unwrap_err();
+    let found = error.downcast_ref::<PredictError>();
+    assert!(matches!(found, Some(PredictError::NoUnits { fold: 3, .. })), "{error:#}");
+    let text = error.to_string();
+    assert!(text.contains("splits.csv") && text.contains("regime `patient`, fold 3"), "{text}");
+}
