@@ -74,14 +74,23 @@ fn compute(name: &str) -> Result<BTreeMap<String, f64>> {
         bail!("the figures of `{name}` cannot be computed");
     }
     let text = String::from_utf8(output.stdout).context("the figures are no text")?;
-    text.lines()
-        .map(|line| {
-            let parsed = line
-                .rsplit_once(' ')
-                .and_then(|(name, value)| Some((name.to_owned(), value.parse().ok()?)));
-            parsed.with_context(|| format!("`{name}` printed \"{line}\", expected `name value`"))
-        })
-        .collect()
+    parse(&text).with_context(|| format!("the figures of `{name}`"))
+}
+
+/// The figures of lines `name value`, each of them once.
+fn parse(text: &str) -> Result<BTreeMap<String, f64>> {
+    let mut figures = BTreeMap::new();
+    for line in text.lines() {
+        let parsed = line
+            .rsplit_once(' ')
+            .and_then(|(name, value)| Some((name.to_owned(), value.parse::<f64>().ok()?)));
+        let (name, value) =
+            parsed.with_context(|| format!("\"{line}\" was printed, expected `name value`"))?;
+        if figures.insert(name.clone(), value).is_some() {
+            bail!("{name} was printed twice");
+        }
+    }
+    Ok(figures)
 }
 
 fn read(path: &PathBuf) -> Result<BTreeMap<String, Golden>> {
@@ -126,6 +135,16 @@ fn update(path: &PathBuf, figures: &BTreeMap<String, f64>) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_figure_is_a_name_and_a_value_and_there_once() {
+        let error = |text: &str| parse(text).map_err(|e| e.to_string());
+        let expected = BTreeMap::from([("a".to_owned(), 1.0), ("b c".to_owned(), -2e-3)]);
+        assert_eq!(error("a 1\nb c -2e-3\n"), Ok(expected));
+        assert_eq!(error("a 1\nb 2\na 1\n"), Err("a was printed twice".to_owned()));
+        assert_eq!(error("a one"), Err("\"a one\" was printed, expected `name value`".to_owned()));
+        assert!(error("a").is_err());
+    }
 
     #[test]
     fn what_moved_is_named() {

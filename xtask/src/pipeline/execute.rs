@@ -53,6 +53,7 @@ pub(super) fn execute(
         failure: None,
         n_run: 0,
     };
+    run.failure = run.check_folds().err();
     run.until_done(&inbox)?;
     run.finish()
 }
@@ -154,7 +155,7 @@ impl Run<'_> {
             // Another run may have finished it since the plan was made.
             let finished = if forced { None } else { self.store.finished(stage, &key) };
             if let Some(provenance) = finished {
-                self.set_finished(task, provenance);
+                self.set_finished(task, provenance)?;
                 continue;
             }
             self.free_threads = self.free_threads.saturating_sub(threads);
@@ -177,7 +178,6 @@ impl Run<'_> {
         let key = parts.digest();
         let work = self.store.prepare(&lock, &stage.name, &key)?;
         let request = self.plan.request(task, &self.states, self.store, &work);
-        check_fold(&request)?;
         for output in request.outputs.values() {
             std::fs::create_dir_all(&output.path)
                 .with_context(|| format!("cannot create {}", output.path.display()))?;
@@ -252,8 +252,7 @@ impl Run<'_> {
         let provenance = published.with_context(|| title)?;
         self.screen.end(running.line, "done");
         self.n_run += 1;
-        self.set_finished(task, provenance);
-        Ok(())
+        self.set_finished(task, provenance)
     }
 
     fn failed(
@@ -307,8 +306,10 @@ impl Run<'_> {
         Ok(provenance)
     }
 
-    /// Notes a result; tasks that waited for it get their key.
-    fn set_finished(&mut self, task: usize, provenance: Provenance) {
+    /// Notes a result; tasks that waited for it get their key. Splits must have the folds that later
+    /// tasks ask for.
+    fn set_finished(&mut self, task: usize, provenance: Provenance) -> Result<()> {
+        let has_splits = provenance.outputs.values().any(|output| output.kind == Kind::Splits);
         self.states[task] = State::Finished(provenance);
         for later in task + 1..self.states.len() {
             if matches!(self.states[later], State::Waits { .. }) {
@@ -317,6 +318,26 @@ impl Run<'_> {
                 self.states[later] = self.plan.state(later, &self.states, self.store, fresh);
             }
         }
+        if has_splits { self.check_folds() } else { Ok(()) }
+    }
+
+    /// A regime or a fold that the splits do not have is an error as soon as there are splits, not
+    /// after hours of training on the other folds.
+    fn check_folds(&self) -> Result<()> {
+        let mut known: BTreeMap<PathBuf, Vec<(String, usize)>> = BTreeMap::new();
+        for (task, state) in self.states.iter().enumerate() {
+            let is_selected = self.selection.contains(&self.plan.stage_of(task).name);
+            if !is_selected || matches!(state, State::Finished(_)) {
+                continue;
+            }
+            let request = self.plan.request(task, &self.states, self.store, self.store.root());
+            let [splits] = request.inputs("splits") else { continue };
+            if !known.contains_key(&splits.path) {
+                known.insert(splits.path.clone(), n_folds(&splits.path)?);
+            }
+            check_fold(&request, &known[&splits.path])?;
+        }
+        Ok(())
     }
 
     fn log_path(&self, task: usize, key: &str) -> Result<PathBuf> {
@@ -414,21 +435,29 @@ fn tail(
     })
 }
 
-/// A fold that the splits do not have is an error before the task, not within it.
-fn check_fold(request: &Request) -> Result<()> {
-    let Some(fold) = request.axes.get("fold").and_then(serde_json::Value::as_u64) else {
-        return Ok(());
-    };
-    let [splits] = request.inputs("splits") else { return Ok(()) };
+/// Whether splits with so many folds a regime have what a task asks for by its axis `fold` and the
+/// `regime` of its config.
+fn check_fold(request: &Request, n_folds: &[(String, usize)]) -> Result<()> {
+    let fold = request.axes.get("fold").and_then(serde_json::Value::as_u64);
     let regime = request.config.get("regime").and_then(serde_json::Value::as_str);
-    for (name, n) in n_folds(&splits.path)? {
-        if regime == Some(name.as_str()) && fold >= n as u64 {
-            bail!(
-                "stage `{}`: the matrix asks for fold {fold}, but regime `{name}` has {n} folds: set \
-                 `fold = {n}` or fewer",
-                request.stage
-            );
-        }
+    let (Some(fold), Some(regime)) = (fold, regime) else { return Ok(()) };
+    let stage = &request.stage;
+    let Some((_, n)) = n_folds.iter().find(|(name, _)| name == regime) else {
+        let names: Vec<String> = n_folds.iter().map(|(name, _)| format!("`{name}`")).collect();
+        let why = if regime == "site" { " (it needs cases of two sites)" } else { "" };
+        bail!(
+            "stage `{stage}`: its config asks for the regime `{regime}`, which the splits lack{why}; \
+             they have {}: choose one, for instance --set {stage}.regime=patient",
+            names.join(", ")
+        );
+    };
+    if fold >= *n as u64 {
+        let folds: Vec<String> = (0..*n).map(|fold| fold.to_string()).collect();
+        bail!(
+            "stage `{stage}`: the matrix asks for fold {fold}, but regime `{regime}` has {n} folds: set \
+             `fold = {n}` or fewer, for instance --set '{stage}.matrix.fold=[{}]'",
+            folds.join(", ")
+        );
     }
     Ok(())
 }
