@@ -107,7 +107,7 @@ impl Running {
                 return found;
             }
             if !matches!(self.child.try_wait(), Ok(None)) || started.elapsed() > PATIENCE {
-                panic!("waited in vain for {what}");
+                panic!("waited in vain for {what}:\n{}", self.outcome(None));
             }
             std::thread::sleep(Duration::from_millis(10));
         }
@@ -131,15 +131,38 @@ impl Running {
         processes.into_iter().for_each(|process| send(process, Signal::KILL));
     }
 
-    /// Waits for the end.
+    /// Waits for the end, which must come.
     pub fn wait(mut self) -> Outcome {
-        let status = self.child.wait();
-        let status = status.unwrap_or_else(|e| panic!("cannot wait for {:?}: {e}", self.call));
+        let started = Instant::now();
+        loop {
+            let status = self.child.try_wait();
+            match status.unwrap_or_else(|e| panic!("cannot wait for {:?}: {e}", self.call)) {
+                Some(status) => return self.outcome(status.code()),
+                None if started.elapsed() > PATIENCE => {
+                    self.kill_all();
+                    panic!("it does not end:\n{}", self.outcome(None));
+                }
+                None => std::thread::sleep(Duration::from_millis(10)),
+            }
+        }
+    }
+
+    fn outcome(&self, code: Option<i32>) -> Outcome {
         Outcome {
-            code: status.code(),
+            code,
             stdout: read(self.stdout.path()),
             stderr: read(self.stderr.path()),
             call: format!("{:?}", self.call),
+        }
+    }
+}
+
+/// A test that fails leaves nothing running.
+impl Drop for Running {
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            self.kill_all();
+            let _ = self.child.wait();
         }
     }
 }

@@ -120,14 +120,30 @@ impl Workbench {
         names
     }
 
+    /// Names of the folders of tasks that were begun and not finished.
+    pub fn unfinished(&self) -> Vec<String> {
+        let folder = self.runs().join(".work");
+        let entries = fs::read_dir(&folder);
+        let entries = entries.unwrap_or_else(|e| panic!("{}: {e}", folder.display())).flatten();
+        entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+    }
+
     /// Unfinished work of a stage: the scratch folder of each of its tasks.
     pub fn scratch(&self, stage: &str) -> Vec<PathBuf> {
+        // A run that has only just been started may not have made the folder.
         let entries = fs::read_dir(self.runs().join(".work")).into_iter().flatten().flatten();
         let prefix = format!("{stage}-");
         entries
             .filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix))
             .map(|entry| entry.path().join("scratch"))
             .collect()
+    }
+
+    /// `metrics.json` of the finished report.
+    pub fn metrics(&self) -> serde_json::Value {
+        let path = self.task("report").output("report").join("metrics.json");
+        let text = fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        serde_json::from_slice(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
     }
 }
 

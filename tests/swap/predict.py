@@ -14,11 +14,12 @@ cases, splits, model = (request["inputs"][name][0]["path"] for name in ["cases",
 out = request["outputs"]["predictions"]["path"]
 model = json.load(open(f"{model}/model.json"))
 unit = model["regime"], str(model["fold"])
-wanted = [
+# Each case once, since slices of one case may each have a row.
+wanted = dict.fromkeys(
     row["case_id"]
     for row in csv.DictReader(open(f"{splits}/splits.csv"))
     if (row["regime"], row["fold"]) == unit and row["role"] in ("val", "test")
-]
+)
 with open(f"{out}/predictions.csv", "w", newline="") as file:
     table = csv.writer(file)
     table.writerow("case_id,status,reason,probability,logit,volume_ml,uncertainty".split(","))

@@ -1,6 +1,7 @@
-"""Stands in for hemex-report: AUROC of each arm, a mean over its models."""
+"""Stands in for hemex-report: AUROC of each arm, a mean over its models, undefined if it is for one of them."""
 
 import csv
+import html
 import json
 import sys
 
@@ -8,9 +9,10 @@ request = json.load(open(sys.argv[1]))
 labels, splits = (request["inputs"][name][0]["path"] for name in ["labels", "splits"])
 out = request["outputs"]["report"]["path"]
 growth = {row["case_id"]: row["growth"] for row in csv.DictReader(open(f"{labels}/labels.csv"))}
-roles = {
-    (row["regime"], row["fold"], row["case_id"]): row["role"]
+tested = {
+    (row["regime"], row["fold"], row["case_id"])
     for row in csv.DictReader(open(f"{splits}/splits.csv"))
+    if row["role"] == "test"
 }
 
 
@@ -23,19 +25,29 @@ def auroc(scores):
 arms = {}
 for predictions in request["inputs"]["predictions"]:  # a list: this stage lacks the matrix's axes
     card = json.load(open(f"{predictions['path']}/predictions.json"))
-    tested = [
-        (float(row["probability"] or -1), int(growth[row["case_id"]]))
+    rows = [
+        row
         for row in csv.DictReader(open(f"{predictions['path']}/predictions.csv"))
-        if roles[card["regime"], str(card["fold"]), row["case_id"]] == "test" and row["status"] != "refused"
+        if (card["regime"], str(card["fold"]), row["case_id"]) in tested and growth[row["case_id"]]
     ]
-    arms.setdefault(card["arm"], []).append({"auroc": auroc(tested), "n": len(tested)})
+    # A case without a lesion ranks below all others.
+    scores = [
+        (float(row["probability"] or -1), int(growth[row["case_id"]]))
+        for row in rows
+        if row["status"] != "refused"
+    ]
+    model = {"auroc": auroc(scores), "n": len(scores), "n_refused": len(rows) - len(scores)}
+    arms.setdefault(card["arm"], []).append(model)
 metrics, rows = {}, ""
 for arm, models in arms.items():
-    defined = [model["auroc"] for model in models if model["auroc"] is not None]
-    mean = sum(defined) / len(defined) if defined else None
-    n = sum(model["n"] for model in models)
-    metrics[arm] = {"auroc": {"value": mean, "n": n}, "models": models}
-    rows += f"<tr><td>{arm}<td>{mean}<td>{n}"
+    values = [model["auroc"] for model in models]
+    # A mean over the models in which it is defined would hide the others.
+    mean = None if None in values else sum(values) / len(values)
+    n, n_refused = (sum(model[count] for model in models) for count in ["n", "n_refused"])
+    metrics[arm] = {"auroc": {"value": mean, "n": n, "n_refused": n_refused}, "models": models}
+    shown = "not defined" if mean is None else f"{mean:.3f}"
+    rows += f"<tr><td>{html.escape(arm)}<td>{shown}<td>{n}<td>{n_refused}"
 json.dump({"arms": metrics}, open(f"{out}/metrics.json", "w"), indent=1)
-html = f"<!doctype html><title>AUROC</title><table><tr><th>arm<th>AUROC<th>cases{rows}</table>"
-open(f"{out}/report.html", "w").write(html)
+head = "<tr><th>arm<th>AUROC<th>cases<th>refused"
+page = f"<!doctype html><title>AUROC</title><table>{head}{rows}</table>"
+open(f"{out}/report.html", "w").write(page)

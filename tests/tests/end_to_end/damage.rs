@@ -6,7 +6,7 @@ use std::process::Command;
 
 use hemex_artifacts::{CaseRow, ExclusionRow, table};
 use hemex_stage::digest;
-use hemex_tests::{Workbench, copy_folder, has_python, skip};
+use hemex_tests::{Workbench, copy_folder, has_python, missing};
 
 use crate::{finished, tiny};
 
@@ -99,7 +99,7 @@ fn a_full_disk_is_one_error_and_spoils_nothing() {
     let phantom = sizes(finished().task("phantom").folder);
     // Room for what is finished, and for a part of what follows.
     let Some(disk) = SmallDisk::mount(folder.path().join("disk"), phantom + (1 << 20)) else {
-        skip(name, "no file system can be mounted here (needs root)");
+        missing(name, "no file system can be mounted here (needs root)");
         return;
     };
     let bench = Workbench::at(&disk.0);
@@ -133,7 +133,7 @@ fn no_task_can_be_published_on_a_full_disk() {
     let name = "no_task_can_be_published_on_a_full_disk";
     let folder = tempfile::tempdir().unwrap();
     let Some(disk) = SmallDisk::mount(folder.path().join("disk"), 2 << 20) else {
-        skip(name, "no file system can be mounted here (needs root)");
+        missing(name, "no file system can be mounted here (needs root)");
         return;
     };
     // The stage itself fits, to the last page: the record beside it does not.

@@ -4,7 +4,7 @@ use std::fs;
 
 use hemex_tests::{Call, Workbench};
 
-use crate::{STAGES, finished, tiny, with_finished};
+use crate::{STAGES, assert_counted, finished, tiny, with_finished};
 
 #[test]
 fn the_same_pipeline_again_runs_nothing() {
@@ -17,16 +17,15 @@ fn the_same_pipeline_again_runs_nothing() {
     assert_eq!(again.n_run(), 0);
     again.says(&["12 tasks, 12 finished", "report.html"]);
     assert_eq!(finished().digests(&STAGES), digests);
-    assert_eq!(finished().scratch(""), Vec::<std::path::PathBuf>::new(), "nothing is left over");
+    assert_eq!(finished().unfinished(), Vec::<String>::new(), "nothing is left over");
 }
 
 #[test]
 fn the_report_speaks_of_both_arms() {
     let report = finished().task("report").output("report");
-    let metrics: serde_json::Value =
-        serde_json::from_slice(&fs::read(report.join("metrics.json")).unwrap()).unwrap();
-    for arm in ["joint", "vgg"] {
-        assert!(metrics["arms"][arm]["auroc"].is_object(), "{metrics:#}");
+    let metrics = finished().metrics();
+    for figure in ["joint/auroc", "joint/dice", "vgg/auroc"] {
+        assert_counted(&metrics, figure);
     }
     let page = fs::read_to_string(report.join("report.html")).unwrap();
     assert!(page.contains("joint") && page.contains("vgg") && page.contains("</html>"));

@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed test may panic")]
 
+mod cohort;
 mod concurrency;
 mod damage;
 mod finished;
@@ -43,6 +44,12 @@ fn finished() -> &'static Workbench {
         (bench, lock)
     });
     bench
+}
+
+/// Fails unless cases stand behind this figure of an arm, for instance `joint/auroc`.
+fn assert_counted(metrics: &serde_json::Value, figure: &str) {
+    let n = metrics.pointer(&format!("/arms/{figure}/n")).and_then(serde_json::Value::as_u64);
+    assert!(n.is_some_and(|n| n > 0), "no case behind {figure}:\n{metrics:#}");
 }
 
 /// A workbench where these stages of the tiny pipeline are finished.

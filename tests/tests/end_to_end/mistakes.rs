@@ -52,7 +52,8 @@ fn a_value_out_of_range_names_its_place_and_the_range() {
     assert_eq!(bench.published(), Vec::<String>::new());
 }
 
-/// Changes of the tiny pipeline, the line at fault and what is said of it.
+/// Changes of the tiny pipeline, the key or word at fault (its last part stands in the line that is
+/// named) and what else is said of it.
 const WIRING: [(&str, &str, &str, &[&str]); 8] = [
     (
         "labels = \"ingest.labels\", splits = \"ingest.splits\", weights = \"shift.weights\" }",
@@ -63,10 +64,15 @@ const WIRING: [(&str, &str, &str, &[&str]); 8] = [
     ("raw = \"phantom.raw\"", "raw = \"phantm.raw\"", "stage.ingest.inputs.raw", &["`phantom`?"]),
     ("raw = \"phantom.raw\"", "raw = \"phantom.rwa\"", "stage.ingest.inputs.raw", &["`raw`?"]),
     ("run     = \"crate:shift\"", "run     = \"crate:shfit\"", "stage.shift", &["`shift`?"]),
-    ("{ weights = \"weights/1\" }", "{ weights = \"weihgts/1\" }", "", &["`weights/1`?"]),
+    ("{ weights = \"weights/1\" }", "{ weights = \"weihgts/1\" }", "weihgts/1", &["`weights/1`?"]),
     ("matrix  = \"train\"", "matrix  = \"trian\"", "stage.predict.matrix", &["`train`?"]),
     ("configs/predict.toml", "configs/predcit.toml", "stage.predict", &["configs/predcit.toml"]),
-    ("seed    = 1\noutputs = { raw", "sede    = 1\noutputs = { raw", "", &["sede", "`seed`"]),
+    (
+        "seed    = 1\noutputs = { raw",
+        "sede    = 1\noutputs = { raw",
+        "sede",
+        &["unknown field `sede`", "`seed`"],
+    ),
 ];
 
 #[test]
