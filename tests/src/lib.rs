@@ -9,5 +9,5 @@ mod workbench;
 
 pub use call::{Call, Outcome, Running};
 pub use process::descendants;
-pub use skip::{has_python, missing, real_data, unpack};
+pub use skip::{has_python, has_time, missing, real_data, unpack};
 pub use workbench::{Task, Workbench, copy_folder, read, replace, workspace_root};

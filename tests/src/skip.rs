@@ -25,14 +25,30 @@ pub fn has_python(test: &str) -> bool {
     found
 }
 
+/// Whether a test of this many minutes is run: only with `HEMEX_SKIP_NOTHING=1`.
+pub fn has_time(test: &str, minutes: usize) -> bool {
+    let found = skips_nothing();
+    if !found {
+        note(test, &format!("takes {minutes} minutes; HEMEX_SKIP_NOTHING=1 runs it"));
+    }
+    found
+}
+
 /// Says that a test is skipped and why, where `cargo xtask test` looks for it too. With
 /// `HEMEX_SKIP_NOTHING=1` it fails the test instead.
 pub fn missing(test: &str, reason: &str) {
-    let skip_nothing = std::env::var("HEMEX_SKIP_NOTHING").is_ok_and(|value| value == "1");
     assert!(
-        !skip_nothing,
+        !skips_nothing(),
         "{test}: {reason}, and with HEMEX_SKIP_NOTHING=1 no test may be skipped"
     );
+    note(test, reason);
+}
+
+fn skips_nothing() -> bool {
+    std::env::var("HEMEX_SKIP_NOTHING").is_ok_and(|value| value == "1")
+}
+
+fn note(test: &str, reason: &str) {
     println!("skipped {test}: {reason}");
     if let Some(path) = std::env::var_os("HEMEX_SKIPPED") {
         let file = fs::File::options().append(true).create(true).open(&path);

@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use hemex_artifacts::{PredictionRow, table};
 use hemex_stage::{Provenance, RunStore};
 use tempfile::TempDir;
 
@@ -67,6 +68,29 @@ impl Workbench {
     /// `cargo xtask pipeline PIPELINE --runs …`.
     pub fn pipeline(&self, pipeline: impl AsRef<OsStr>) -> Call {
         Call::new("pipeline").arg(pipeline).arg("--runs").arg(self.runs())
+    }
+
+    /// `cargo xtask pipeline predict` of these scans by this model.
+    pub fn predict(&self, raw: &Path, model: &Path) -> Call {
+        let data = [format!("raw={}", raw.display()), format!("model={}", model.display())];
+        self.pipeline("predict").args(["--data", &data[0], "--data", &data[1]])
+    }
+
+    /// The finished predictions by the name of the scan, and the folder of their masks.
+    pub fn predictions(&self) -> (BTreeMap<String, PredictionRow>, PathBuf) {
+        let path = self.task("ingest").output("private").join("mapping.csv");
+        let mapping =
+            fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        let source = |case_id: &str| {
+            let row = mapping.lines().find(|line| line.starts_with(case_id));
+            let source = row.and_then(|row| row.split(',').nth(2));
+            source.unwrap_or_else(|| panic!("{case_id} is not in {mapping}")).to_owned()
+        };
+        let folder = self.task("predict").output("predictions");
+        let rows: Vec<PredictionRow> =
+            table::read_rows(&folder.join("predictions.csv")).unwrap_or_else(|e| panic!("{e}"));
+        let by_source = rows.into_iter().map(|row| (source(&row.case_id), row)).collect();
+        (by_source, folder.join("masks"))
     }
 
     /// Copies the finished tasks of these stages from another store.

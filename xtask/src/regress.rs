@@ -1,11 +1,12 @@
 //! `cargo xtask regress`: golden figures of a crate against those it computes now.
 //!
-//! A crate's figures come from its `examples/regress.rs`, a line each: `name value`. They are compared
+//! A crate's figures come from its `examples/regress_CRATE.rs`, a line each: `name value`. They are compared
 //! with `regress.toml` beside its manifest, which states a value and an absolute tolerance each.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
@@ -26,13 +27,15 @@ pub(crate) fn run(arguments: &RegressArgs) -> Result<()> {
         Some(name) => vec![workspace::package(name)?.trim_start_matches("hemex-").to_owned()],
         None => workspace::crate_names()?.into_iter().filter(|n| example(n).is_file()).collect(),
     };
-    let mut failures = Vec::new();
-    for name in names {
-        let path = example(&name);
+    for (name, path) in names.iter().map(|name| (name, example(name))) {
         if !path.is_file() {
             bail!("{} does not exist: `{name}` has no golden figures", path.display());
         }
-        let figures = compute(&name)?;
+    }
+    let programs = build(&names)?;
+    let mut failures = Vec::new();
+    for name in names {
+        let figures = compute(&name, &programs)?;
         let golden_path = folder(&name).join("regress.toml");
         if arguments.update {
             update(&golden_path, &figures)?;
@@ -58,18 +61,31 @@ fn folder(name: &str) -> PathBuf {
 }
 
 fn example(name: &str) -> PathBuf {
-    folder(name).join("examples").join("regress.rs")
+    folder(name).join("examples").join(format!("regress_{name}.rs"))
+}
+
+/// Builds the crates' examples; gives the folder of the programs.
+///
+/// All features of the workspace are on, as they are for the stages: cargo would compile burn or polars
+/// anew for a package alone.
+fn build(names: &[String]) -> Result<PathBuf> {
+    let mut command = workspace::cargo();
+    command.args(["build", "--release", "--locked", "--workspace"]);
+    for name in names {
+        command.args(["--example", &format!("regress_{name}")]);
+    }
+    workspace::must_succeed(&mut command, "the build of the figures")?;
+    Ok(workspace::target_folder(&workspace::metadata()?).join("release").join("examples"))
 }
 
 /// Runs the crate's example and reads its lines.
-fn compute(name: &str) -> Result<BTreeMap<String, f64>> {
-    let package = workspace::package(name)?;
-    let output = workspace::cargo()
-        .args(["run", "--quiet", "--release", "--locked", "--package", &package])
-        .args(["--example", "regress"])
-        .stderr(std::process::Stdio::inherit())
+fn compute(name: &str, programs: &Path) -> Result<BTreeMap<String, f64>> {
+    let program = programs.join(format!("regress_{name}"));
+    let output = Command::new(&program)
+        .current_dir(workspace::root())
+        .stderr(Stdio::inherit())
         .output()
-        .context("cannot start cargo")?;
+        .with_context(|| format!("cannot start {}", program.display()))?;
     if !output.status.success() {
         bail!("the figures of `{name}` cannot be computed");
     }

@@ -14,7 +14,7 @@ pub(crate) fn run(arguments: &CrateArgs) -> Result<()> {
     std::fs::create_dir_all(workspace::root().join("target"))?;
     std::fs::write(&skipped, "").with_context(|| format!("cannot write {}", skipped.display()))?;
     let mut command = workspace::cargo();
-    command.args(["test", "--release", "--locked"]).env(SKIPPED, &skipped);
+    command.args(["test", "--release", "--locked", "--no-fail-fast"]).env(SKIPPED, &skipped);
     match &arguments.package {
         Some(name) => command.args(["--package", &workspace::package(name)?]),
         None => command.arg("--workspace"),

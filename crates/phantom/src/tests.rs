@@ -175,7 +175,8 @@ fn a_scan_looks_like_a_head_and_shows_its_signs() {
         let voxel_ml = scan.labels.geometry().voxel_ml();
         let soft = sorted_hu(scan, |label, hu| label == 0 && (0.0..75.0).contains(&hu));
         let brain_hu = soft[soft.len() / 2];
-        assert!((28.0..38.0).contains(&brain_hu), "{id}: brain {brain_hu}");
+        // White matter has about 30, grey about 38; the halo of the bone adds to both.
+        assert!((28.0..41.0).contains(&brain_hu), "{id}: brain {brain_hu}");
         let soft_ml = soft.len() as f64 * voxel_ml;
         assert!((900.0..2000.0).contains(&soft_ml), "{id}: {soft_ml} mL");
         let bone_ml = sorted_hu(scan, |_, hu| hu > 400.0).len() as f64 * voxel_ml;
@@ -199,6 +200,8 @@ fn a_black_hole_changes_nothing_but_its_own_voxels() {
             without_followup(raw);
             raw.lesion.volume_range_ml = [10.0, 60.0];
             raw.lesion.black_hole_share = share;
+            // The slice profile carries every density over into the next slice.
+            raw.site.values_mut().for_each(|site| site.slice_blur_mm = 0.0);
         });
         let mut scans = Vec::new();
         each_patient(&cohort, |_, scan, _| {
@@ -216,9 +219,10 @@ fn a_black_hole_changes_nothing_but_its_own_voxels() {
         let n_deep = changes.iter().filter(|change| **change < -14.0).count();
         let share = n_deep as f64 / labels.count(&[1]) as f64;
         assert!((0.04..0.1).contains(&share), "{share}");
+        // One more than 14, since both scans are rounded to whole HU.
         let n_outside = image.voxels().iter().zip(holed.voxels()).zip(labels.voxels());
         let n_outside =
-            n_outside.filter(|((a, b), label)| **label != 1 && (**b - **a).abs() > 14.0);
+            n_outside.filter(|((a, b), label)| **label != 1 && (**b - **a).abs() > 15.0);
         assert_eq!(n_outside.count(), 0);
     }
 }

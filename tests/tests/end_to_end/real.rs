@@ -1,12 +1,11 @@
 //! A real head CT through the whole path.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use hemex_artifacts::{ExclusionRow, PredictionRow, PredictionStatus, nifti, table};
+use hemex_artifacts::{ExclusionRow, PredictionStatus, nifti, table};
 use hemex_tests::real_head::{self, Block, RealHead};
-use hemex_tests::{Call, Workbench, copy_folder, real_data, unpack};
+use hemex_tests::{Workbench, copy_folder, real_data, unpack};
 
 use crate::finished;
 
@@ -25,25 +24,6 @@ fn eager_model(bench: &Workbench) -> PathBuf {
     folder
 }
 
-fn predict(bench: &Workbench, raw: &Path, model: &Path) -> Call {
-    let data = [format!("raw={}", raw.display()), format!("model={}", model.display())];
-    bench.pipeline("predict").args(["--data", &data[0], "--data", &data[1]])
-}
-
-/// The predictions by the name of the scan, its case and the folder of the masks.
-fn predictions(bench: &Workbench) -> (BTreeMap<String, PredictionRow>, PathBuf) {
-    let mapping = bench.task("ingest").output("private").join("mapping.csv");
-    let mapping = fs::read_to_string(mapping).unwrap();
-    let source = |case_id: &str| {
-        let row = mapping.lines().find(|line| line.starts_with(case_id)).unwrap();
-        row.split(',').nth(2).unwrap().to_owned()
-    };
-    let folder = bench.task("predict").output("predictions");
-    let rows: Vec<PredictionRow> = table::read_rows(&folder.join("predictions.csv")).unwrap();
-    let by_source = rows.into_iter().map(|row| (source(&row.case_id), row)).collect();
-    (by_source, folder.join("masks"))
-}
-
 fn build(bench: &Workbench, data: &Path, block: Block) -> (PathBuf, RealHead) {
     let raw = bench.folder().join("raw");
     let head = real_head::build(data, &raw, block).unwrap();
@@ -59,7 +39,7 @@ fn a_real_head_comes_back_in_its_own_geometry() {
     unpack(&data.join("headct_ge_tilt/dicom.tar.xz"), &raw.join("tilted")).unwrap();
 
     // The series as it came is refused by name, the rest goes on.
-    let run = predict(&bench, &raw, &eager_model(&bench)).succeeds();
+    let run = bench.predict(&raw, &eager_model(&bench)).succeeds();
     run.says(&["warning: ingest: 1 of 3 cases are excluded", "predictions: "]);
     let exclusions = bench.task("ingest").output("cases").join("exclusions.csv");
     let exclusions: Vec<ExclusionRow> = table::read_rows(&exclusions).unwrap();
@@ -68,7 +48,7 @@ fn a_real_head_comes_back_in_its_own_geometry() {
         assert!(excluded.reason.contains(reason), "{excluded:?}");
     }
 
-    let (rows, masks) = predictions(&bench);
+    let (rows, masks) = bench.predictions();
     assert_eq!(rows.keys().collect::<Vec<_>>(), ["plain", "semi_synthetic"]);
     for (name, path) in [("plain", &head.plain), ("semi_synthetic", &head.semi_synthetic)] {
         let row = &rows[name];
@@ -92,8 +72,8 @@ fn the_model_as_trained_says_something_of_both_heads() {
     for (task, block) in fold.zip([Block::Upper, Block::Lower]) {
         let bench = Workbench::new();
         let (raw, _) = build(&bench, &data, block);
-        predict(&bench, &raw, &task.output("model")).succeeds();
-        let (rows, _) = predictions(&bench);
+        bench.predict(&raw, &task.output("model")).succeeds();
+        let (rows, _) = bench.predictions();
         assert_eq!(rows.len(), 2);
         for (name, row) in rows {
             println!("{}, {block:?}, {name}: {row:?}", task.title());
@@ -111,7 +91,7 @@ fn a_dataset_of_the_tilted_series_alone_is_one_plain_error() {
     let bench = Workbench::new();
     let raw = bench.folder().join("raw");
     unpack(&data.join("headct_ge_tilt/dicom.tar.xz"), &raw).unwrap();
-    let failed = predict(&bench, &raw, &eager_model(&bench)).fails();
+    let failed = bench.predict(&raw, &eager_model(&bench)).fails();
     failed.says(&["none of 1 scans can be used", "gantry tilt of 18.5°", "uneven slice distances"]);
     assert_eq!(bench.published(), Vec::<String>::new());
 }
@@ -122,7 +102,7 @@ fn other_preparation_than_the_models_is_refused() {
     let bench = Workbench::new();
     let raw = finished().task("phantom").output("raw");
     let model = finished().tasks("train")[0].output("model");
-    let call = predict(&bench, &raw, &model).args(["--set", "ingest.spacing_mm=[5.0, 3.0, 3.0]"]);
+    let call = bench.predict(&raw, &model).args(["--set", "ingest.spacing_mm=[5.0, 3.0, 3.0]"]);
     call.fails().says(&["[5.0, 3.0, 3.0]", "[5.0, 2.0, 2.0]", "ingest them with the model's"]);
     assert!(bench.tasks("predict").is_empty());
 }
