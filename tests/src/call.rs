@@ -12,7 +12,7 @@ use crate::process::descendants;
 use crate::workspace_root;
 
 /// How long anything is waited for: far longer than it takes, so that only a hang ends there.
-const PATIENCE: Duration = Duration::from_mins(15);
+const PATIENCE: Duration = Duration::from_mins(40);
 
 /// `cargo xtask …`, to be run.
 #[derive(Debug)]

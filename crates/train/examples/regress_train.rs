@@ -103,7 +103,7 @@ fn config() -> serde_json::Value {
         "patience_epochs": 5, "lesion_window_share": 0.7,
         "sampler": { "kind": "instance", "shift_weights": true },
         "loss": { "mask_weight": 1.0, "label_weight": 0.5, "effective_number_beta": 0.9 },
-        "optimizer": { "learning_rate": 3e-3, "weight_decay": 0.1, "warmup_steps": 2,
+        "optimizer": { "learning_rate": { "joint": 3e-3, "vgg": 3e-3 }, "weight_decay": 0.1, "warmup_steps": 2,
                        "max_gradient_norm": 0.5 },
         "decision": { "mask_threshold": 0.5, "min_lesion_ml": 0.0, "min_presence": 0.4 },
         "augment": { "flip_probability": 0.5, "rotation_deg": [12.0, 0.0, 0.0], "scale": 0.05,

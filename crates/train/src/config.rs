@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use hemex_artifacts::Regime;
 use hemex_augment::{Policy, RawPolicy};
 use hemex_model::{Decision, ModelError, NetworkSpec, RawNetworkSpec};
+use hemex_stage::suggest::did_you_mean;
 use hemex_stage::{ConfigError, check_fraction, check_positive, check_range};
 use serde::Deserialize;
 
@@ -62,11 +63,11 @@ pub struct RawLoss {
 }
 
 /// AdamW with a linear warm-up and a cosine decay to 0.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawOptimizer {
-    /// Highest learning rate.
-    pub learning_rate: f64,
+    /// Highest learning rate of each arm: the one thing that no two networks can share fairly.
+    pub learning_rate: BTreeMap<String, f64>,
     /// Decoupled weight decay.
     pub weight_decay: f64,
     /// Steps of the warm-up.
@@ -89,7 +90,14 @@ pub struct Config {
     pub(crate) optimizer: RawOptimizer,
     pub(crate) decision: Decision,
     pub(crate) augment: Policy,
-    pub(crate) arms: BTreeMap<String, NetworkSpec>,
+    pub(crate) arms: BTreeMap<String, Arm>,
+}
+
+/// A network and how fast it learns.
+#[derive(Debug, Clone)]
+pub(crate) struct Arm {
+    pub(crate) spec: NetworkSpec,
+    pub(crate) learning_rate: f64,
 }
 
 impl TryFrom<RawConfig> for Config {
@@ -110,7 +118,6 @@ impl TryFrom<RawConfig> for Config {
                 "0 with sampler.kind = \"class_balanced\", which balances the classes already";
             return Err(ConfigError::new("loss.effective_number_beta", expected, beta));
         }
-        check_range("optimizer.learning_rate", raw.optimizer.learning_rate, 1e-9..=1.0)?;
         check_range("optimizer.weight_decay", raw.optimizer.weight_decay, 0.0..=1.0)?;
         check_positive("optimizer.max_gradient_norm", raw.optimizer.max_gradient_norm)?;
         let n_steps = raw.n_epochs * raw.steps_per_epoch;
@@ -124,11 +131,18 @@ impl TryFrom<RawConfig> for Config {
         if raw.arm.is_empty() {
             return Err(ConfigError::new("arm", "at least one [arm.NAME]", "none"));
         }
+        let rates = &raw.optimizer.learning_rate;
+        check_rates_are_of_arms(rates, &raw.arm)?;
         let arms = raw.arm.into_iter().map(|(name, network)| {
             let spec = NetworkSpec::try_from(network)
                 .map_err(|e| spec_error(e).within(&format!("arm.{name}")))?;
-            Ok((name, spec))
+            let learning_rate = *rates.get(&name).ok_or_else(|| {
+                let key = format!("optimizer.learning_rate.{name}");
+                ConfigError::new(&key, "a learning rate for each arm", "none")
+            })?;
+            Ok((name, Arm { spec, learning_rate }))
         });
+        let arms = arms.collect::<Result<_, ConfigError>>()?;
         Ok(Self {
             regime: raw.regime,
             n_epochs: raw.n_epochs,
@@ -141,9 +155,25 @@ impl TryFrom<RawConfig> for Config {
             optimizer: raw.optimizer,
             decision,
             augment,
-            arms: arms.collect::<Result<_, ConfigError>>()?,
+            arms,
         })
     }
+}
+
+/// A learning rate that no arm takes is a typo.
+fn check_rates_are_of_arms(
+    rates: &BTreeMap<String, f64>,
+    arms: &BTreeMap<String, RawNetworkSpec>,
+) -> Result<(), ConfigError> {
+    for (name, rate) in rates {
+        let key = format!("optimizer.learning_rate.{name}");
+        if !arms.contains_key(name) {
+            let hint = did_you_mean(name, arms.keys().map(String::as_str));
+            return Err(ConfigError::new(&key, &format!("the name of an arm{hint}"), name));
+        }
+        check_range(&key, *rate, 1e-9..=1.0)?;
+    }
+    Ok(())
 }
 
 fn check_count(key: &str, n: usize, most: usize) -> Result<(), ConfigError> {

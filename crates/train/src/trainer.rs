@@ -2,11 +2,12 @@ use burn::module::Module;
 use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor};
 use hemex_artifacts::{HistoryRow, ModelCard, json, table};
-use hemex_model::{Network, NetworkSpec, parse_device, save_weights};
+use hemex_model::{Network, parse_device, save_weights};
 use hemex_stage::{Request, log, simd_level};
 
 use crate::checkpoint::{Checkpoints, Progress};
 use crate::cohort::{Cohort, Fold};
+use crate::config::Arm;
 use crate::loss::joint_loss;
 use crate::sample::WindowSource;
 use crate::validation::{Validation, Validator};
@@ -17,35 +18,35 @@ use crate::{Config, Sampler, Schedule, TrainError, clip_gradients, effective_num
 /// # Errors
 /// If an input cannot be read, the fold is empty or has one class, or the loss is no longer finite.
 pub fn run(config: &Config, request: &Request) -> anyhow::Result<()> {
-    let arm = request.axis_str("arm")?;
-    let spec = config.arms.get(arm).ok_or_else(|| TrainError::UnknownArm {
-        found: arm.to_owned(),
+    let name = request.axis_str("arm")?;
+    let arm = config.arms.get(name).ok_or_else(|| TrainError::UnknownArm {
+        found: name.to_owned(),
         known: config.arms.keys().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "),
     })?;
     let fold = Fold {
         regime: config.regime,
         fold: request.axis_index("fold")?,
-        spec,
+        spec: &arm.spec,
         shift_weights: config.sampler.shift_weights,
     };
     let cohort = Cohort::read(request, &fold)?;
     log(format_args!(
-        "{arm}, regime {}, fold {}: {} training cases ({} grew), {} validation cases",
+        "{name}, regime {}, fold {}: {} training cases ({} grew), {} validation cases",
         config.regime.name(),
         fold.fold,
         cohort.train.len(),
         cohort.train.iter().filter(|case| case.growth).count(),
         cohort.val.len()
     ));
-    let trainer = Trainer::new(config, request, spec, &cohort)?;
+    let trainer = Trainer::new(config, request, arm, &cohort)?;
     let (network, progress) = trainer.train()?;
-    trainer.write(arm, &fold, &network, &progress)
+    trainer.write(name, &fold, &network, &progress)
 }
 
 struct Trainer<'a> {
     config: &'a Config,
     request: &'a Request,
-    spec: &'a NetworkSpec,
+    arm: &'a Arm,
     cohort: &'a Cohort,
     sampler: Sampler,
     class_weights: [f64; 2],
@@ -67,7 +68,7 @@ impl<'a> Trainer<'a> {
     fn new(
         config: &'a Config,
         request: &'a Request,
-        spec: &'a NetworkSpec,
+        arm: &'a Arm,
         cohort: &'a Cohort,
     ) -> Result<Self, TrainError> {
         let growth: Vec<bool> = cohort.train.iter().map(|case| case.growth).collect();
@@ -84,7 +85,7 @@ impl<'a> Trainer<'a> {
         Ok(Self {
             config,
             request,
-            spec,
+            arm,
             cohort,
             sampler,
             class_weights,
@@ -97,7 +98,7 @@ impl<'a> Trainer<'a> {
     /// Trains from the last checkpoint to the end; gives the last weights.
     fn train(&self) -> Result<(Network, Progress), TrainError> {
         let device = self.device.clone().autodiff();
-        let network = Network::new(self.spec, self.request.seed, &device);
+        let network = Network::new(&self.arm.spec, self.request.seed, &device);
         let optimizer =
             AdamWConfig::new().with_weight_decay(self.config.optimizer.weight_decay as f32).init();
         let (mut network, mut optimizer, mut progress) =
@@ -157,7 +158,7 @@ impl<'a> Trainer<'a> {
 
     fn schedule(&self) -> Schedule {
         Schedule {
-            learning_rate: self.config.optimizer.learning_rate,
+            learning_rate: self.arm.learning_rate,
             warmup_steps: self.config.optimizer.warmup_steps,
             n_steps: self.config.n_epochs * self.config.steps_per_epoch,
         }
@@ -168,7 +169,7 @@ impl<'a> Trainer<'a> {
             cohort: self.cohort,
             sampler: &self.sampler,
             policy: &self.config.augment,
-            spec: self.spec,
+            spec: &self.arm.spec,
             lesion_window_share: self.config.lesion_window_share,
             class_weights: self.class_weights,
             seed: self.request.seed,
@@ -178,7 +179,7 @@ impl<'a> Trainer<'a> {
 
     fn validator(&self) -> Validator<'_> {
         Validator {
-            spec: self.spec,
+            spec: &self.arm.spec,
             decision: &self.config.decision,
             weights: &self.config.loss,
             prior_logit_offset: self.prior_logit_offset,
@@ -224,7 +225,7 @@ impl<'a> Trainer<'a> {
         let card = ModelCard {
             format: ModelCard::FORMAT.to_owned(),
             arm: arm.to_owned(),
-            architecture: serde_json::to_value(self.spec)?,
+            architecture: serde_json::to_value(&self.arm.spec)?,
             decision: serde_json::to_value(self.config.decision)?,
             preparation: self.cohort.preparation.clone(),
             regime: fold.regime,

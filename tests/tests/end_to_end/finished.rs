@@ -46,8 +46,8 @@ fn a_changed_setting_says_what_runs_and_why() {
     for stage in ["phantom", "ingest", "shift"] {
         assert_eq!(seed.plan(stage), "finished");
     }
-    let rate = dry("train.optimizer.learning_rate=1e-4");
-    assert!(rate.plan("train").contains("learning_rate: 0.01 → 0.0001"), "{rate}");
+    let rate = dry("train.optimizer.learning_rate.joint=1e-4");
+    assert!(rate.plan("train").contains("learning_rate.joint: 0.01 → 0.0001"), "{rate}");
     let bins = dry("report.n_calibration_bins=4");
     assert!(bins.plan("report").contains("n_calibration_bins: 6 → 4"), "{bins}");
     assert_eq!(bins.plan("predict"), "finished");

@@ -41,14 +41,22 @@ fn a_typo_in_any_config_stops_before_the_first_task() {
 fn a_value_out_of_range_names_its_place_and_the_range() {
     let bench = Workbench::new();
     let config = "tests/fixtures/train-tiny.toml";
-    let broken = bench.write_changed(config, "learning_rate = 1e-2", "learning_rate = -1.0");
+    let broken = bench.write_changed(config, "{ joint = 1e-2,", "{ joint = -1.0,");
     let line = 1 + read(config).lines().position(|l| l.starts_with("learning_rate")).unwrap();
     let pipeline =
         bench.write_changed("tests/fixtures/tiny.toml", config, &broken.display().to_string());
-    let place = format!("{}:{line}: optimizer.learning_rate: ", broken.display());
+    let place = format!("{}:{line}: optimizer.learning_rate.joint: ", broken.display());
     bench.pipeline(pipeline).fails().says(&[&place, "a number from", "found -1"]);
     let set = ["--set", "train.batch_size=0"];
     bench.pipeline(tiny()).args(set).fails().says(&["batch_size", "a whole number from 1"]);
+    let set = ["--set", "train.optimizer.learning_rate={ joint = 1e-2 }"];
+    bench
+        .pipeline(tiny())
+        .args(set)
+        .fails()
+        .says(&["learning_rate.vgg", "a learning rate for each arm"]);
+    let set = ["--set", "train.optimizer.learning_rate={ joint = 1e-2, vgg = 1e-2, vg = 1e-2 }"];
+    bench.pipeline(tiny()).args(set).fails().says(&["learning_rate.vg:", "did you mean `vgg`?"]);
     assert_eq!(bench.published(), Vec::<String>::new());
 }
 
