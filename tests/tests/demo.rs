@@ -22,10 +22,11 @@ fn the_demo_finds_hematomas_and_none_in_a_head_without() {
     assert_reported(&bench.metrics());
     let raw = bench.folder().join("raw");
     let head = real_head::build(&data, &raw, Block::Upper).unwrap();
-    for model in bench.tasks("train") {
-        if model.title().contains("arm=joint") {
-            assert_reads_the_real_head(&model, &raw, &head);
-        }
+    let mut models = bench.tasks("train");
+    models.retain(|model| model.provenance.axes["arm"] == "joint");
+    assert_eq!(models.len(), 3);
+    for model in &models {
+        assert_reads_the_real_head(model, &raw, &head);
     }
 }
 
