@@ -11,20 +11,20 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 use hemex_stage::digest;
-use hemex_stage::validate::{n_folds, validate};
-use hemex_stage::{KeyParts, Kind, Message, OutputRecord, Provenance, Request, RunStore, TaskLock};
-use rustix::process::{Pid, Signal, kill_process_group};
+use hemex_stage::validate::validate;
+use hemex_stage::{KeyParts, Kind, Message, OutputRecord, Provenance, RunStore, TaskLock};
+use rustix::process::Signal;
 
 use super::build::{Programs, start};
+use super::child::{signal, tail};
 use super::display::{Line, Screen, clock};
+use super::folds;
 use super::plan::Plan;
 use super::signals::StopFlag;
 use super::task::State;
 
 /// How long children may take to end after SIGTERM.
 const GRACE: Duration = Duration::from_secs(5);
-/// How many lines of a failed task's stderr are shown.
-const N_ERROR_LINES: usize = 12;
 
 /// Runs every task that is not finished.
 pub(super) fn execute(
@@ -321,23 +321,8 @@ impl Run<'_> {
         if has_splits { self.check_folds() } else { Ok(()) }
     }
 
-    /// A regime or a fold that the splits do not have is an error as soon as there are splits, not
-    /// after hours of training on the other folds.
     fn check_folds(&self) -> Result<()> {
-        let mut known: BTreeMap<PathBuf, Vec<(String, usize)>> = BTreeMap::new();
-        for (task, state) in self.states.iter().enumerate() {
-            let is_selected = self.selection.contains(&self.plan.stage_of(task).name);
-            if !is_selected || matches!(state, State::Finished(_)) {
-                continue;
-            }
-            let request = self.plan.request(task, &self.states, self.store, self.store.root());
-            let [splits] = request.inputs("splits") else { continue };
-            if !known.contains_key(&splits.path) {
-                known.insert(splits.path.clone(), n_folds(&splits.path)?);
-            }
-            check_fold(&request, &known[&splits.path])?;
-        }
-        Ok(())
+        folds::check(self.plan, &self.states, self.selection, self.store)
     }
 
     fn log_path(&self, task: usize, key: &str) -> Result<PathBuf> {
@@ -406,58 +391,4 @@ impl Run<'_> {
         }
         Ok(())
     }
-}
-
-fn signal(child: &Child, signal: Signal) {
-    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-    if let Some(pid) = pid {
-        // The group may have ended by itself.
-        let _ = kill_process_group(pid, signal);
-    }
-}
-
-/// Reads stderr to its end, into the log, and keeps its last lines.
-fn tail(
-    stderr: Option<impl Read + Send + 'static>,
-    mut log: File,
-) -> std::thread::JoinHandle<VecDeque<String>> {
-    std::thread::spawn(move || {
-        let mut last = VecDeque::new();
-        let lines = stderr.map(|err| BufReader::new(err).split(b'\n')).into_iter().flatten();
-        for line in lines.map_while(Result::ok) {
-            let _ = log.write_all(&[&line, &b"\n"[..]].concat());
-            last.push_back(String::from_utf8_lossy(&line).into_owned());
-            if last.len() > N_ERROR_LINES {
-                last.pop_front();
-            }
-        }
-        last
-    })
-}
-
-/// Whether splits with so many folds a regime have what a task asks for by its axis `fold` and the
-/// `regime` of its config.
-fn check_fold(request: &Request, n_folds: &[(String, usize)]) -> Result<()> {
-    let fold = request.axes.get("fold").and_then(serde_json::Value::as_u64);
-    let regime = request.config.get("regime").and_then(serde_json::Value::as_str);
-    let (Some(fold), Some(regime)) = (fold, regime) else { return Ok(()) };
-    let stage = &request.stage;
-    let Some((_, n)) = n_folds.iter().find(|(name, _)| name == regime) else {
-        let names: Vec<String> = n_folds.iter().map(|(name, _)| format!("`{name}`")).collect();
-        let why = if regime == "site" { " (it needs cases of two sites)" } else { "" };
-        bail!(
-            "stage `{stage}`: its config asks for the regime `{regime}`, which the splits lack{why}; \
-             they have {}: choose one, for instance --set {stage}.regime=patient",
-            names.join(", ")
-        );
-    };
-    if fold >= *n as u64 {
-        let folds: Vec<String> = (0..*n).map(|fold| fold.to_string()).collect();
-        bail!(
-            "stage `{stage}`: the matrix asks for fold {fold}, but regime `{regime}` has {n} folds: set \
-             `fold = {n}` or fewer, for instance --set '{stage}.matrix.fold=[{}]'",
-            folds.join(", ")
-        );
-    }
-    Ok(())
 }

@@ -1,10 +1,12 @@
 //! `cargo xtask pipeline`: plans the tasks of a pipeline file and runs what is not finished.
 
 mod build;
+mod child;
 mod code;
 mod display;
 mod execute;
 mod file;
+mod folds;
 mod locate;
 mod overrides;
 mod plan;

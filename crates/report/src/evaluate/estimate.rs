@@ -67,7 +67,7 @@ mod tests {
             interval(&bootstrap.distribution(&strata, statistic))
         };
         assert_eq!(of(|_| Some(1.0)), None);
-        // The sum of what was drawn is always 8, however it is rounded on the way.
+        // The sum over what was drawn is always 0.8, however it is rounded on the way.
         assert_eq!(of(|n| Some(n.iter().map(|n| f64::from(*n) * 0.1).sum::<f64>())), None);
         assert_eq!(of(|_| None), None);
         assert!(of(|n| Some(f64::from(n[0]))).is_some_and(|[low, high]| low < high));
