@@ -6,8 +6,11 @@ use anyhow::{Result, bail};
 use serde_json::Value;
 
 /// Which crates of ours each may use, beside `stage`, `artifacts`, `volume` and `metrics`.
-const ALLOWED: &[(&str, &[&str])] =
-    &[("train", &["augment", "model"]), ("predict", &["model"]), ("model", &["kernels"])];
+const ALLOWED: &[(&str, &[&str])] = &[
+    ("train", &["augment", "kernels", "model"]),
+    ("predict", &["kernels", "model"]),
+    ("model", &["kernels"]),
+];
 /// Crates that every stage may use.
 const SHARED: &[&str] = &["stage", "artifacts", "volume", "metrics"];
 /// Crates with less than the shared ones.

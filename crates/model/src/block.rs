@@ -1,18 +1,17 @@
 use burn::module::Module;
-use burn::nn::{GroupNorm, GroupNormConfig};
-use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
+use hemex_kernels::max_pool;
 
-use crate::conv::{Conv, max_pool};
+use crate::conv::{Conv, Norm};
 use crate::{NetworkSpec, Pooling};
 
 /// Twice: convolution without bias, group normalisation, ReLU.
 #[derive(Module, Debug)]
 pub(crate) struct Block {
     first: Conv,
-    first_norm: GroupNorm,
+    first_norm: Norm,
     second: Conv,
-    second_norm: GroupNorm,
+    second_norm: Norm,
 }
 
 impl Block {
@@ -24,21 +23,27 @@ impl Block {
         device: &Device,
     ) -> Self {
         let channels = spec.channels()[level];
-        let conv = |channels_in| {
-            Conv::new(spec.dims(), [channels_in, channels], spec.kernel(level), false, device)
-        };
-        let norm = || GroupNormConfig::new(spec.n_groups(), channels).init(device);
+        let kernel = spec.kernel(level);
+        let norm = || Norm::new(spec.n_groups(), channels, device);
         Self {
-            first: conv(channels_in),
+            first: Conv::new([channels_in, channels], kernel, device),
             first_norm: norm(),
-            second: conv(channels),
+            second: Conv::new([channels, channels], kernel, device),
             second_norm: norm(),
         }
     }
 
     pub(crate) fn forward(&self, x: Tensor<5>) -> Tensor<5> {
-        let x = relu(self.first_norm.forward(self.first.forward(x)));
-        relu(self.second_norm.forward(self.second.forward(x)))
+        self.rest(self.first.forward(x))
+    }
+
+    /// The block of two inputs side by side along the channels.
+    pub(crate) fn forward_pair(&self, x: Tensor<5>, skip: Tensor<5>) -> Tensor<5> {
+        self.rest(self.first.forward_pair(x, skip))
+    }
+
+    fn rest(&self, x: Tensor<5>) -> Tensor<5> {
+        self.second_norm.forward(self.first_norm.forward_conv(x, &self.second))
     }
 }
 
@@ -76,14 +81,14 @@ impl Encoder {
     }
 }
 
-/// `[B, C, D, H, W]` to `[B, features]`.
+/// `[B, D, H, W, C]` to `[B, features]`.
 pub(crate) fn pool(x: Tensor<5>, pooling: Pooling) -> Tensor<2> {
-    let [b, c, d, h, w] = x.dims();
-    let x = x.reshape([b, c, d * h * w]);
-    let mean = x.clone().mean_dim(2).reshape([b, c]);
+    let [b, d, h, w, c] = x.dims();
+    let x: Tensor<3> = x.reshape([b, d * h * w, c]);
+    let mean = x.clone().mean_dim(1).reshape([b, c]);
     match pooling {
         Pooling::Mean => mean,
-        Pooling::MeanMax => Tensor::cat(vec![mean, x.max_dim(2).reshape([b, c])], 1),
+        Pooling::MeanMax => Tensor::cat(vec![mean, x.max_dim(1).reshape([b, c])], 1),
     }
 }
 

@@ -1,112 +1,109 @@
-use burn::module::Module;
-use burn::nn::conv::{
-    Conv2d, Conv2dConfig, Conv3d, Conv3dConfig, ConvTranspose2d, ConvTranspose2dConfig,
-    ConvTranspose3d, ConvTranspose3dConfig,
-};
-use burn::nn::{PaddingConfig2d, PaddingConfig3d};
-use burn::tensor::module::max_pool2d;
-use burn::tensor::ops::MaxPoolOptions;
+use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
+use hemex_kernels::NormSettings;
 
-use crate::Dims;
-
-/// A convolution with stride 1 that keeps the extent, over slices or volumes.
+/// A convolution with stride 1 that keeps the extent, without bias: a normalisation follows.
 #[derive(Module, Debug)]
-pub(crate) enum Conv {
-    Slices(Conv2d),
-    Volumes(Conv3d),
+pub(crate) struct Conv {
+    /// `[C_out, C_in, kD, 3, 3]`.
+    weight: Param<Tensor<5>>,
 }
 
 impl Conv {
-    /// `channels` are `[in, out]`, `kernel` is `[D, H, W]` of odd sizes.
-    pub(crate) fn new(
-        dims: Dims,
-        channels: [usize; 2],
-        kernel: [usize; 3],
-        bias: bool,
-        device: &Device,
-    ) -> Self {
+    /// `channels` are `[in, out]`; `kernel` is `[D, 3, 3]`.
+    pub(crate) fn new([n_in, n_out]: [usize; 2], kernel: [usize; 3], device: &Device) -> Self {
         let [d, h, w] = kernel;
-        match dims {
-            Dims::Slices => Conv::Slices(
-                Conv2dConfig::new(channels, [h, w])
-                    .with_padding(PaddingConfig2d::Explicit(h / 2, w / 2, h / 2, w / 2))
-                    .with_bias(bias)
-                    .init(device),
-            ),
-            Dims::Volumes => Conv::Volumes(
-                Conv3dConfig::new(channels, kernel)
-                    .with_padding(PaddingConfig3d::Explicit(d / 2, h / 2, w / 2))
-                    .with_bias(bias)
-                    .init(device),
-            ),
-        }
+        Self { weight: parameter([n_out, n_in, d, h, w], 0.0, device) }
     }
 
-    /// `[B, C, D, H, W]` to the same extent with other channels.
     pub(crate) fn forward(&self, x: Tensor<5>) -> Tensor<5> {
-        match self {
-            Conv::Slices(conv) => unsqueeze(conv.forward(squeeze(x))),
-            Conv::Volumes(conv) => conv.forward(x),
-        }
+        hemex_kernels::conv(x, self.weight.val())
+    }
+
+    /// Convolves two inputs side by side along the channels.
+    pub(crate) fn forward_pair(&self, x: Tensor<5>, skip: Tensor<5>) -> Tensor<5> {
+        hemex_kernels::conv_pair(x, skip, self.weight.val())
+    }
+}
+
+/// Group normalisation and ReLU.
+#[derive(Module, Debug)]
+pub(crate) struct Norm {
+    gamma: Param<Tensor<1>>,
+    beta: Param<Tensor<1>>,
+    #[module(skip)]
+    n_groups: usize,
+}
+
+impl Norm {
+    pub(crate) fn new(n_groups: usize, n_channels: usize, device: &Device) -> Self {
+        let gamma = parameter([n_channels], 1.0, device);
+        Self { gamma, beta: parameter([n_channels], 0.0, device), n_groups }
+    }
+
+    pub(crate) fn forward(&self, x: Tensor<5>) -> Tensor<5> {
+        hemex_kernels::norm(x, self.affine(), self.settings())
+    }
+
+    /// Normalises and convolves in one.
+    pub(crate) fn forward_conv(&self, x: Tensor<5>, conv: &Conv) -> Tensor<5> {
+        hemex_kernels::norm_conv(x, self.affine(), conv.weight.val(), self.settings())
+    }
+
+    fn affine(&self) -> [Tensor<1>; 2] {
+        [self.gamma.val(), self.beta.val()]
+    }
+
+    fn settings(&self) -> NormSettings {
+        NormSettings { n_groups: self.n_groups, epsilon: 1e-5, slope: 0.0 }
     }
 }
 
 /// A transposed convolution whose stride is its kernel: each voxel becomes a block.
 #[derive(Module, Debug)]
-pub(crate) enum UpConv {
-    Slices(ConvTranspose2d),
-    Volumes(ConvTranspose3d),
+pub(crate) struct UpConv {
+    /// `[C_in, C_out, kD, kH, kW]`.
+    weight: Param<Tensor<5>>,
+    /// `[C_out]`.
+    bias: Param<Tensor<1>>,
 }
 
 impl UpConv {
     /// `channels` are `[in, out]`, `stride` is `[D, H, W]`.
-    pub(crate) fn new(
-        dims: Dims,
-        channels: [usize; 2],
-        stride: [usize; 3],
-        device: &Device,
-    ) -> Self {
-        let [_, h, w] = stride;
-        match dims {
-            Dims::Slices => UpConv::Slices(
-                ConvTranspose2dConfig::new(channels, [h, w]).with_stride([h, w]).init(device),
-            ),
-            Dims::Volumes => UpConv::Volumes(
-                ConvTranspose3dConfig::new(channels, stride).with_stride(stride).init(device),
-            ),
-        }
+    pub(crate) fn new([n_in, n_out]: [usize; 2], stride: [usize; 3], device: &Device) -> Self {
+        let [d, h, w] = stride;
+        let weight = parameter([n_in, n_out, d, h, w], 0.0, device);
+        Self { weight, bias: parameter([n_out], 0.0, device) }
     }
 
-    /// `[B, C, D, H, W]` to an extent multiplied by the stride.
+    /// Multiplies the extent by the stride.
     pub(crate) fn forward(&self, x: Tensor<5>) -> Tensor<5> {
-        match self {
-            UpConv::Slices(conv) => unsqueeze(conv.forward(squeeze(x))),
-            UpConv::Volumes(conv) => conv.forward(x),
-        }
+        hemex_kernels::up_conv(x, self.weight.val(), self.bias.val())
     }
 }
 
-/// Maximum over blocks of `stride` (`[D, H, W]`, depth 1 or 2); the extent must be a multiple of it.
-pub(crate) fn max_pool(x: Tensor<5>, stride: [usize; 3]) -> Tensor<5> {
-    let [b, c, d, h, w] = x.dims();
-    let [sd, sh, sw] = stride;
-    // Burn pools planes only: the depth is pooled by a maximum of its own.
-    let options = MaxPoolOptions::new([sh, sw]).with_stride([sh, sw]);
-    let planes = max_pool2d(x.reshape([b, c * d, h, w]), options);
-    let (h, w) = (h / sh, w / sw);
-    if sd == 1 {
-        return planes.reshape([b, c, d, h, w]);
+/// A convolution 1×1×1.
+#[derive(Module, Debug)]
+pub(crate) struct Pointwise {
+    /// `[C_out, C_in, 1, 1, 1]`.
+    weight: Param<Tensor<5>>,
+    /// `[C_out]`.
+    bias: Param<Tensor<1>>,
+}
+
+impl Pointwise {
+    /// `channels` are `[in, out]`.
+    pub(crate) fn new([n_in, n_out]: [usize; 2], device: &Device) -> Self {
+        let weight = parameter([n_out, n_in, 1, 1, 1], 0.0, device);
+        Self { weight, bias: parameter([n_out], 0.0, device) }
     }
-    planes.reshape([b * c, d / sd, sd, h * w]).max_dim(2).reshape([b, c, d / sd, h, w])
+
+    pub(crate) fn forward(&self, x: Tensor<5>) -> Tensor<5> {
+        hemex_kernels::pointwise(x, self.weight.val(), self.bias.val())
+    }
 }
 
-fn squeeze(x: Tensor<5>) -> Tensor<4> {
-    let [b, c, _, h, w] = x.dims();
-    x.reshape([b, c, h, w])
-}
-
-fn unsqueeze(x: Tensor<4>) -> Tensor<5> {
-    let [b, c, h, w] = x.dims();
-    x.reshape([b, c, 1, h, w])
+/// A parameter of the same number throughout; [`initialise`](crate::initialise) draws the weights.
+fn parameter<const D: usize>(dims: [usize; D], value: f32, device: &Device) -> Param<Tensor<D>> {
+    Param::from_tensor(Tensor::full(dims, value, device))
 }

@@ -62,7 +62,7 @@ impl ModuleMapper for Initialiser {
 
 impl Initialiser {
     fn draw(&self, dims: &[usize]) -> Vec<f32> {
-        let transposed = self.containers.iter().any(|c| c.contains("ConvTranspose"));
+        let transposed = self.containers.iter().any(|c| c.contains("UpConv"));
         let fan_in: usize = match dims {
             // Linear layers hold [in, out].
             [inputs, _] => *inputs,
@@ -91,5 +91,64 @@ impl Initialiser {
             chunk.copy_from_slice(&hash.to_le_bytes());
         }
         bytes
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod tests {
+    use burn::module::ModuleVisitor;
+    use burn::tensor::Device;
+
+    use super::*;
+    use crate::spec::tests::raw;
+    use crate::{Dims, Network, NetworkKind, NetworkSpec};
+
+    /// Path, extent and mean square of every parameter.
+    #[derive(Default)]
+    struct Spread {
+        path: Vec<String>,
+        found: Vec<(String, Vec<usize>, f64)>,
+    }
+
+    impl ModuleVisitor for Spread {
+        fn enter_module(&mut self, name: &str, _: &str) {
+            self.path.push(name.to_owned());
+        }
+        fn exit_module(&mut self, _: &str, _: &str) {
+            self.path.pop();
+        }
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let square: f32 = param.val().square().mean().into_scalar();
+            self.found.push((self.path.join("."), param.dims().to_vec(), f64::from(square)));
+        }
+    }
+
+    /// Of each kind of layer the inputs that an output adds up.
+    #[test]
+    fn the_spread_of_weights_is_that_of_he_et_al() {
+        let spec = NetworkSpec::try_from(raw(NetworkKind::JointUnet, Dims::Volumes)).unwrap();
+        let network = Network::new(&spec, 3, &Device::flex());
+        let mut spread = Spread::default();
+        network.visit(&mut spread);
+        let mut n_kinds = [0; 3];
+        for (path, dims, square) in spread.found {
+            let (kind, fan_in) = match &dims[..] {
+                [n_in, _, _, _, _] if path.contains("up.") => (0, *n_in),
+                [_, rest @ .., _, _] if rest.len() == 2 => (1, rest.iter().product::<usize>() * 9),
+                [n_in, _] => (2, *n_in),
+                _ => continue,
+            };
+            let n: usize = dims.iter().product();
+            if n < 500 || path.contains("segment") {
+                continue;
+            }
+            n_kinds[kind] += 1;
+            let expected = 2.0 / fan_in as f64;
+            // A mean square of n numbers is off by a share of √(2 / n), a standard deviation.
+            let tolerance = 5.0 * expected * (2.0 / n as f64).sqrt();
+            assert!((square - expected).abs() < tolerance, "{path} {dims:?}: {square}, {expected}");
+        }
+        assert!(n_kinds[0] > 0 && n_kinds[1] > 0, "{n_kinds:?}");
     }
 }

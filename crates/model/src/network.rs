@@ -35,6 +35,9 @@ impl Network {
 
     /// `[B, 1, D, H, W]`, a window or any multiple of the network's step.
     pub fn forward(&self, x: Tensor<5>) -> Output {
+        let [b, c, d, h, w] = x.dims();
+        // Inside, channels lie last; one channel lies first and last at once.
+        let x = x.reshape([b, d, h, w, c]);
         match self {
             Network::Joint(network) => network.forward(x),
             Network::Vgg(network) => network.forward(x),

@@ -3,7 +3,7 @@ use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 
 use crate::block::{Block, Encoder, n_features, pool};
-use crate::conv::{Conv, UpConv};
+use crate::conv::{Pointwise, UpConv};
 use crate::{NetworkSpec, Output, Pooling};
 
 /// U-Net with a segmentation head and a classification head on one encoder.
@@ -15,7 +15,7 @@ pub struct JointUnet {
     encoder: Encoder,
     up: Vec<UpConv>,
     decoder: Vec<Block>,
-    segment: Conv,
+    segment: Pointwise,
     classify: Linear,
     #[module(skip)]
     pooling: Pooling,
@@ -27,7 +27,7 @@ impl JointUnet {
         let levels = || (0..channels.len() - 1).rev();
         let up = |level: usize| {
             let pair = [channels[level + 1], channels[level]];
-            UpConv::new(spec.dims(), pair, spec.stride(level), device)
+            UpConv::new(pair, spec.stride(level), device)
         };
         Self {
             encoder: Encoder::new(spec, device),
@@ -35,12 +35,13 @@ impl JointUnet {
             decoder: levels()
                 .map(|level| Block::new(spec, level, 2 * channels[level], device))
                 .collect(),
-            segment: Conv::new(spec.dims(), [channels[0], 1], [1; 3], true, device),
+            segment: Pointwise::new([channels[0], 1], device),
             classify: LinearConfig::new(n_features(spec), 1).init(device),
             pooling: spec.pooling(),
         }
     }
 
+    /// `[B, D, H, W, 1]`.
     pub(crate) fn forward(&self, x: Tensor<5>) -> Output {
         let mut skips = self.encoder.forward(x);
         // The encoder has at least two levels: the spec checks it.
@@ -49,11 +50,13 @@ impl JointUnet {
         let n = logit.dims()[0];
         for (up, block) in self.up.iter().zip(&self.decoder) {
             let skip = skips.remove(skips.len() - 1);
-            x = block.forward(Tensor::cat(vec![up.forward(x), skip], 1));
+            x = block.forward_pair(up.forward(x), skip);
         }
+        let mask_logits = self.segment.forward(x);
+        let [b, d, h, w, c] = mask_logits.dims();
         Output {
             growth_logit: logit.reshape([n]),
-            mask_logits: Some(self.segment.forward(x)),
+            mask_logits: Some(mask_logits.reshape([b, c, d, h, w])),
             presence_logit: None,
         }
     }

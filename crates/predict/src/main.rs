@@ -6,5 +6,6 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    hemex_kernels::work_on_this_thread();
     hemex_stage::main::<hemex_predict::RawConfig, _>(hemex_predict::run)
 }

@@ -10,7 +10,7 @@ use burn::tensor::{Device, Tensor};
 use hemex_artifacts::{HistoryRow, ModelCard, json, nifti, table};
 use hemex_stage::{CONTRACT_VERSION, DrawKey};
 use hemex_train::{
-    RawConfig, Sampler, SamplerKind, Schedule, bce_with_logits, clip_gradients, dice_loss,
+    RawConfig, Sampler, SamplerKind, Schedule, bce_with_logits, clip_gradients,
     effective_number_weights,
 };
 use hemex_volume::{Affine, Geometry, Image, LabelMap};
@@ -22,7 +22,8 @@ fn parts() {
     let targets = || Tensor::<1>::from_data([1.0, 0.0, 0.0, 1.0], &device);
     let scalar = |tensor: Tensor<1>| tensor.into_scalar::<f32>();
     println!("cross_entropy {}", scalar(bce_with_logits(logits(), targets()).mean()));
-    println!("dice_loss {}", scalar(dice_loss(logits(), targets())));
+    let [logits, targets] = [logits(), targets()].map(|t| t.reshape([1, 1, 1, 1, 4]));
+    println!("dice_loss {}", scalar(hemex_kernels::mask_losses(logits, targets).narrow(0, 0, 1)));
     println!("class_weight {}", effective_number_weights([90, 30], 0.99).unwrap()[1]);
 
     let growth: Vec<bool> = (0..12).map(|i| i % 4 == 0).collect();

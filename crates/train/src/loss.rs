@@ -1,5 +1,6 @@
 use burn::tensor::Tensor;
-use burn::tensor::activation::{log_sigmoid, sigmoid};
+use burn::tensor::activation::log_sigmoid;
+use hemex_kernels::mask_losses;
 use hemex_model::Output;
 
 use crate::config::RawLoss;
@@ -8,18 +9,6 @@ use crate::sample::Batch;
 /// Binary cross-entropy of each element from its logit: `z (1 − y) − log σ(z)`, stable for any `z`.
 pub fn bce_with_logits<const D: usize>(logits: Tensor<D>, targets: Tensor<D>) -> Tensor<D> {
     logits.clone() * (targets.neg().add_scalar(1.0)) - log_sigmoid(logits)
-}
-
-/// Soft Dice loss over the whole batch: `1 − (2 Σ p t + 1) / (Σ p + Σ t + 1)` (Milletari et al., 3DV
-/// 2016, with the sum in place of the sum of squares).
-///
-/// Over the batch and not the window, since most windows have no or a small lesion; the 1 keeps a
-/// batch without lesion defined. This is a loss: reported Dice is per case and unsmoothed.
-pub fn dice_loss<const D: usize>(logits: Tensor<D>, targets: Tensor<D>) -> Tensor<1> {
-    let p = sigmoid(logits);
-    let overlap = (p.clone() * targets.clone()).sum().mul_scalar(2.0).add_scalar(1.0);
-    let sizes = (p.sum() + targets.sum()).add_scalar(1.0);
-    (overlap / sizes).neg().add_scalar(1.0)
 }
 
 /// The loss of a batch and its parts.
@@ -42,10 +31,8 @@ pub(crate) fn joint_loss(output: Output, batch: &Batch, weights: &RawLoss) -> Ba
     if let Some(presence) = output.presence_logit {
         label = label + bce_with_logits(presence, shown).mean();
     }
-    let mask = output.mask_logits.map(|logits| {
-        let cross_entropy = bce_with_logits(logits.clone(), batch.mask.clone()).mean();
-        dice_loss(logits, batch.mask.clone()) + cross_entropy
-    });
+    // Dice over the batch and not the window, since most windows have no or a small lesion.
+    let mask = output.mask_logits.map(|logits| mask_losses(logits, batch.mask.clone()).sum());
     let mut total = label.clone().mul_scalar(weights.label_weight);
     if let Some(mask) = &mask {
         total = total + mask.clone().mul_scalar(weights.mask_weight);
@@ -59,10 +46,6 @@ mod tests {
 
     use super::*;
 
-    fn scalar(tensor: Tensor<1>) -> f64 {
-        f64::from(tensor.into_scalar::<f32>())
-    }
-
     #[test]
     fn cross_entropy_follows_the_formula_and_stays_finite() {
         let device = Device::flex();
@@ -75,20 +58,5 @@ mod tests {
         for (found, expected) in found.iter().zip(expected) {
             assert!((f64::from(*found) - expected).abs() < 1e-5, "{found} for {expected}");
         }
-    }
-
-    #[test]
-    fn dice_follows_the_formula() {
-        let device = Device::flex();
-        let logits = Tensor::<2>::from_data([[0.0, 0.0], [0.0, 0.0]], &device);
-        let targets = Tensor::<2>::from_data([[1.0, 0.0], [1.0, 1.0]], &device);
-        // p = 1/2: 1 − (2 · 1.5 + 1) / (2 + 3 + 1).
-        assert!((scalar(dice_loss(logits, targets)) - (1.0 - 4.0 / 6.0)).abs() < 1e-6);
-        let sure = Tensor::<2>::from_data([[50.0, -50.0]], &device);
-        let right = Tensor::<2>::from_data([[1.0, 0.0]], &device);
-        assert!(scalar(dice_loss(sure, right)).abs() < 1e-6);
-        let empty = Tensor::<2>::zeros([1, 2], &device);
-        let none = Tensor::<2>::from_data([[-50.0, -50.0]], &device);
-        assert!(scalar(dice_loss(none, empty)).abs() < 1e-6);
     }
 }

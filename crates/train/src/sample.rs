@@ -4,7 +4,6 @@ use hemex_model::NetworkSpec;
 use hemex_stage::DrawKey;
 use hemex_volume::{Image, LabelMap};
 use rand::RngExt;
-use rayon::prelude::*;
 
 use crate::TrainError;
 use crate::cohort::{BRAIN, Cohort, TrainCase, is_lesion};
@@ -40,7 +39,7 @@ pub(crate) struct WindowSource<'a> {
 }
 
 /// One window, augmented.
-struct Sample {
+pub(crate) struct Sample {
     input: Vec<f32>,
     mask: Vec<f32>,
     growth: bool,
@@ -49,17 +48,8 @@ struct Sample {
 }
 
 impl WindowSource<'_> {
-    /// The batch of this step; the same for the same seed, epoch and step.
-    pub(crate) fn batch(
-        &self,
-        epoch: usize,
-        step: usize,
-        device: &Device,
-    ) -> Result<Batch, TrainError> {
-        let samples = (0..self.batch_size)
-            .into_par_iter()
-            .map(|i| self.sample(epoch, step * self.batch_size + i));
-        let samples: Vec<Sample> = samples.collect::<Result<_, _>>()?;
+    /// The windows of a step on the device.
+    pub(crate) fn batch(&self, samples: &[Sample], device: &Device) -> Batch {
         let [d, h, w] = self.spec.window();
         let n = samples.len();
         let volume = |voxels: &dyn Fn(&Sample) -> &Vec<f32>| {
@@ -70,18 +60,19 @@ impl WindowSource<'_> {
             let data: Vec<f32> = samples.iter().map(|s| value(s) as f32).collect();
             Tensor::from_data(TensorData::new(data, [n]), device)
         };
-        Ok(Batch {
+        Batch {
             input: volume(&|s| &s.input),
             mask: volume(&|s| &s.mask),
             growth: vector(&|s| f64::from(u8::from(s.growth))),
             shows_lesion: vector(&|s| f64::from(u8::from(s.shows_lesion))),
             class_weight: vector(&|s| self.class_weights[usize::from(s.growth)]),
             case_ids: samples.iter().map(|s| s.case_id.clone()).collect(),
-        })
+        }
     }
 
-    /// The `index`-th window of the epoch: a case, a place in it, a transform.
-    fn sample(&self, epoch: usize, index: usize) -> Result<Sample, TrainError> {
+    /// The `index`-th window of the epoch: a case, a place in it, a transform; the same for the same
+    /// seed.
+    pub(crate) fn sample(&self, epoch: usize, index: usize) -> Result<Sample, TrainError> {
         let key = |purpose| DrawKey::new(self.seed, purpose).epoch(epoch).repeat(index);
         let case = &self.cohort.train[self.sampler.draw(&key("train.case"))];
         let start = self.place(case, &key("train.window").case(&case.case_id));

@@ -1,13 +1,18 @@
+use std::fmt::{Display, Formatter};
+use std::time::{Duration, Instant};
+
 use burn::module::Module;
-use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
+use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor};
 use hemex_artifacts::{HistoryRow, ModelCard, json, table};
+use hemex_kernels::FusedAdamW;
 use hemex_model::{Network, parse_device, save_weights};
 use hemex_stage::{Request, log, simd_level};
 
 use crate::checkpoint::{Checkpoints, Progress};
 use crate::cohort::{Cohort, Fold};
 use crate::config::Arm;
+use crate::feed::Feed;
 use crate::loss::joint_loss;
 use crate::sample::WindowSource;
 use crate::validation::{Validation, Validator};
@@ -64,6 +69,32 @@ struct EpochLoss {
     label: f64,
 }
 
+/// Where the time of an epoch's steps went.
+#[derive(Default)]
+struct Profile {
+    forward: Duration,
+    backward: Duration,
+    /// Clipping and the optimizer.
+    update: Duration,
+    /// For windows that were not made yet.
+    waiting: Duration,
+}
+
+impl Display for Profile {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        let all = (self.forward + self.backward + self.update + self.waiting).as_secs_f64();
+        let share = |part: Duration| 100.0 * part.as_secs_f64() / all.max(f64::MIN_POSITIVE);
+        write!(
+            f,
+            "steps took {all:.1} s, {:.1} % forward, {:.1} % backward, {:.1} % update, {:.1} % waiting for windows",
+            share(self.forward),
+            share(self.backward),
+            share(self.update),
+            share(self.waiting)
+        )
+    }
+}
+
 impl<'a> Trainer<'a> {
     fn new(
         config: &'a Config,
@@ -99,8 +130,8 @@ impl<'a> Trainer<'a> {
     fn train(&self) -> Result<(Network, Progress), TrainError> {
         let device = self.device.clone().autodiff();
         let network = Network::new(&self.arm.spec, self.request.seed, &device);
-        let optimizer =
-            AdamWConfig::new().with_weight_decay(self.config.optimizer.weight_decay as f32).init();
+        let weight_decay = self.config.optimizer.weight_decay as f32;
+        let optimizer = ModuleOptimizer::from(FusedAdamW::new(weight_decay));
         let (mut network, mut optimizer, mut progress) =
             self.checkpoints.load(network, optimizer)?;
         let n_steps = self.config.n_epochs * self.config.steps_per_epoch;
@@ -125,7 +156,7 @@ impl<'a> Trainer<'a> {
     fn epoch(
         &self,
         epoch: usize,
-        mut network: Network,
+        network: Network,
         optimizer: &mut ModuleOptimizer,
         device: &Device,
         bar: &hemex_stage::Progress,
@@ -133,26 +164,42 @@ impl<'a> Trainer<'a> {
         let n_steps = self.config.steps_per_epoch;
         let (schedule, source) = (self.schedule(), self.source());
         let mut mean = EpochLoss::default();
-        for step in 0..n_steps {
-            let batch = source.batch(epoch, step, device)?;
-            let loss = joint_loss(network.forward(batch.input.clone()), &batch, &self.config.loss);
-            let total = scalar(&loss.total);
-            if !total.is_finite() {
-                let cases = batch.case_ids.join(", ");
-                return Err(TrainError::NotFinite { loss: total, epoch, step, cases });
+        let mut profile = Profile::default();
+        let network = rayon::in_place_scope(|scope| {
+            let mut feed = Feed::new(&source, epoch, n_steps);
+            let (mut network, mut step) = (network, 0);
+            while let Some(samples) = feed.next(scope) {
+                let batch = source.batch(&samples?, device);
+                let begin = Instant::now();
+                let output = network.forward(batch.input.clone());
+                let loss = joint_loss(output, &batch, &self.config.loss);
+                let total = scalar(&loss.total);
+                if !total.is_finite() {
+                    let cases = batch.case_ids.join(", ");
+                    return Err(TrainError::NotFinite { loss: total, epoch, step, cases });
+                }
+                mean.total += f64::from(total) / n_steps as f64;
+                mean.label += f64::from(scalar(&loss.label)) / n_steps as f64;
+                if let Some(mask) = &loss.mask {
+                    *mean.mask.get_or_insert(0.0) += f64::from(scalar(mask)) / n_steps as f64;
+                }
+                profile.forward += begin.elapsed();
+                let begin = Instant::now();
+                let gradients = GradientsParams::from_grads(loss.total.backward(), &network);
+                profile.backward += begin.elapsed();
+                let begin = Instant::now();
+                let max_norm = self.config.optimizer.max_gradient_norm;
+                let (gradients, _) = clip_gradients(&network, gradients, max_norm);
+                let rate = schedule.at(epoch * n_steps + step);
+                network = optimizer.step(rate, network, gradients);
+                profile.update += begin.elapsed();
+                bar.add(1);
+                step += 1;
             }
-            mean.total += f64::from(total) / n_steps as f64;
-            mean.label += f64::from(scalar(&loss.label)) / n_steps as f64;
-            if let Some(mask) = &loss.mask {
-                *mean.mask.get_or_insert(0.0) += f64::from(scalar(mask)) / n_steps as f64;
-            }
-            let gradients = GradientsParams::from_grads(loss.total.backward(), &network);
-            let max_norm = self.config.optimizer.max_gradient_norm;
-            let (gradients, _) = clip_gradients(&network, gradients, max_norm);
-            let rate = schedule.at(epoch * n_steps + step);
-            network = optimizer.step(rate, network, gradients);
-            bar.add(1);
-        }
+            profile.waiting = feed.waited();
+            Ok(network)
+        })?;
+        log(format_args!("epoch {}: {profile}", epoch + 1));
         Ok((network, mean))
     }
 

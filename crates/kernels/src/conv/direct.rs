@@ -1,0 +1,242 @@
+//! Convolution by its definition: a product a tap over rows of voxels, from a copy with a border of
+//! zeros.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::{Grid, Segments, Source, Target, Weights};
+use crate::gemm::{OuterSum, Product, Term, add_outer, product};
+use crate::memory::{Buffer, with_scratch};
+use crate::parallel::{parts, sum_parts};
+use crate::simd::{self, Kernel, Level, Simd, padded};
+
+/// Numbers of a worker's copy that stay in its second cache.
+const COPY_NUMBERS: usize = 60_000;
+/// Parts of the voxels whose weight gradients are summed apart.
+const N_PARTS: usize = 16;
+
+/// Convolves by the definition, one target after the other.
+pub(super) fn convolve(
+    level: Level,
+    grid: Grid,
+    sources: &[Source<'_>],
+    weights: &Weights<'_>,
+    targets: &[Target<'_>],
+) {
+    let frame = Frame::new(grid, weights.depth, sources);
+    let n_bands = frame.grid.h.div_ceil(frame.n_rows);
+    let n_planes = frame.grid.b * frame.grid.d;
+    let mut first = 0;
+    for target in targets {
+        let outs = Segments::new(std::iter::once(target.channels), level.lanes());
+        let weights = weights.outputs(first..first + target.channels);
+        let packed = weights.packed(level, &outs);
+        (0..n_planes * n_bands).into_par_iter().for_each(|task| {
+            let (plane, band) = (task / n_bands, task % n_bands);
+            let rows = band * frame.n_rows..((band + 1) * frame.n_rows).min(frame.grid.h);
+            with_scratch(frame.len(), |copy| {
+                let frame = &frame;
+                simd::run(level, Convolve { frame, plane, rows, copy, target, packed: &packed });
+            });
+        });
+        first += target.channels;
+    }
+}
+
+/// The copy of some rows of a plane and its neighbours: `[kD][rows + 2][W + 2][C_in]`.
+struct Frame<'a> {
+    grid: Grid,
+    depth: usize,
+    sources: &'a [Source<'a>],
+    /// Channels of all sources.
+    n_in: usize,
+    /// Rows of outputs that a copy serves.
+    n_rows: usize,
+}
+
+impl<'a> Frame<'a> {
+    fn new(grid: Grid, depth: usize, sources: &'a [Source<'a>]) -> Self {
+        let n_in: usize = sources.iter().map(|source| source.channels).sum();
+        let per_row = depth * (grid.w + 2) * n_in;
+        let n_rows = (COPY_NUMBERS / per_row).clamp(3, 34) - 2;
+        Self { grid, depth, sources, n_in, n_rows: n_rows.min(grid.h) }
+    }
+
+    fn row_len(&self) -> usize {
+        (self.grid.w + 2) * self.n_in
+    }
+
+    fn len(&self) -> usize {
+        self.depth * (self.n_rows + 2) * self.row_len()
+    }
+
+    /// Where tap (`kd`, `kh`, `kw`) of output row `row` of the copy begins.
+    fn tap(&self, row: usize, tap: usize) -> usize {
+        let (kd, kh, kw) = (tap / 9, tap / 3 % 3, tap % 3);
+        (kd * (self.n_rows + 2) + row + kh) * self.row_len() + kw * self.n_in
+    }
+
+    /// Fills the copy for `rows` of `plane`, activations applied.
+    fn fill(&self, plane: usize, rows: &Range<usize>, copy: &mut [f32]) {
+        copy[..self.len()].fill(0.0);
+        let Grid { d, h, w, .. } = self.grid;
+        for kd in 0..self.depth {
+            let (image, z) = (plane / d, plane % d + kd);
+            let Some(z) = z.checked_sub(self.depth / 2).filter(|z| *z < d) else { continue };
+            for row in 0..rows.len() + 2 {
+                let Some(y) = (rows.start + row).checked_sub(1).filter(|y| *y < h) else {
+                    continue;
+                };
+                let to = (kd * (self.n_rows + 2) + row) * self.row_len() + self.n_in;
+                let from = ((image * d + z) * h + y) * w;
+                self.copy_row(image, from, &mut copy[to..to + w * self.n_in]);
+            }
+        }
+    }
+
+    /// Copies a row of voxels from voxel `from` on.
+    fn copy_row(&self, image: usize, from: usize, to: &mut [f32]) {
+        let mut first = 0;
+        for source in self.sources {
+            let n = source.channels;
+            let voxels = &source.data[from * n..(from + self.grid.w) * n];
+            for (to, from) in to.chunks_exact_mut(self.n_in).zip(voxels.chunks_exact(n)) {
+                let to = &mut to[first..first + n];
+                to.copy_from_slice(from);
+                if let Some(a) = source.activation {
+                    let of_image = image * n..(image + 1) * n;
+                    let affine = a.scale[of_image.clone()].iter().zip(&a.shift[of_image]);
+                    for (x, (scale, shift)) in to.iter_mut().zip(affine) {
+                        let z = *x * scale + shift;
+                        *x = if z > 0.0 { z } else { a.slope * z };
+                    }
+                }
+            }
+            first += n;
+        }
+    }
+}
+
+/// Some rows of a plane by one worker.
+struct Convolve<'a> {
+    frame: &'a Frame<'a>,
+    plane: usize,
+    rows: Range<usize>,
+    copy: &'a mut [f32],
+    target: &'a Target<'a>,
+    packed: &'a [f32],
+}
+
+impl Kernel for Convolve<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Self { frame, plane, rows, copy, target, packed } = self;
+        frame.fill(plane, &rows, copy);
+        let Grid { h, w, .. } = frame.grid;
+        let n_taps = frame.depth * 9;
+        for (row, y) in rows.enumerate() {
+            let mut terms = [const { Term { a: &[], first_k: 0, n_k: 0 } }; 27];
+            for (tap, term) in terms.iter_mut().enumerate().take(n_taps) {
+                let a = &copy[frame.tap(row, tap)..];
+                *term = Term { a, first_k: tap * frame.n_in, n_k: frame.n_in };
+            }
+            let n = target.channels;
+            let p = Product {
+                n_rows: w,
+                stride_a: frame.n_in,
+                terms: &terms[..n_taps],
+                b: packed,
+                total_k: n_taps * frame.n_in,
+                n_cols: n,
+                bias: None,
+            };
+            // SAFETY: a row of voxels belongs to one task.
+            let to = unsafe { target.data.part((plane * h + y) * w * n, w * n) };
+            product(s, &p, to, n);
+        }
+    }
+}
+
+/// Gradient to the weights by the definition.
+pub(super) fn weight_gradient(
+    level: Level,
+    grid: Grid,
+    sources: &[Source<'_>],
+    gradient: &Source<'_>,
+    depth: usize,
+) -> Buffer {
+    let frame = Frame::new(grid, depth, sources);
+    let n_out = gradient.channels;
+    let n_padded = padded(n_out, level.lanes());
+    let n_taps = depth * 9;
+    let n_bands = frame.grid.h.div_ceil(frame.n_rows);
+    let n_planes = frame.grid.b * frame.grid.d;
+    let parts = parts(n_planes * n_bands, N_PARTS);
+    let len = n_taps * frame.n_in * n_padded;
+    let mut sums = Buffer::zeroed(parts.len() * len);
+    sums.par_chunks_mut(len.max(1)).zip(&parts).for_each(|(sums, part)| {
+        for task in part.clone() {
+            let (plane, band) = (task / n_bands, task % n_bands);
+            let rows = band * frame.n_rows..((band + 1) * frame.n_rows).min(frame.grid.h);
+            with_scratch(frame.len(), |copy| {
+                simd::run(
+                    level,
+                    Sum { frame: &frame, plane, rows, copy, gradient, n_padded, sums },
+                );
+            });
+        }
+    });
+    let sums = sum_parts(&sums, len);
+    let mut result = Buffer::new(n_out * frame.n_in * n_taps);
+    for out in 0..n_out {
+        for input in 0..frame.n_in {
+            for tap in 0..n_taps {
+                result[(out * frame.n_in + input) * n_taps + tap] =
+                    sums[(tap * frame.n_in + input) * n_padded + out];
+            }
+        }
+    }
+    result
+}
+
+/// Adds some rows of a plane to the sums `[tap][C_in][padded C_out]`.
+struct Sum<'a> {
+    frame: &'a Frame<'a>,
+    plane: usize,
+    rows: Range<usize>,
+    copy: &'a mut [f32],
+    gradient: &'a Source<'a>,
+    n_padded: usize,
+    sums: &'a mut [f32],
+}
+
+impl Kernel for Sum<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Self { frame, plane, rows, copy, gradient, n_padded, sums } = self;
+        frame.fill(plane, &rows, copy);
+        let Grid { h, w, .. } = frame.grid;
+        let n_out = gradient.channels;
+        for (row, y) in rows.enumerate() {
+            let first = (plane * h + y) * w * n_out;
+            for tap in 0..frame.depth * 9 {
+                let p = OuterSum {
+                    n_rows: w,
+                    a: &copy[frame.tap(row, tap)..],
+                    stride_a: frame.n_in,
+                    n_m: frame.n_in,
+                    b: &gradient.data[first..first + w * n_out],
+                    stride_b: n_out,
+                    n_cols: n_out,
+                };
+                let first = tap * frame.n_in * n_padded;
+                add_outer(s, &p, &mut sums[first..], n_padded);
+            }
+        }
+    }
+}
