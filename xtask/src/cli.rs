@@ -88,6 +88,13 @@ pub(crate) struct RegressArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct BenchArgs {
-    /// A crate, a workload (w1 to w8) or part of a bench's name
+    /// A crate, a workload (w1 to w3) or part of a bench's name
     pub(crate) name: Option<String>,
+    /// Run a workload in turn with this command and print the ratio; it prints a line
+    /// {"workload": "w1", "ms": 206}, or several of which the fastest counts
+    #[arg(long, value_name = "COMMAND", requires = "name")]
+    pub(crate) peer: Option<String>,
+    /// How often each of the two is run
+    #[arg(long, default_value_t = 5, requires = "peer")]
+    pub(crate) rounds: usize,
 }

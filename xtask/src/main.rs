@@ -8,6 +8,7 @@ mod graph;
 mod pipeline;
 mod regress;
 mod test;
+mod workload;
 mod workspace;
 
 use std::process::ExitCode;

@@ -80,13 +80,13 @@ fn convolutions(criterion: &mut Criterion) {
         let name = format!("conv {edge}x{edge} {}+{n_skip} to {n_out}", n_x);
         if n_skip == 0 {
             operation(criterion, &name, n_flops as u64, &[("x", x), ("weight", weight)], |i| {
-                hemex_kernels::conv(i[0].clone(), i[1].clone())
+                hemex_kernels::conv(i[0].clone(), i[1].clone()).into_tensor()
             });
         } else {
             let skip = random([8, 1, edge, edge, n_skip], &device);
             let inputs = [("x", x), ("skip", skip), ("weight", weight)];
             operation(criterion, &name, n_flops as u64, &inputs, |i| {
-                hemex_kernels::conv_pair(i[0].clone(), i[1].clone(), i[2].clone())
+                hemex_kernels::conv_pair(i[0].clone(), i[1].clone(), i[2].clone()).into_tensor()
             });
         }
     }
@@ -94,7 +94,7 @@ fn convolutions(criterion: &mut Criterion) {
     let weight = random([32, 32, 3, 3, 3], &device);
     let n_flops = 2 * 2 * 8 * 48 * 48 * 27 * 32 * 32;
     operation(criterion, "conv 8x48x48 32 to 32", n_flops, &[("x", x), ("weight", weight)], |i| {
-        hemex_kernels::conv(i[0].clone(), i[1].clone())
+        hemex_kernels::conv(i[0].clone(), i[1].clone()).into_tensor()
     });
 }
 

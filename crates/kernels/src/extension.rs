@@ -7,8 +7,8 @@ mod autodiff;
 mod flex;
 
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Backend, Dispatch, backend_extension};
-use burn::tensor::Tensor;
+use burn::backend::{Backend, Dispatch, DispatchTensor, backend_extension};
+use burn::tensor::{Device, Tensor};
 
 /// Settings of a normalisation with its activation.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +21,34 @@ pub struct NormSettings {
     pub slope: f32,
 }
 
+/// The output of a convolution, and what its normalisation needs to know of it.
+///
+/// A convolution finds the moments while its output is in the cache; any tensor is one whose moments
+/// are still to be found.
+#[derive(Clone, Debug)]
+pub struct Convolved {
+    y: Tensor<5>,
+    /// `[B, 2, C]`; another device than the CPU leaves them to the normalisation.
+    moments: Option<Tensor<3>>,
+}
+
+impl Convolved {
+    /// The output alone, `[B, D, H, W, C]`.
+    pub fn into_tensor(self) -> Tensor<5> {
+        self.y
+    }
+
+    pub(crate) fn device(&self) -> Device {
+        self.y.device()
+    }
+}
+
+impl From<Tensor<5>> for Convolved {
+    fn from(y: Tensor<5>) -> Self {
+        Self { y, moments: None }
+    }
+}
+
 /// Rate, decay and time of a step of AdamW.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Step {
@@ -31,30 +59,41 @@ pub(crate) struct Step {
 }
 
 /// Operations with gradients.
+///
+/// Moments are mean and summed squared deviation of each channel of each image, `[B, 2, C]`. They have
+/// no gradient of their own: that of a normalisation goes through its input.
 #[backend_extension(Flex, Autodiff)]
 pub(crate) trait Layers: Backend {
-    /// `weight` is `[C_out, C_in, kD, 3, 3]`.
-    fn conv(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// The moments of `[B, D, H, W, C]`.
+    fn moments(x: FloatTensor<Self>) -> FloatTensor<Self>;
 
-    /// The convolution of `x` and `skip` side by side.
+    /// The convolution and its moments; `weight` is `[C_out, C_in, kD, 3, 3]`.
+    fn conv(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>);
+
+    /// The convolution of `x` and `skip` side by side, and its moments.
     fn conv_pair(
         x: FloatTensor<Self>,
         skip: FloatTensor<Self>,
         weight: FloatTensor<Self>,
-    ) -> FloatTensor<Self>;
+    ) -> (FloatTensor<Self>, FloatTensor<Self>);
 
-    /// The convolution of what [`norm`](Layers::norm) gives, which is never written.
+    /// The convolution of what [`norm`](Layers::norm) gives, which is never written, and its moments.
     fn norm_conv(
         x: FloatTensor<Self>,
+        moments: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
         beta: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         settings: NormSettings,
-    ) -> FloatTensor<Self>;
+    ) -> (FloatTensor<Self>, FloatTensor<Self>);
 
-    /// Normalisation and activation.
+    /// Normalisation of `x`, whose moments are given, and activation.
     fn norm(
         x: FloatTensor<Self>,
+        moments: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
         beta: FloatTensor<Self>,
         settings: NormSettings,
@@ -90,26 +129,39 @@ pub(crate) trait Updates: Backend {
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 }
 
-pub(crate) fn conv(x: Tensor<5>, weight: Tensor<5>) -> Tensor<5> {
-    Tensor::from_dispatch(<Dispatch as Layers>::conv(x.into_dispatch(), weight.into_dispatch()))
+fn convolved((y, moments): (DispatchTensor, DispatchTensor)) -> Convolved {
+    Convolved { y: Tensor::from_dispatch(y), moments: Some(Tensor::from_dispatch(moments)) }
 }
 
-pub(crate) fn conv_pair(x: Tensor<5>, skip: Tensor<5>, weight: Tensor<5>) -> Tensor<5> {
-    Tensor::from_dispatch(<Dispatch as Layers>::conv_pair(
+pub(crate) fn conv(x: Tensor<5>, weight: Tensor<5>) -> Convolved {
+    convolved(<Dispatch as Layers>::conv(x.into_dispatch(), weight.into_dispatch()))
+}
+
+pub(crate) fn conv_pair(x: Tensor<5>, skip: Tensor<5>, weight: Tensor<5>) -> Convolved {
+    convolved(<Dispatch as Layers>::conv_pair(
         x.into_dispatch(),
         skip.into_dispatch(),
         weight.into_dispatch(),
     ))
 }
 
+fn moments(x: &Convolved) -> DispatchTensor {
+    match &x.moments {
+        Some(moments) => moments.clone().into_dispatch(),
+        None => <Dispatch as Layers>::moments(x.y.clone().into_dispatch()),
+    }
+}
+
 pub(crate) fn norm_conv(
-    x: Tensor<5>,
+    x: Convolved,
     [gamma, beta]: [Tensor<1>; 2],
     weight: Tensor<5>,
     settings: NormSettings,
-) -> Tensor<5> {
-    Tensor::from_dispatch(<Dispatch as Layers>::norm_conv(
-        x.into_dispatch(),
+) -> Convolved {
+    let moments = moments(&x);
+    convolved(<Dispatch as Layers>::norm_conv(
+        x.y.into_dispatch(),
+        moments,
         gamma.into_dispatch(),
         beta.into_dispatch(),
         weight.into_dispatch(),
@@ -118,12 +170,14 @@ pub(crate) fn norm_conv(
 }
 
 pub(crate) fn norm(
-    x: Tensor<5>,
+    x: Convolved,
     [gamma, beta]: [Tensor<1>; 2],
     settings: NormSettings,
 ) -> Tensor<5> {
+    let moments = moments(&x);
     Tensor::from_dispatch(<Dispatch as Layers>::norm(
-        x.into_dispatch(),
+        x.y.into_dispatch(),
+        moments,
         gamma.into_dispatch(),
         beta.into_dispatch(),
         settings,

@@ -70,6 +70,19 @@ pub(crate) fn product<S: Simd>(s: S, p: &Product<'_>, c: &mut [f32], stride_c: u
     }
 }
 
+/// Rows of the next tile when so many are left: a short last tile would keep the processor waiting for
+/// its few sums, so the last two share what is left.
+#[inline(always)]
+fn tile_rows<S: Simd>(n_left: usize) -> usize {
+    if n_left >= S::TILE_ROWS + 3 || n_left == S::TILE_ROWS {
+        return S::TILE_ROWS;
+    }
+    match n_left {
+        4.. => 4,
+        n => n,
+    }
+}
+
 #[inline(always)]
 unsafe fn rows<S: Simd, const N: usize>(
     s: S,
@@ -84,14 +97,12 @@ unsafe fn rows<S: Simd, const N: usize>(
         while row < p.n_rows {
             let left = p.n_rows - row;
             let c = c.add(row * stride_c);
-            row += match left {
-                _ if left >= S::TILE_ROWS => match S::TILE_ROWS {
-                    8 => tile::<S, 8, N>(s, p, row, col, c, stride_c),
-                    6 => tile::<S, 6, N>(s, p, row, col, c, stride_c),
-                    _ => tile::<S, 4, N>(s, p, row, col, c, stride_c),
-                },
-                4.. => tile::<S, 4, N>(s, p, row, col, c, stride_c),
-                2.. => tile::<S, 2, N>(s, p, row, col, c, stride_c),
+            row += match tile_rows::<S>(left) {
+                8 => tile::<S, 8, N>(s, p, row, col, c, stride_c),
+                6 => tile::<S, 6, N>(s, p, row, col, c, stride_c),
+                4 => tile::<S, 4, N>(s, p, row, col, c, stride_c),
+                3 => tile::<S, 3, N>(s, p, row, col, c, stride_c),
+                2 => tile::<S, 2, N>(s, p, row, col, c, stride_c),
                 _ => tile::<S, 1, N>(s, p, row, col, c, stride_c),
             };
         }
@@ -211,14 +222,12 @@ unsafe fn columns<S: Simd, const N: usize, const FULL: bool>(
         while m < p.n_m {
             let left = p.n_m - m;
             let c = c.add(m * stride_c);
-            m += match left {
-                _ if left >= S::TILE_ROWS => match S::TILE_ROWS {
-                    8 => outer_tile::<S, 8, N, FULL>(s, p, m, col, c, stride_c),
-                    6 => outer_tile::<S, 6, N, FULL>(s, p, m, col, c, stride_c),
-                    _ => outer_tile::<S, 4, N, FULL>(s, p, m, col, c, stride_c),
-                },
-                4.. => outer_tile::<S, 4, N, FULL>(s, p, m, col, c, stride_c),
-                2.. => outer_tile::<S, 2, N, FULL>(s, p, m, col, c, stride_c),
+            m += match tile_rows::<S>(left) {
+                8 => outer_tile::<S, 8, N, FULL>(s, p, m, col, c, stride_c),
+                6 => outer_tile::<S, 6, N, FULL>(s, p, m, col, c, stride_c),
+                4 => outer_tile::<S, 4, N, FULL>(s, p, m, col, c, stride_c),
+                3 => outer_tile::<S, 3, N, FULL>(s, p, m, col, c, stride_c),
+                2 => outer_tile::<S, 2, N, FULL>(s, p, m, col, c, stride_c),
                 _ => outer_tile::<S, 1, N, FULL>(s, p, m, col, c, stride_c),
             };
         }

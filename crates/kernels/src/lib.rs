@@ -31,12 +31,13 @@ mod plan;
 mod pool;
 mod simd;
 pub mod stock;
+mod sums;
 mod winograd;
 
 use burn::tensor::{Device, Tensor};
 
 pub use adamw::FusedAdamW;
-pub use extension::NormSettings;
+pub use extension::{Convolved, NormSettings};
 pub use parallel::work_on_this_thread;
 pub use peak::matrix_product_peak;
 pub use plan::{Algorithm, Plan};
@@ -49,40 +50,42 @@ pub fn is_cpu(device: &Device) -> bool {
 
 /// Convolution with stride 1 and zeros around: `x` is `[B, D, H, W, C_in]`, `weight`
 /// `[C_out, C_in, kD, 3, 3]` with `kD` 1 or 3; gives `[B, D, H, W, C_out]`.
-pub fn conv(x: Tensor<5>, weight: Tensor<5>) -> Tensor<5> {
-    if is_cpu(&x.device()) { extension::conv(x, weight) } else { stock::conv(x, weight) }
+pub fn conv(x: Tensor<5>, weight: Tensor<5>) -> Convolved {
+    if is_cpu(&x.device()) { extension::conv(x, weight) } else { stock::conv(x, weight).into() }
 }
 
 /// [`conv()`] of `x` and `skip` side by side along the channels, which are never copied together.
-pub fn conv_pair(x: Tensor<5>, skip: Tensor<5>, weight: Tensor<5>) -> Tensor<5> {
+pub fn conv_pair(x: Tensor<5>, skip: Tensor<5>, weight: Tensor<5>) -> Convolved {
     if is_cpu(&x.device()) {
         extension::conv_pair(x, skip, weight)
     } else {
-        stock::conv_pair(x, skip, weight)
+        stock::conv_pair(x, skip, weight).into()
     }
 }
 
 /// Group normalisation of `[B, D, H, W, C]` (Wu and He, ECCV 2018), times γ plus β (`[C]` each), and
-/// leaky ReLU.
-pub fn norm(x: Tensor<5>, affine: [Tensor<1>; 2], settings: NormSettings) -> Tensor<5> {
+/// leaky ReLU. A group of one number becomes β.
+pub fn norm(x: impl Into<Convolved>, affine: [Tensor<1>; 2], settings: NormSettings) -> Tensor<5> {
+    let x = x.into();
     if is_cpu(&x.device()) {
         extension::norm(x, affine, settings)
     } else {
-        stock::norm(x, affine, settings)
+        stock::norm(x.into_tensor(), affine, settings)
     }
 }
 
 /// [`conv()`] of what [`norm()`] gives, which is never written to memory.
 pub fn norm_conv(
-    x: Tensor<5>,
+    x: impl Into<Convolved>,
     affine: [Tensor<1>; 2],
     weight: Tensor<5>,
     settings: NormSettings,
-) -> Tensor<5> {
+) -> Convolved {
+    let x = x.into();
     if is_cpu(&x.device()) {
         extension::norm_conv(x, affine, weight, settings)
     } else {
-        stock::norm_conv(x, affine, weight, settings)
+        stock::norm_conv(x.into_tensor(), affine, weight, settings).into()
     }
 }
 

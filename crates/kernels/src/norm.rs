@@ -10,7 +10,8 @@ use rayon::prelude::*;
 use crate::conv::Activation;
 use crate::memory::{Buffer, Shared};
 use crate::parallel::parts;
-use crate::simd::{self, Kernel, Level, Simd};
+use crate::simd::{self, Kernel, Level, Simd, load, store};
+use crate::sums::{Activated, Part, PartSums, Summand};
 
 /// Numbers of a worker's part that stay in its second cache.
 const PART_NUMBERS: usize = 1 << 16;
@@ -51,53 +52,49 @@ impl Norm {
         (first + part.start) * self.n_channels..(first + part.end) * self.n_channels
     }
 
-    /// Two sums a channel over every part of every image, `[B, part, 2, C]`.
-    fn sums(
-        &self,
-        part_sums: impl Fn(usize, Range<usize>, &mut [f32], &mut [f32]) + Sync,
-    ) -> Vec<f32> {
+    /// Sums over every part of every image.
+    fn sums(&self, level: Level, x: &[f32], summand: Summand<'_>) -> PartSums {
         let voxel_parts = self.voxel_parts();
-        let mut sums = vec![0.0; self.n_images * voxel_parts.len() * 2 * self.n_channels];
-        sums.par_chunks_mut(2 * self.n_channels).enumerate().for_each(|(task, sums)| {
+        let images = 0..self.n_images;
+        let parts = images.flat_map(|image| {
+            voxel_parts.iter().map(move |part| Part { image, n_voxels: part.len() })
+        });
+        let mut sums = PartSums::new(parts.collect(), self.n_channels);
+        sums.values.par_chunks_mut(2 * self.n_channels).enumerate().for_each(|(task, sums)| {
             let (image, part) = (task / voxel_parts.len(), task % voxel_parts.len());
-            let (first, second) = sums.split_at_mut(self.n_channels);
-            part_sums(image, self.range(image, &voxel_parts[part]), first, second);
+            let range = self.range(image, &voxel_parts[part]);
+            let first = range.start / self.n_channels;
+            simd::run(level, Sum { summand, part: &x[range], first, image, sums });
         });
         sums
     }
 
-    /// Mean and 1/σ of every group; σ² is the mean squared deviation (Wu and He, ECCV 2018, eq. 2).
-    ///
-    /// Parts are summed around their own mean and merged in `f64` (Chan et al., 1979), so that a mean
-    /// far from 0 costs no digits.
-    pub(crate) fn moments(&self, level: Level, x: &[f32]) -> Moments {
-        let voxel_parts = self.voxel_parts();
-        let sums = self.sums(|_, range, mean, deviation| {
-            let deviations = Deviations { x: &x[range], n: self.n_channels, mean, deviation };
-            simd::run(level.for_channels(self.n_channels), deviations);
-        });
-        let per_image = voxel_parts.len() * 2 * self.n_channels;
-        let (mut means, mut inverse_sigmas) = (Vec::new(), Vec::new());
-        for image in sums.chunks_exact(per_image) {
+    /// Mean and summed squared deviation of each channel of each image, `[B, 2, C]`.
+    pub(crate) fn channel_moments(&self, level: Level, x: &[f32]) -> Vec<f64> {
+        let level = level.for_channels(self.n_channels);
+        self.sums(level, x, Summand::Moments).merge_moments(self.n_images, self.n_channels)
+    }
+
+    /// Mean and 1/σ of every group, from those of its channels; σ² is the mean squared deviation (Wu and
+    /// He, ECCV 2018, eq. 2).
+    pub(crate) fn moments(&self, of_channels: &[f64]) -> Moments {
+        let mut moments = Moments { mean: Vec::new(), inverse_sigma: Vec::new() };
+        for of_image in of_channels.chunks_exact(2 * self.n_channels) {
+            let (means, deviations) = of_image.split_at(self.n_channels);
             for group in 0..self.n_groups {
-                let (mut n, mut mean, mut deviation) = (0.0, 0.0, 0.0);
-                for (part, sums) in voxel_parts.iter().zip(image.chunks_exact(2 * self.n_channels))
-                {
-                    for channel in group * self.per_group()..(group + 1) * self.per_group() {
-                        let n_part = part.len() as f64;
-                        let difference = f64::from(sums[channel]) - mean;
-                        let total: f64 = n + n_part;
-                        mean += difference * n_part / total;
-                        deviation += f64::from(sums[self.n_channels + channel])
-                            + difference * difference * n * n_part / total;
-                        n = total;
-                    }
-                }
-                means.push(mean);
-                inverse_sigmas.push(1.0 / (deviation / n + f64::from(self.epsilon)).sqrt());
+                let channels = group * self.per_group()..(group + 1) * self.per_group();
+                let means = &means[channels.clone()];
+                // Channels have equally many voxels.
+                let mean = means.iter().sum::<f64>() / means.len() as f64;
+                let between: f64 = means.iter().map(|m| (m - mean) * (m - mean)).sum();
+                let within: f64 = deviations[channels].iter().sum();
+                let n = (self.n_voxels * means.len()) as f64;
+                let variance = (within + between * self.n_voxels as f64) / n;
+                moments.mean.push(mean);
+                moments.inverse_sigma.push(1.0 / (variance + f64::from(self.epsilon)).sqrt());
             }
         }
-        Moments { mean: means, inverse_sigma: inverse_sigmas }
+        moments
     }
 
     /// The normalisation, γ, β and the leaky ReLU as one affine map a channel of each image.
@@ -141,36 +138,21 @@ impl Norm {
     /// before the activation: `∂γ = Σ g x̂`, `∂β = Σ g`, and over the n numbers of a group
     /// `∂x = (γ g − Σ γ g / n − x̂ Σ γ g x̂ / n) / σ`.
     ///
-    /// `gradient` is overwritten by that to the input; gives those to γ and β.
+    /// `gradient` is overwritten by that to the input; gives those to γ and β. `sums` are those of
+    /// [`gradient_sums`](Self::gradient_sums).
     pub(crate) fn gradients(
         &self,
         level: Level,
-        x: &[f32],
+        x: &Activated<'_>,
         moments: &Moments,
-        activation: &Activation,
         gamma: &[f32],
         gradient: &mut [f32],
+        sums: &PartSums,
     ) -> [Buffer; 2] {
         let level = level.for_channels(self.n_channels);
         let n = self.n_channels;
-        let means: Vec<f32> = (0..self.n_images * n)
-            .map(|i| moments.mean[i / n * self.n_groups + i % n / self.per_group()] as f32)
-            .collect();
         let of = |image: usize| image * n..(image + 1) * n;
-        let sums = self.sums(|image, range, plain, centred| {
-            let gradient_sums = GradientSums {
-                x: &x[range.clone()],
-                gradient: &gradient[range],
-                scale: &activation.scale[of(image)],
-                shift: &activation.shift[of(image)],
-                mean: &means[of(image)],
-                slope: self.slope,
-                plain,
-                centred,
-            };
-            simd::run(level, gradient_sums);
-        });
-        let merged = self.merge(&sums);
+        let merged = sums.merge(self.n_images, n);
         let (mut gamma_gradient, mut beta_gradient) = (vec![0.0f64; n], vec![0.0f64; n]);
         let maps = self.gradient_maps(moments, gamma, &merged);
         for (image, sums) in merged.chunks_exact(2 * n).enumerate() {
@@ -188,11 +170,11 @@ impl Norm {
             // SAFETY: parts are disjoint.
             let gradient = unsafe { shared.part(range.start, range.len()) };
             let map = GradientMap {
-                x: &x[range],
+                x: &x.x[range],
                 gradient,
-                scale: &activation.scale[of(image)],
-                shift: &activation.shift[of(image)],
-                slope: self.slope,
+                scale: &x.scale[of(image)],
+                shift: &x.shift[of(image)],
+                slope: x.slope,
                 maps: &maps[3 * image * n..3 * (image + 1) * n],
             };
             simd::run(level, map);
@@ -207,19 +189,21 @@ impl Norm {
         [rounded(gamma_gradient), rounded(beta_gradient)]
     }
 
-    /// Sums of parts to sums of images, `[B, 2, C]`.
-    fn merge(&self, sums: &[f32]) -> Vec<f64> {
-        let per_part = 2 * self.n_channels;
-        let per_image = per_part * self.voxel_parts().len();
-        let mut merged = vec![0.0; self.n_images * per_part];
-        for (image, merged) in sums.chunks_exact(per_image).zip(merged.chunks_exact_mut(per_part)) {
-            for part in image.chunks_exact(per_part) {
-                for (sum, x) in merged.iter_mut().zip(part) {
-                    *sum += f64::from(*x);
-                }
-            }
-        }
-        merged
+    /// `Σ g` and `Σ g (x − mean)` over the parts of `gradient`.
+    pub(crate) fn gradient_sums(
+        &self,
+        level: Level,
+        of: &Activated<'_>,
+        gradient: &[f32],
+    ) -> PartSums {
+        self.sums(level.for_channels(self.n_channels), gradient, Summand::Gradient(of))
+    }
+
+    /// The mean of its group for every channel of every image, `[B, C]`.
+    pub(crate) fn means(&self, moments: &Moments) -> Vec<f32> {
+        let n = self.n_channels;
+        let group = |i: usize| i / n * self.n_groups + i % n / self.per_group();
+        (0..self.n_images * n).map(|i| moments.mean[group(i)] as f32).collect()
     }
 
     /// `∂x = a · g + b · x + c` a channel of each image, `[B, 3, C]`.
@@ -251,67 +235,22 @@ impl Norm {
     }
 }
 
-/// Mean and summed squared deviation of each channel.
-struct Deviations<'a> {
-    x: &'a [f32],
-    n: usize,
-    mean: &'a mut [f32],
-    deviation: &'a mut [f32],
+/// [`Summand::sum`] by one worker.
+struct Sum<'a> {
+    summand: Summand<'a>,
+    part: &'a [f32],
+    first: usize,
+    image: usize,
+    sums: &'a mut [f32],
 }
 
-impl Kernel for Deviations<'_> {
+impl Kernel for Sum<'_> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Self { x, n, mean, deviation } = self;
-        let n_voxels = x.len() / n;
-        for channel in (0..n).step_by(S::LANES) {
-            let lanes = (n - channel).min(S::LANES);
-            assert!(mean.len() >= channel + lanes && deviation.len() >= channel + lanes);
-            // SAFETY: `lanes` channels from `channel` on of `n_voxels` voxels, as asserted.
-            unsafe {
-                let p = x.as_ptr().add(channel);
-                let mut sums = [s.zero(); 4];
-                for voxel in (0..n_voxels - n_voxels % 4).step_by(4) {
-                    for (i, sum) in sums.iter_mut().enumerate() {
-                        *sum = s.add(*sum, load(s, p.add((voxel + i) * n), lanes));
-                    }
-                }
-                for voxel in n_voxels - n_voxels % 4..n_voxels {
-                    sums[0] = s.add(sums[0], load(s, p.add(voxel * n), lanes));
-                }
-                let sum = s.add(s.add(sums[0], sums[1]), s.add(sums[2], sums[3]));
-                let centre = s.mul(sum, s.splat(1.0 / n_voxels.max(1) as f32));
-                let mut sums = [s.zero(); 4];
-                for voxel in (0..n_voxels - n_voxels % 4).step_by(4) {
-                    for (i, sum) in sums.iter_mut().enumerate() {
-                        let d = s.sub(load(s, p.add((voxel + i) * n), lanes), centre);
-                        *sum = s.fma(d, d, *sum);
-                    }
-                }
-                for voxel in n_voxels - n_voxels % 4..n_voxels {
-                    let d = s.sub(load(s, p.add(voxel * n), lanes), centre);
-                    sums[0] = s.fma(d, d, sums[0]);
-                }
-                let sum = s.add(s.add(sums[0], sums[1]), s.add(sums[2], sums[3]));
-                s.store_first(mean.as_mut_ptr().add(channel), centre, lanes);
-                s.store_first(deviation.as_mut_ptr().add(channel), sum, lanes);
-            }
-        }
+        self.summand.sum(s, self.part, self.first, self.image, self.sums);
     }
-}
-
-#[inline(always)]
-unsafe fn load<S: Simd>(s: S, p: *const f32, lanes: usize) -> S::V {
-    // SAFETY: the caller's.
-    unsafe { if lanes == S::LANES { s.load(p) } else { s.load_first(p, lanes) } }
-}
-
-#[inline(always)]
-unsafe fn store<S: Simd>(s: S, p: *mut f32, v: S::V, lanes: usize) {
-    // SAFETY: the caller's.
-    unsafe { if lanes == S::LANES { s.store(p, v) } else { s.store_first(p, v, lanes) } }
 }
 
 /// `y = leaky ReLU(scale · x + shift)`.
@@ -343,51 +282,6 @@ impl Kernel for Apply<'_> {
                     let y = s.select_positive(z, z, s.mul(z, slope));
                     store(s, self.y.as_mut_ptr().add(at), y, lanes);
                 }
-            }
-        }
-    }
-}
-
-/// `Σ g` and `Σ g (x − mean)`, where `g` is the gradient before the activation.
-struct GradientSums<'a> {
-    x: &'a [f32],
-    gradient: &'a [f32],
-    scale: &'a [f32],
-    shift: &'a [f32],
-    mean: &'a [f32],
-    slope: f32,
-    plain: &'a mut [f32],
-    centred: &'a mut [f32],
-}
-
-impl Kernel for GradientSums<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let n = self.scale.len();
-        assert!(self.gradient.len() == self.x.len() && self.shift.len() == n);
-        assert!(self.mean.len() == n && self.plain.len() == n && self.centred.len() == n);
-        let slope = s.splat(self.slope);
-        for channel in (0..n).step_by(S::LANES) {
-            let lanes = (n - channel).min(S::LANES);
-            // SAFETY: `lanes` channels from `channel` on of every voxel, of slices equally long.
-            unsafe {
-                let scale = s.load_first(self.scale.as_ptr().add(channel), lanes);
-                let shift = s.load_first(self.shift.as_ptr().add(channel), lanes);
-                let mean = s.load_first(self.mean.as_ptr().add(channel), lanes);
-                let (mut plain, mut centred) = (s.zero(), s.zero());
-                for voxel in 0..self.x.len() / n {
-                    let at = voxel * n + channel;
-                    let x = load(s, self.x.as_ptr().add(at), lanes);
-                    let gradient = load(s, self.gradient.as_ptr().add(at), lanes);
-                    let z = s.fma(x, scale, shift);
-                    let g = s.select_positive(z, gradient, s.mul(gradient, slope));
-                    plain = s.add(plain, g);
-                    centred = s.fma(g, s.sub(x, mean), centred);
-                }
-                s.store_first(self.plain.as_mut_ptr().add(channel), plain, lanes);
-                s.store_first(self.centred.as_mut_ptr().add(channel), centred, lanes);
             }
         }
     }

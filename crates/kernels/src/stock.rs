@@ -16,7 +16,7 @@ fn channels_last(x: Tensor<5>) -> Tensor<5> {
     x.permute([0, 2, 3, 4, 1])
 }
 
-/// See [`conv`](crate::conv).
+/// See [`conv`](crate::conv()).
 pub fn conv(x: Tensor<5>, weight: Tensor<5>) -> Tensor<5> {
     let [b, d, h, w, c] = x.dims();
     let [n_out, n_in, depth, ..] = weight.dims();
@@ -35,7 +35,7 @@ pub fn conv_pair(x: Tensor<5>, skip: Tensor<5>, weight: Tensor<5>) -> Tensor<5> 
     conv(Tensor::cat(vec![x, skip], 4), weight)
 }
 
-/// See [`norm`](crate::norm).
+/// See [`norm`](crate::norm()).
 pub fn norm(x: Tensor<5>, [gamma, beta]: [Tensor<1>; 2], settings: NormSettings) -> Tensor<5> {
     let [b, d, h, w, c] = x.dims();
     let NormSettings { n_groups, epsilon, slope } = settings;

@@ -168,7 +168,7 @@ fn convolution() {
     for shape in conv_shapes() {
         compare(
             shape,
-            |i| hemex_kernels::conv(i.x.clone(), i.weight.clone()),
+            |i| hemex_kernels::conv(i.x.clone(), i.weight.clone()).into_tensor(),
             |i| stock::conv(i.x.clone(), i.weight.clone()),
         );
     }
@@ -180,7 +180,10 @@ fn convolution_of_two_inputs() {
         shape.weight[1] = shape.n_x + shape.n_skip;
         compare(
             shape,
-            |i| hemex_kernels::conv_pair(i.x.clone(), i.skip.clone(), i.weight.clone()),
+            |i| {
+                hemex_kernels::conv_pair(i.x.clone(), i.skip.clone(), i.weight.clone())
+                    .into_tensor()
+            },
             |i| stock::conv_pair(i.x.clone(), i.skip.clone(), i.weight.clone()),
         );
     }
@@ -220,7 +223,7 @@ fn convolution_of_a_normalised_input() {
                 shape,
                 |i| {
                     let (x, affine, weight) = (i.x.clone(), i.affine.clone(), i.weight.clone());
-                    hemex_kernels::norm_conv(x, affine, weight, settings)
+                    hemex_kernels::norm_conv(x, affine, weight, settings).into_tensor()
                 },
                 |i| {
                     let (x, affine, weight) = (i.x.clone(), i.affine.clone(), i.weight.clone());
@@ -291,7 +294,7 @@ fn inputs_that_are_views() {
     let view = || whole.clone().narrow(1, 1, 3).narrow(4, 2, 4).swap_dims(2, 3);
     let weight = Numbers(5).tensor([7, 4, 3, 3, 3], &device);
     let flat = |x: Tensor<5>| x.into_data().iter::<f32>().collect::<Vec<_>>();
-    let found = flat(hemex_kernels::conv(view(), weight.clone()));
+    let found = flat(hemex_kernels::conv(view(), weight.clone()).into_tensor());
     assert_close(&found, &flat(stock::conv(view(), weight)), 1, "a view");
 }
 
@@ -302,12 +305,12 @@ fn gradients_that_are_empty() {
     let mut numbers = Numbers(3);
     let x = numbers.tensor([2, 1, 8, 8, 4], &device);
     let weight = numbers.tensor([6, 4, 1, 3, 3], &device).require_grad();
-    let y = hemex_kernels::conv(x.clone(), weight.clone());
+    let y = hemex_kernels::conv(x.clone(), weight.clone()).into_tensor();
     let gradients = y.mul_scalar(0.0).sum().backward();
     let of_weight =
         weight.grad(&gradients).map(|g| g.into_data().iter::<f32>().collect::<Vec<_>>());
     assert!(of_weight.is_some_and(|g| g.iter().all(|g| *g == 0.0)));
     assert!(x.grad(&gradients).is_none());
-    let y = hemex_kernels::conv(x.clone(), numbers.tensor([6, 4, 1, 3, 3], &device));
+    let y = hemex_kernels::conv(x.clone(), numbers.tensor([6, 4, 1, 3, 3], &device)).into_tensor();
     assert_eq!(y.dims(), [2, 1, 8, 8, 6]);
 }

@@ -1,6 +1,6 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use hemex_kernels::max_pool;
+use hemex_kernels::{Convolved, max_pool};
 
 use crate::conv::{Conv, Norm};
 use crate::{NetworkSpec, Pooling};
@@ -42,7 +42,7 @@ impl Block {
         self.rest(self.first.forward_pair(x, skip))
     }
 
-    fn rest(&self, x: Tensor<5>) -> Tensor<5> {
+    fn rest(&self, x: Convolved) -> Tensor<5> {
         self.second_norm.forward(self.first_norm.forward_conv(x, &self.second))
     }
 }

@@ -1,6 +1,6 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
-use hemex_kernels::NormSettings;
+use hemex_kernels::{Convolved, NormSettings};
 
 /// A convolution with stride 1 that keeps the extent, without bias: a normalisation follows.
 #[derive(Module, Debug)]
@@ -16,12 +16,12 @@ impl Conv {
         Self { weight: parameter([n_out, n_in, d, h, w], 0.0, device) }
     }
 
-    pub(crate) fn forward(&self, x: Tensor<5>) -> Tensor<5> {
+    pub(crate) fn forward(&self, x: Tensor<5>) -> Convolved {
         hemex_kernels::conv(x, self.weight.val())
     }
 
     /// Convolves two inputs side by side along the channels.
-    pub(crate) fn forward_pair(&self, x: Tensor<5>, skip: Tensor<5>) -> Tensor<5> {
+    pub(crate) fn forward_pair(&self, x: Tensor<5>, skip: Tensor<5>) -> Convolved {
         hemex_kernels::conv_pair(x, skip, self.weight.val())
     }
 }
@@ -41,12 +41,12 @@ impl Norm {
         Self { gamma, beta: parameter([n_channels], 0.0, device), n_groups }
     }
 
-    pub(crate) fn forward(&self, x: Tensor<5>) -> Tensor<5> {
+    pub(crate) fn forward(&self, x: Convolved) -> Tensor<5> {
         hemex_kernels::norm(x, self.affine(), self.settings())
     }
 
     /// Normalises and convolves in one.
-    pub(crate) fn forward_conv(&self, x: Tensor<5>, conv: &Conv) -> Tensor<5> {
+    pub(crate) fn forward_conv(&self, x: Convolved, conv: &Conv) -> Convolved {
         hemex_kernels::norm_conv(x, self.affine(), conv.weight.val(), self.settings())
     }
 

@@ -5,11 +5,12 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::{Grid, Segments, Source, Target, Weights};
+use super::{Grid, Segments, Source, Summary, Target, Weights};
 use crate::gemm::{OuterSum, Product, Term, add_outer, product};
-use crate::memory::{Buffer, with_scratch};
+use crate::memory::{Buffer, Shared, with_scratch};
 use crate::parallel::{parts, sum_parts};
 use crate::simd::{self, Kernel, Level, Simd, padded};
+use crate::sums::{Part, PartSums, Summand};
 
 /// Numbers of a worker's copy that stay in its second cache.
 const COPY_NUMBERS: usize = 60_000;
@@ -23,25 +24,46 @@ pub(super) fn convolve(
     sources: &[Source<'_>],
     weights: &Weights<'_>,
     targets: &[Target<'_>],
-) {
+    summand: Option<Summand<'_>>,
+) -> PartSums {
     let frame = Frame::new(grid, weights.depth, sources);
     let n_bands = frame.grid.h.div_ceil(frame.n_rows);
     let n_planes = frame.grid.b * frame.grid.d;
+    let bands = |task: usize| {
+        let band = task % n_bands;
+        band * frame.n_rows..((band + 1) * frame.n_rows).min(grid.h)
+    };
+    // A part is what a task has of a plane.
+    let part =
+        |task: usize| Part { image: task / n_bands / grid.d, n_voxels: bands(task).len() * grid.w };
+    let parts = (0..n_planes * n_bands).map(part).collect();
+    let mut sums = PartSums::new(parts, summand.map_or(0, |_| targets[0].channels));
+    let values = Shared::new(&mut sums.values);
     let mut first = 0;
-    for target in targets {
+    for (i, target) in targets.iter().enumerate() {
+        let summand = summand.filter(|_| i == 0);
+        let summary = summand.map(|summand| Summary { summand, sums: values });
         let outs = Segments::new(std::iter::once(target.channels), level.lanes());
         let weights = weights.outputs(first..first + target.channels);
         let packed = weights.packed(level, &outs);
         (0..n_planes * n_bands).into_par_iter().for_each(|task| {
-            let (plane, band) = (task / n_bands, task % n_bands);
-            let rows = band * frame.n_rows..((band + 1) * frame.n_rows).min(frame.grid.h);
             with_scratch(frame.len(), |copy| {
-                let frame = &frame;
-                simd::run(level, Convolve { frame, plane, rows, copy, target, packed: &packed });
+                let work = Convolve {
+                    frame: &frame,
+                    plane: task / n_bands,
+                    rows: bands(task),
+                    copy,
+                    target,
+                    packed: &packed,
+                    summary,
+                    part: task,
+                };
+                simd::run(level, work);
             });
         });
         first += target.channels;
     }
+    sums
 }
 
 /// The copy of some rows of a plane and its neighbours: `[kD][rows + 2][W + 2][C_in]`.
@@ -126,6 +148,8 @@ struct Convolve<'a> {
     copy: &'a mut [f32],
     target: &'a Target<'a>,
     packed: &'a [f32],
+    summary: Option<Summary<'a>>,
+    part: usize,
 }
 
 impl Kernel for Convolve<'_> {
@@ -133,11 +157,11 @@ impl Kernel for Convolve<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Self { frame, plane, rows, copy, target, packed } = self;
+        let Self { frame, plane, rows, copy, target, packed, summary, part } = self;
         frame.fill(plane, &rows, copy);
-        let Grid { h, w, .. } = frame.grid;
+        let Grid { d, h, w, .. } = frame.grid;
         let n_taps = frame.depth * 9;
-        for (row, y) in rows.enumerate() {
+        for (row, y) in rows.clone().enumerate() {
             let mut terms = [const { Term { a: &[], first_k: 0, n_k: 0 } }; 27];
             for (tap, term) in terms.iter_mut().enumerate().take(n_taps) {
                 let a = &copy[frame.tap(row, tap)..];
@@ -156,6 +180,11 @@ impl Kernel for Convolve<'_> {
             // SAFETY: a row of voxels belongs to one task.
             let to = unsafe { target.data.part((plane * h + y) * w * n, w * n) };
             product(s, &p, to, n);
+        }
+        if let Some(summary) = summary {
+            let voxels = (plane * h + rows.start) * w..(plane * h + rows.end) * w;
+            // SAFETY: these rows of the plane are this task's, and so is the part.
+            unsafe { summary.add(s, target, voxels, plane / d, part) };
         }
     }
 }

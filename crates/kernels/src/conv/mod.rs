@@ -10,9 +10,12 @@ mod weight_gradient;
 mod weights;
 mod winograd_conv;
 
+use std::ops::Range;
+
 use crate::memory::{Buffer, Shared};
 use crate::plan::{Algorithm, Plan};
-use crate::simd::{Level, padded};
+use crate::simd::{Level, Simd, padded};
+use crate::sums::{PartSums, Summand};
 
 pub(crate) use weights::Weights;
 
@@ -63,6 +66,38 @@ pub(crate) struct Target<'a> {
     pub channels: usize,
 }
 
+/// What is summed over a target, and where the sums go.
+#[derive(Clone, Copy)]
+struct Summary<'a> {
+    summand: Summand<'a>,
+    /// `[part, 2, C]`.
+    sums: Shared<'a>,
+}
+
+impl Summary<'_> {
+    /// Sums over the voxels `[first, first + n)` of the target, which are part `part`.
+    ///
+    /// # Safety
+    /// No other task touches these voxels, or this part.
+    #[inline(always)]
+    unsafe fn add<S: Simd>(
+        &self,
+        s: S,
+        target: &Target<'_>,
+        voxels: Range<usize>,
+        image: usize,
+        part: usize,
+    ) {
+        let n = target.channels;
+        // SAFETY: the caller's word.
+        let (written, sums) = unsafe {
+            let written = target.data.part(voxels.start * n, voxels.len() * n);
+            (written, self.sums.part(part * 2 * n, 2 * n))
+        };
+        self.summand.sum(s, written, voxels.start, image, sums);
+    }
+}
+
 /// Channels of several tensors side by side, each padded to whole vectors of its own.
 pub(crate) struct Segments {
     /// Channels, first channel, first padded channel of each.
@@ -108,14 +143,16 @@ impl Segments {
     }
 }
 
-/// Convolves the sources with the weights into the targets.
+/// Convolves the sources with the weights into the targets, and sums over the first target what
+/// `summand` says while it is in the cache.
 pub(crate) fn convolve(
     plan: Plan,
     grid: Grid,
     sources: &[Source<'_>],
     weights: &Weights<'_>,
     targets: &[Target<'_>],
-) {
+    summand: Option<Summand<'_>>,
+) -> PartSums {
     let n_in = sources.iter().map(|source| source.channels).sum::<usize>();
     let n_out = targets.iter().map(|target| target.channels).sum::<usize>();
     assert_eq!([n_out, n_in], [weights.n_out, weights.n_in], "channels of a convolution");
@@ -123,15 +160,15 @@ pub(crate) fn convolve(
         assert_eq!(source.data.len(), grid.n_voxels() * source.channels, "size of an input");
     }
     if grid.n_voxels() == 0 {
-        return;
+        return PartSums::default();
     }
     let widest = targets.iter().map(|target| target.channels).max().unwrap_or_default();
     let level = plan.level.for_channels(widest);
     match algorithm(plan, n_in, n_out) {
         Algorithm::Winograd => {
-            winograd_conv::convolve(level, grid, sources, weights, targets);
+            winograd_conv::convolve(level, grid, sources, weights, targets, summand)
         }
-        _ => direct::convolve(level, grid, sources, weights, targets),
+        _ => direct::convolve(level, grid, sources, weights, targets, summand),
     }
 }
 

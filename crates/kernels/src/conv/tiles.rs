@@ -129,31 +129,34 @@ pub(crate) unsafe fn transform_input<S: Simd>(
         let lanes = (n - channel).min(S::LANES);
         // SAFETY: the activation holds `[B, C]`, checked here; the place is the caller's.
         unsafe {
-            let activation = source.activation.map(|a| {
+            let mut activation = [s.zero(); 3];
+            if let Some(a) = source.activation {
                 let first = image * n + channel;
                 assert!(a.scale.len() >= first + lanes && a.shift.len() >= first + lanes);
                 let scale = s.load_first(a.scale.as_ptr().add(first), lanes);
                 let shift = s.load_first(a.shift.as_ptr().add(first), lanes);
-                (scale, shift, s.splat(a.slope))
-            });
+                activation = [scale, shift, s.splat(a.slope)];
+            }
             let to_pointer = to.pointer(tiling.n_cols, channel, S::LANES);
-            let columns = Columns { data: source.data, n, grid, plane, row, channel, lanes };
-            match (activation, lanes == S::LANES) {
-                (None, true) => {
-                    input_row::<S, true, false>(s, &columns, None, tiling, to, to_pointer)
-                }
-                (None, false) => {
-                    input_row::<S, false, false>(s, &columns, None, tiling, to, to_pointer)
-                }
-                (a, true) => input_row::<S, true, true>(s, &columns, a, tiling, to, to_pointer),
-                (a, false) => input_row::<S, false, true>(s, &columns, a, tiling, to, to_pointer),
+            let columns =
+                Columns { data: source.data, n, grid, plane, row, channel, lanes, activation };
+            let is_inner = row > 0 && (row + 1) * OUT < grid.h;
+            let is_full = lanes == S::LANES;
+            let args = (s, &columns, tiling, to, to_pointer);
+            match (is_full, source.activation.is_some(), is_inner) {
+                (true, false, true) => input_row::<S, true, false, true>(args),
+                (true, false, false) => input_row::<S, true, false, false>(args),
+                (true, true, true) => input_row::<S, true, true, true>(args),
+                (true, true, false) => input_row::<S, true, true, false>(args),
+                (false, false, _) => input_row::<S, false, false, false>(args),
+                (false, true, _) => input_row::<S, false, true, false>(args),
             }
         }
     }
 }
 
 /// Columns of six voxels over a row of tiles, one vector of channels.
-struct Columns<'a> {
+struct Columns<'a, V> {
     data: &'a [f32],
     /// Channels.
     n: usize,
@@ -163,42 +166,42 @@ struct Columns<'a> {
     row: usize,
     channel: usize,
     lanes: usize,
+    /// Scale, shift and slope.
+    activation: [V; 3],
 }
 
-type Affine<S> = Option<(<S as Simd>::V, <S as Simd>::V, <S as Simd>::V)>;
-
+/// One vector of channels: `FULL` if it has all its lanes, `ACTIVE` if there is an activation, `INNER` if
+/// no voxel lies above or below the plane.
 #[inline(always)]
-unsafe fn input_row<S: Simd, const FULL: bool, const ACTIVE: bool>(
-    s: S,
-    columns: &Columns<'_>,
-    activation: Affine<S>,
-    tiling: &Tiling,
-    to: &Place<'_>,
-    mut pointer: *mut f32,
+unsafe fn input_row<S: Simd, const FULL: bool, const ACTIVE: bool, const INNER: bool>(
+    (s, columns, tiling, to, mut pointer): (S, &Columns<'_, S::V>, &Tiling, &Place<'_>, *mut f32),
 ) {
-    let mut window = [[s.zero(); IN]; IN];
+    // The columns of a tile and the next, each at its own place modulo 8: two of a tile's six are the
+    // last two of the tile before.
+    let mut window = [[s.zero(); IN]; 2 * OUT];
     // SAFETY: `column` reads inside the source; the pointer spans the row's tiles at every point.
     unsafe {
-        for (j, column) in window.iter_mut().enumerate().skip(OUT) {
-            *column = self::column::<S, FULL, ACTIVE>(s, columns, activation, j as isize - 5);
-        }
+        window[1] = column::<S, FULL, ACTIVE, INNER>(s, columns, 0);
         for tile in 0..tiling.n_cols {
-            window[0] = window[OUT];
-            window[1] = window[OUT + 1];
+            let at = |j: usize| (tile * OUT + j) % (2 * OUT);
             for j in 2..IN {
-                let x = (tile * OUT + j) as isize - 1;
-                window[j] = column::<S, FULL, ACTIVE>(s, columns, activation, x);
+                let x = tile * OUT + j - 1;
+                window[at(j)] = if x < columns.grid.w {
+                    column::<S, FULL, ACTIVE, INNER>(s, columns, x)
+                } else {
+                    [s.zero(); IN]
+                };
             }
             for i in 0..IN {
                 let v = input(
                     s,
                     [
-                        window[0][i],
-                        window[1][i],
-                        window[2][i],
-                        window[3][i],
-                        window[4][i],
-                        window[5][i],
+                        window[at(0)][i],
+                        window[at(1)][i],
+                        window[at(2)][i],
+                        window[at(3)][i],
+                        window[at(4)][i],
+                        window[at(5)][i],
                     ],
                 );
                 for (j, v) in v.iter().enumerate() {
@@ -210,33 +213,30 @@ unsafe fn input_row<S: Simd, const FULL: bool, const ACTIVE: bool>(
     }
 }
 
-/// `Bᵀ` of the column at `x`, which is 0 outside the plane.
+/// `Bᵀ` of the column at `x`, which lies in the plane; voxels above and below it are 0.
 #[inline(always)]
-unsafe fn column<S: Simd, const FULL: bool, const ACTIVE: bool>(
+unsafe fn column<S: Simd, const FULL: bool, const ACTIVE: bool, const INNER: bool>(
     s: S,
-    c: &Columns<'_>,
-    activation: Affine<S>,
-    x: isize,
+    c: &Columns<'_, S::V>,
+    x: usize,
 ) -> [S::V; IN] {
     let mut d = [s.zero(); IN];
-    if x < 0 || x as usize >= c.grid.w {
-        return d;
-    }
-    let first_y = (c.row * OUT) as isize - 1;
     let row_stride = c.grid.w * c.n;
+    // The voxel in the tile's second row, which lies in the plane.
+    let first = (c.plane * c.grid.h + c.row * OUT) * row_stride + x * c.n + c.channel;
     for (i, d) in d.iter_mut().enumerate() {
-        let y = first_y + i as isize;
-        if y < 0 || y as usize >= c.grid.h {
+        if !INNER && (c.row * OUT + i < 1 || c.row * OUT + i > c.grid.h) {
             continue;
         }
-        let voxel = (c.plane * c.grid.h + y as usize) * row_stride + x as usize * c.n + c.channel;
-        debug_assert!(voxel + c.lanes <= c.data.len());
-        // SAFETY: `x` and `y` lie in the plane, and `lanes` channels from `channel` on exist.
+        debug_assert!(first + i * row_stride - row_stride + c.lanes <= c.data.len());
+        // SAFETY: the voxel lies in the plane, and `lanes` channels from `channel` on exist.
         *d = unsafe {
-            let p = c.data.as_ptr().add(voxel);
+            let p = c.data.as_ptr().add(first).wrapping_add(i * row_stride);
+            let p = p.wrapping_sub(row_stride);
             if FULL { s.load(p) } else { s.load_first(p, c.lanes) }
         };
-        if ACTIVE && let Some((scale, shift, slope)) = activation {
+        if ACTIVE {
+            let [scale, shift, slope] = c.activation;
             let z = s.fma(*d, scale, shift);
             *d = s.select_positive(z, z, s.mul(z, slope));
         }
@@ -265,21 +265,15 @@ pub(crate) unsafe fn transform_gradient<S: Simd>(
         unsafe {
             let mut pointer = to.pointer(tiling.n_cols, channel, S::LANES);
             for tile in 0..tiling.n_cols {
-                let mut columns = [[s.zero(); IN]; OUT];
-                for (j, column) in columns.iter_mut().enumerate() {
-                    let x = tile * OUT + j;
-                    let mut y = [s.zero(); OUT];
-                    for (i, y) in y.iter_mut().enumerate() {
-                        let row = row * OUT + i;
-                        if row < grid.h && x < grid.w {
-                            let voxel = ((plane * grid.h + row) * grid.w + x) * n + channel;
-                            debug_assert!(voxel + lanes <= gradient.data.len());
-                            let p = gradient.data.as_ptr().add(voxel);
-                            *y = if lanes == S::LANES { s.load(p) } else { s.load_first(p, lanes) };
-                        }
-                    }
-                    *column = output_gradient(s, y);
-                }
+                let first = (plane * grid.h + row * OUT) * grid.w + tile * OUT;
+                let p = gradient.data.as_ptr().add(first * n + channel);
+                let is_whole = (row + 1) * OUT <= grid.h && (tile + 1) * OUT <= grid.w;
+                let columns = if is_whole && lanes == S::LANES {
+                    gradient_columns::<S, true>(s, p, [OUT, OUT], [grid.w * n, n], lanes)
+                } else {
+                    let extent = [(grid.h - row * OUT).min(OUT), (grid.w - tile * OUT).min(OUT)];
+                    gradient_columns::<S, false>(s, p, extent, [grid.w * n, n], lanes)
+                };
                 for i in 0..IN {
                     let v = output_gradient(
                         s,
@@ -293,6 +287,32 @@ pub(crate) unsafe fn transform_gradient<S: Simd>(
             }
         }
     }
+}
+
+/// `A` of the four columns of a tile from `p` on; voxels beyond `extent` are 0.
+#[inline(always)]
+unsafe fn gradient_columns<S: Simd, const WHOLE: bool>(
+    s: S,
+    p: *const f32,
+    extent: [usize; 2],
+    stride: [usize; 2],
+    lanes: usize,
+) -> [[S::V; IN]; OUT] {
+    let mut columns = [[s.zero(); IN]; OUT];
+    for (j, column) in columns.iter_mut().enumerate() {
+        let mut y = [s.zero(); OUT];
+        for (i, y) in y.iter_mut().enumerate() {
+            if WHOLE {
+                // SAFETY: a whole tile with all its lanes, as the caller found.
+                *y = unsafe { s.load(p.add(i * stride[0] + j * stride[1])) };
+            } else if i < extent[0] && j < extent[1] {
+                // SAFETY: a voxel of the plane, and `lanes` of its channels.
+                *y = unsafe { s.load_first(p.add(i * stride[0] + j * stride[1]), lanes) };
+            }
+        }
+        *column = output_gradient(s, y);
+    }
+    columns
 }
 
 /// `Aᵀ m A` of a row of tiles, written to the target.
@@ -328,23 +348,38 @@ pub(crate) unsafe fn transform_output<S: Simd>(
                     *row = output(s, m);
                 }
                 let n_cols = (grid.w - tile * OUT).min(OUT);
-                for j in 0..OUT {
-                    let y = output(
-                        s,
-                        [rows[0][j], rows[1][j], rows[2][j], rows[3][j], rows[4][j], rows[5][j]],
-                    );
-                    for (i, y) in y.iter().enumerate() {
-                        if i < n_rows && j < n_cols {
-                            let to = to.add((i * grid.w + tile * OUT + j) * n);
-                            if lanes == S::LANES {
-                                s.store(to, *y);
-                            } else {
-                                s.store_first(to, *y, lanes);
-                            }
-                        }
-                    }
+                let to = to.add(tile * OUT * n);
+                if [n_rows, n_cols, lanes] == [OUT, OUT, S::LANES] {
+                    output_tile::<S, true>(s, &rows, to, [OUT, OUT], [grid.w * n, n], lanes);
+                } else {
+                    let extent = [n_rows, n_cols];
+                    output_tile::<S, false>(s, &rows, to, extent, [grid.w * n, n], lanes);
                 }
                 pointer = pointer.wrapping_add(from.tile_stride);
+            }
+        }
+    }
+}
+
+/// Writes `Aᵀ` of the columns of `rows` from `to` on, but for voxels beyond `extent`.
+#[inline(always)]
+unsafe fn output_tile<S: Simd, const WHOLE: bool>(
+    s: S,
+    rows: &[[S::V; OUT]; IN],
+    to: *mut f32,
+    extent: [usize; 2],
+    stride: [usize; 2],
+    lanes: usize,
+) {
+    for j in 0..OUT {
+        let column = [rows[0][j], rows[1][j], rows[2][j], rows[3][j], rows[4][j], rows[5][j]];
+        for (i, y) in output(s, column).iter().enumerate() {
+            if WHOLE {
+                // SAFETY: a whole tile with all its lanes, as the caller found.
+                unsafe { s.store(to.add(i * stride[0] + j * stride[1]), *y) };
+            } else if i < extent[0] && j < extent[1] {
+                // SAFETY: a voxel of the plane, and `lanes` of its channels.
+                unsafe { s.store_first(to.add(i * stride[0] + j * stride[1]), *y, lanes) };
             }
         }
     }

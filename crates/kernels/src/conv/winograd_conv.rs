@@ -4,11 +4,12 @@ use rayon::prelude::*;
 
 use super::tiles::{Block, Place, Tiling, transform_input, transform_output};
 use super::weights::SKEW;
-use super::{Grid, Segments, Source, Target, Weights};
+use super::{Grid, Segments, Source, Summary, Target, Weights};
 use crate::gemm::{Product, Term, product};
 use crate::memory::{Shared, with_scratch};
 use crate::simd::{self, Kernel, Level, Simd};
-use crate::winograd::POINTS;
+use crate::sums::{Part, PartSums, Summand};
+use crate::winograd::{OUT, POINTS};
 
 /// Planes of transformed inputs that a worker keeps while it goes through a deep volume.
 const RING: usize = 3;
@@ -24,6 +25,23 @@ struct Job<'a> {
     /// Weights in Winograd's domain.
     weights: &'a [f32],
     weight_stride: usize,
+    summary: Option<Summary<'a>>,
+}
+
+impl Job<'_> {
+    /// Sums over what was just written of plane `plane` of the block.
+    #[inline(always)]
+    fn summarise<S: Simd>(&self, s: S, block: &Block, first_part: usize, plane: usize) {
+        let Some(summary) = &self.summary else { return };
+        let grid = self.tiling.grid;
+        let part = first_part + plane;
+        let plane = block.planes.start + plane;
+        let rows = block.rows.start * OUT..(block.rows.end * OUT).min(grid.h);
+        let first = plane * grid.h * grid.w;
+        let voxels = first + rows.start * grid.w..first + rows.end * grid.w;
+        // SAFETY: these rows of the plane are the caller's, and so is the part.
+        unsafe { summary.add(s, &self.targets[0], voxels, plane / grid.d, part) };
+    }
 }
 
 /// Convolution by tiles: transform the inputs, one matrix product a point, transform back.
@@ -33,7 +51,8 @@ pub(crate) fn convolve(
     sources: &[Source<'_>],
     weights: &Weights<'_>,
     targets: &[Target<'_>],
-) {
+    summand: Option<Summand<'_>>,
+) -> PartSums {
     let ins = level.segments_in(sources);
     let outs = level.segments_out(targets);
     let transformed = weights.transformed(level, &outs);
@@ -46,6 +65,17 @@ pub(crate) fn convolve(
     } else {
         tiling.blocks(at_once)
     };
+    // A part is what a block has of a plane.
+    let mut parts = Vec::new();
+    let mut first_parts = Vec::with_capacity(blocks.len());
+    for block in &blocks {
+        first_parts.push(parts.len());
+        let rows = block.rows.start * OUT..(block.rows.end * OUT).min(grid.h);
+        let part = |plane: usize| Part { image: plane / grid.d, n_voxels: rows.len() * grid.w };
+        parts.extend(block.planes.clone().map(part));
+    }
+    let mut sums = PartSums::new(parts, summand.map_or(0, |_| targets[0].channels));
+    let values = Shared::new(&mut sums.values);
     let job = Job {
         tiling,
         depth: weights.depth,
@@ -55,8 +85,10 @@ pub(crate) fn convolve(
         targets,
         outs,
         weights: &transformed,
+        summary: summand.map(|summand| Summary { summand, sums: values }),
     };
-    blocks.par_iter().for_each(|block| {
+    blocks.par_iter().zip(&first_parts).for_each(|(block, first_part)| {
+        let first_part = *first_part;
         let n_slots = if is_deep { RING } else { block.planes.len() };
         let runs = runs(block.planes.len(), job.depth, is_deep);
         let per_plane = job.tiling.n_tiles_of_plane(block);
@@ -70,6 +102,7 @@ pub(crate) fn convolve(
                 Work {
                     job: &job,
                     block,
+                    first_part,
                     runs: &runs,
                     n_slots,
                     inputs,
@@ -80,6 +113,7 @@ pub(crate) fn convolve(
             );
         });
     });
+    sums
 }
 
 /// Planes that are done by one product a point, with the taps along the depth that they have.
@@ -104,6 +138,8 @@ fn runs(n_planes: usize, depth: usize, is_deep: bool) -> Vec<(Range<usize>, Rang
 struct Work<'a> {
     job: &'a Job<'a>,
     block: &'a Block,
+    /// The part that the block's first plane is.
+    first_part: usize,
     runs: &'a [(Range<usize>, Range<usize>)],
     /// Planes that `inputs` holds; plane `p` of the block lies in slot `p % n_slots`.
     n_slots: usize,
@@ -212,6 +248,7 @@ impl Work<'_> {
                     unsafe { transform_output(s, target, &job.tiling, plane, row, &place) };
                 }
             }
+            job.summarise(s, self.block, self.first_part, plane);
         }
     }
 }

@@ -7,7 +7,9 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
 use burn_flex::FlexTensor;
 
-use super::flex::{ConvInputs, Normalised, PatchInputs, Pooled, contiguous, losses, numbers};
+use super::flex::{
+    ConvInputs, Normalised, PatchInputs, Pooled, contiguous, losses, moments_of, numbers,
+};
 use super::{Layers, NormSettings};
 use crate::loss::MaskSums;
 use crate::plan::Plan;
@@ -52,47 +54,66 @@ fn track<const N: usize, C: CheckpointStrategy, G: Gradient<N> + Sync>(
     }
 }
 
+/// Tracks a convolution; its moments have no gradient.
+fn track_conv<const N: usize, C: CheckpointStrategy>(
+    parents: [&Node; N],
+    inputs: impl FnOnce() -> ConvInputs,
+) -> (Node, Node)
+where
+    ConvInputs: Gradient<N>,
+{
+    let inputs = inputs();
+    let (y, moments) = inputs.forward();
+    (track::<N, C, _>(parents, || (y, inputs)), Node::new(moments))
+}
+
 impl<C: CheckpointStrategy> Layers for Autodiff<Flex, C> {
-    fn conv(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
-        track::<2, C, _>([&x, &weight], || {
-            let inputs = ConvInputs::new(vec![take(&x)], None, take(&weight));
-            (inputs.forward(), inputs)
-        })
+    fn moments(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        Node::new(moments_of(&contiguous(take(&x))))
+    }
+
+    fn conv(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        track_conv::<2, C>([&x, &weight], || ConvInputs::new(vec![take(&x)], None, take(&weight)))
     }
 
     fn conv_pair(
         x: FloatTensor<Self>,
         skip: FloatTensor<Self>,
         weight: FloatTensor<Self>,
-    ) -> FloatTensor<Self> {
-        track::<3, C, _>([&x, &skip, &weight], || {
-            let inputs = ConvInputs::new(vec![take(&x), take(&skip)], None, take(&weight));
-            (inputs.forward(), inputs)
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        track_conv::<3, C>([&x, &skip, &weight], || {
+            ConvInputs::new(vec![take(&x), take(&skip)], None, take(&weight))
         })
     }
 
     fn norm_conv(
         x: FloatTensor<Self>,
+        moments: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
         beta: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         settings: NormSettings,
-    ) -> FloatTensor<Self> {
-        track::<4, C, _>([&x, &gamma, &beta, &weight], || {
-            let norm = Normalised::new(take(&x), take(&gamma), beta.primitive(), settings);
-            let inputs = ConvInputs::new(vec![norm.x.clone()], Some(norm), take(&weight));
-            (inputs.forward(), inputs)
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        track_conv::<4, C>([&x, &gamma, &beta, &weight], || {
+            let moments = take(&moments);
+            let norm = Normalised::new(take(&x), moments, take(&gamma), beta.primitive(), settings);
+            ConvInputs::new(vec![norm.x.clone()], Some(norm), take(&weight))
         })
     }
 
     fn norm(
         x: FloatTensor<Self>,
+        moments: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
         beta: FloatTensor<Self>,
         settings: NormSettings,
     ) -> FloatTensor<Self> {
         track::<3, C, _>([&x, &gamma, &beta], || {
-            let norm = Normalised::new(take(&x), take(&gamma), beta.primitive(), settings);
+            let moments = take(&moments);
+            let norm = Normalised::new(take(&x), moments, take(&gamma), beta.primitive(), settings);
             (norm.forward(), norm)
         })
     }
@@ -151,20 +172,18 @@ impl Gradient<3> for ConvInputs {
 impl Gradient<4> for ConvInputs {
     fn backward(self, gradient: FlexTensor, wanted: [bool; 4]) -> [Option<FlexTensor>; 4] {
         let weight = wanted[3].then(|| self.weight_gradient(&gradient));
-        let before_norm =
-            wanted[..3].contains(&true).then(|| self.input_gradients(&gradient).pop());
-        drop(gradient);
-        let (Some(Some(normalised)), Some(norm)) = (before_norm, &self.norm) else {
-            return [None, None, None, weight];
-        };
-        let [x, gamma, beta] = norm.backward(normalised);
-        [Some(x), Some(gamma), Some(beta), weight]
+        let is_wanted = wanted[..3].contains(&true);
+        let gradients = if is_wanted { self.norm_gradients(&gradient) } else { None };
+        match gradients {
+            Some([x, gamma, beta]) => [Some(x), Some(gamma), Some(beta), weight],
+            None => [None, None, None, weight],
+        }
     }
 }
 
 impl Gradient<3> for Normalised {
     fn backward(self, gradient: FlexTensor, _: [bool; 3]) -> [Option<FlexTensor>; 3] {
-        Normalised::backward(&self, gradient).map(Some)
+        Normalised::backward(&self, gradient, None).map(Some)
     }
 }
 

@@ -11,35 +11,41 @@ use crate::norm::{Moments, Norm};
 use crate::patch::Patch;
 use crate::plan::Plan;
 use crate::pool::{Indices, Pool};
+use crate::sums::{Activated, PartSums, Summand};
 
 impl Layers for Flex {
-    fn conv(x: FlexTensor, weight: FlexTensor) -> FlexTensor {
+    fn moments(x: FlexTensor) -> FlexTensor {
+        moments_of(&contiguous(x))
+    }
+
+    fn conv(x: FlexTensor, weight: FlexTensor) -> (FlexTensor, FlexTensor) {
         ConvInputs::new(vec![x], None, weight).forward()
     }
 
-    fn conv_pair(x: FlexTensor, skip: FlexTensor, weight: FlexTensor) -> FlexTensor {
+    fn conv_pair(x: FlexTensor, skip: FlexTensor, weight: FlexTensor) -> (FlexTensor, FlexTensor) {
         ConvInputs::new(vec![x, skip], None, weight).forward()
     }
 
     fn norm_conv(
         x: FlexTensor,
+        moments: FlexTensor,
         gamma: FlexTensor,
         beta: FlexTensor,
         weight: FlexTensor,
         settings: NormSettings,
-    ) -> FlexTensor {
-        let norm = Normalised::new(x, gamma, &beta, settings);
-        let Normalised { x, .. } = &norm;
-        ConvInputs::new(vec![x.clone()], Some(norm), weight).forward()
+    ) -> (FlexTensor, FlexTensor) {
+        let norm = Normalised::new(x, moments, gamma, &beta, settings);
+        ConvInputs::new(vec![norm.x.clone()], Some(norm), weight).forward()
     }
 
     fn norm(
         x: FlexTensor,
+        moments: FlexTensor,
         gamma: FlexTensor,
         beta: FlexTensor,
         settings: NormSettings,
     ) -> FlexTensor {
-        Normalised::new(x, gamma, &beta, settings).forward()
+        Normalised::new(x, moments, gamma, &beta, settings).forward()
     }
 
     fn max_pool(x: FlexTensor, stride: [usize; 3]) -> FlexTensor {
@@ -122,6 +128,34 @@ fn channels(tensor: &FlexTensor) -> usize {
     dims(tensor)[4]
 }
 
+fn norm_of(x: &FlexTensor, settings: NormSettings) -> Norm {
+    let Grid { b, d, h, w } = grid(x);
+    Norm {
+        n_images: b,
+        n_voxels: d * h * w,
+        n_channels: channels(x),
+        n_groups: settings.n_groups,
+        epsilon: settings.epsilon,
+        slope: settings.slope,
+    }
+}
+
+/// The moments of a tensor that no convolution has found.
+pub(super) fn moments_of(x: &FlexTensor) -> FlexTensor {
+    let settings = NormSettings { n_groups: channels(x), epsilon: 0.0, slope: 1.0 };
+    let norm = norm_of(x, settings);
+    let moments = norm.channel_moments(Plan::current().level, numbers(x));
+    moments_tensor(&moments, norm.n_images, norm.n_channels)
+}
+
+fn moments_tensor(moments: &[f64], n_images: usize, n_channels: usize) -> FlexTensor {
+    let mut buffer = Buffer::new(moments.len());
+    for (to, from) in buffer.iter_mut().zip(moments) {
+        *to = *from as f32;
+    }
+    buffer.into_tensor(&[n_images, 2, n_channels])
+}
+
 /// A normalisation with what its gradient needs.
 #[derive(Clone, Debug)]
 pub(super) struct Normalised {
@@ -136,20 +170,13 @@ pub(super) struct Normalised {
 impl Normalised {
     pub(super) fn new(
         x: FlexTensor,
+        moments: FlexTensor,
         gamma: FlexTensor,
         beta: &FlexTensor,
         settings: NormSettings,
     ) -> Self {
         let (x, gamma, beta) = (contiguous(x), contiguous(gamma), contiguous(beta.clone()));
-        let Grid { b, d, h, w } = grid(&x);
-        let norm = Norm {
-            n_images: b,
-            n_voxels: d * h * w,
-            n_channels: channels(&x),
-            n_groups: settings.n_groups,
-            epsilon: settings.epsilon,
-            slope: settings.slope,
-        };
+        let norm = norm_of(&x, settings);
         assert!(
             norm.n_channels.is_multiple_of(norm.n_groups),
             "{} channels do not divide into {} groups",
@@ -157,7 +184,9 @@ impl Normalised {
             norm.n_groups
         );
         let plan = Plan::current();
-        let moments = norm.moments(plan.level, numbers(&x));
+        let of_channels: Vec<f64> =
+            numbers(&contiguous(moments)).iter().map(|x| f64::from(*x)).collect();
+        let moments = norm.moments(&of_channels);
         let activation = norm.activation(&moments, numbers(&gamma), numbers(&beta));
         Self { x, gamma, norm, moments, activation, plan }
     }
@@ -169,18 +198,37 @@ impl Normalised {
 
     /// Gradients to x, γ and β.
     ///
-    /// That to x takes the memory of `gradient`, which is copied if somebody else holds it.
-    pub(super) fn backward(&self, mut gradient: FlexTensor) -> [FlexTensor; 3] {
+    /// That to x takes the memory of `gradient`, which is copied if somebody else holds it. `sums` are
+    /// found unless a convolution did so.
+    pub(super) fn backward(
+        &self,
+        mut gradient: FlexTensor,
+        sums: Option<PartSums>,
+    ) -> [FlexTensor; 3] {
+        let level = self.plan.level;
+        let means = self.norm.means(&self.moments);
+        let x = self.activated(&means);
+        let sums = sums.unwrap_or_else(|| self.norm.gradient_sums(level, &x, numbers(&gradient)));
         let [gamma, beta] = self.norm.gradients(
-            self.plan.level,
-            numbers(&self.x),
+            level,
+            &x,
             &self.moments,
-            &self.activation,
             numbers(&self.gamma),
             gradient.storage_mut::<f32>(),
+            &sums,
         );
         let n = self.norm.n_channels;
         [gradient, gamma.into_tensor(&[n]), beta.into_tensor(&[n])]
+    }
+
+    fn activated<'a>(&'a self, means: &'a [f32]) -> Activated<'a> {
+        Activated {
+            x: numbers(&self.x),
+            scale: &self.activation.scale,
+            shift: &self.activation.shift,
+            mean: means,
+            slope: self.activation.slope,
+        }
     }
 }
 
@@ -225,16 +273,38 @@ impl ConvInputs {
         Weights::new(numbers(&self.weight), n_out, n_in, depth)
     }
 
-    pub(super) fn forward(&self) -> FlexTensor {
+    /// The output and its moments.
+    pub(super) fn forward(&self) -> (FlexTensor, FlexTensor) {
         let (grid, weights) = (self.grid(), self.weights());
-        let mut y = Buffer::new(grid.n_voxels() * weights.n_out);
-        let target = Target { data: Shared::new(&mut y), channels: weights.n_out };
-        convolve(self.plan, grid, &self.views(), &weights, &[target]);
-        y.into_tensor(&grid.with(weights.n_out))
+        let n = weights.n_out;
+        let mut y = Buffer::new(grid.n_voxels() * n);
+        let target = Target { data: Shared::new(&mut y), channels: n };
+        let (views, summand) = (self.views(), Some(Summand::Moments));
+        let sums = convolve(self.plan, grid, &views, &weights, &[target], summand);
+        let moments = moments_tensor(&sums.merge_moments(grid.b, n), grid.b, n);
+        (y.into_tensor(&grid.with(n)), moments)
     }
 
-    /// The gradient to each source as the convolution saw it, normalised.
+    /// The gradient to each source as the convolution saw it.
     pub(super) fn input_gradients(&self, gradient: &FlexTensor) -> Vec<FlexTensor> {
+        self.input_gradients_and_sums(gradient, None).0
+    }
+
+    /// The gradients to the source before its normalisation, to γ and to β.
+    pub(super) fn norm_gradients(&self, gradient: &FlexTensor) -> Option<[FlexTensor; 3]> {
+        let norm = self.norm.as_ref()?;
+        let means = norm.norm.means(&norm.moments);
+        let activated = norm.activated(&means);
+        let summand = Some(Summand::Gradient(&activated));
+        let (mut gradients, sums) = self.input_gradients_and_sums(gradient, summand);
+        Some(norm.backward(gradients.pop()?, Some(sums)))
+    }
+
+    fn input_gradients_and_sums(
+        &self,
+        gradient: &FlexTensor,
+        summand: Option<Summand<'_>>,
+    ) -> (Vec<FlexTensor>, PartSums) {
         let grid = self.grid();
         let n_channels = || self.sources.iter().map(channels);
         let mut gradients: Vec<Buffer> =
@@ -244,8 +314,10 @@ impl ConvInputs {
             .zip(n_channels())
             .map(|(gradient, channels)| Target { data: Shared::new(gradient), channels })
             .collect();
-        convolve(self.plan, grid, &[plain(gradient)], &self.weights().reversed(), &targets);
-        gradients.into_iter().zip(n_channels()).map(|(g, n)| g.into_tensor(&grid.with(n))).collect()
+        let weights = self.weights().reversed();
+        let sums = convolve(self.plan, grid, &[plain(gradient)], &weights, &targets, summand);
+        let tensor = |(gradient, n): (Buffer, usize)| gradient.into_tensor(&grid.with(n));
+        (gradients.into_iter().zip(n_channels()).map(tensor).collect(), sums)
     }
 
     pub(super) fn weight_gradient(&self, gradient: &FlexTensor) -> FlexTensor {

@@ -90,3 +90,23 @@ pub(crate) fn run<K: Kernel>(level: Level, kernel: K) -> K::Output {
 pub(crate) const fn padded(n: usize, lanes: usize) -> usize {
     n.div_ceil(lanes) * lanes
 }
+
+/// [`load_first`](Simd::load_first), the whole vector in one.
+///
+/// # Safety
+/// As there.
+#[inline(always)]
+pub(crate) unsafe fn load<S: Simd>(s: S, p: *const f32, n: usize) -> S::V {
+    // SAFETY: the caller's.
+    unsafe { if n == S::LANES { s.load(p) } else { s.load_first(p, n) } }
+}
+
+/// [`store_first`](Simd::store_first), the whole vector in one.
+///
+/// # Safety
+/// As there.
+#[inline(always)]
+pub(crate) unsafe fn store<S: Simd>(s: S, p: *mut f32, v: S::V, n: usize) {
+    // SAFETY: the caller's.
+    unsafe { if n == S::LANES { s.store(p, v) } else { s.store_first(p, v, n) } }
+}
