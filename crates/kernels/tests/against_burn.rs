@@ -29,7 +29,7 @@ impl Numbers {
 fn plans() -> Vec<Plan> {
     let algorithms = [Algorithm::Auto, Algorithm::Direct, Algorithm::Winograd];
     let with = |level| algorithms.map(|algorithm| Plan { level, algorithm });
-    Level::available().into_iter().flat_map(with).collect()
+    Level::available().into_iter().chain([Level::Wide]).flat_map(with).collect()
 }
 
 fn values(tensor: Tensor<1>) -> Vec<f32> {

@@ -16,6 +16,10 @@ pub enum Level {
     /// 4 numbers a vector, whatever the compiler makes of it: SSE2 on x86-64, NEON on AArch64.
     #[non_exhaustive]
     Portable,
+    /// 16 numbers a vector of portable code: for tests of the tails and tiles that AVX-512 has, on a
+    /// processor without it.
+    #[doc(hidden)]
+    Wide,
 }
 
 impl Level {
@@ -64,6 +68,7 @@ impl Level {
             Level::Avx512 => "avx512",
             Level::Avx2 => "avx2",
             Level::Portable => "portable",
+            Level::Wide => "wide",
         }
     }
 
@@ -78,7 +83,7 @@ impl Level {
     /// Numbers in a vector.
     pub(crate) fn lanes(self) -> usize {
         match self {
-            Level::Avx512 => 16,
+            Level::Avx512 | Level::Wide => 16,
             Level::Avx2 => 8,
             Level::Portable => 4,
         }

@@ -82,7 +82,8 @@ pub(crate) fn run<K: Kernel>(level: Level, kernel: K) -> K::Output {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: as above.
         Level::Avx2 => unsafe { avx2::run(kernel) },
-        _ => kernel.run(Portable),
+        Level::Wide => kernel.run(Portable::<16>),
+        _ => kernel.run(Portable::<4>),
     }
 }
 
