@@ -5,6 +5,7 @@
 
 mod autodiff;
 mod flex;
+mod operations;
 
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, DispatchTensor, backend_extension};

@@ -27,16 +27,12 @@ pub(super) fn convolve(
     summand: Option<Summand<'_>>,
 ) -> PartSums {
     let frame = Frame::new(grid, weights.depth, sources);
-    let n_bands = frame.grid.h.div_ceil(frame.n_rows);
-    let n_planes = frame.grid.b * frame.grid.d;
-    let bands = |task: usize| {
-        let band = task % n_bands;
-        band * frame.n_rows..((band + 1) * frame.n_rows).min(grid.h)
-    };
     // A part is what a task has of a plane.
-    let part =
-        |task: usize| Part { image: task / n_bands / grid.d, n_voxels: bands(task).len() * grid.w };
-    let parts = (0..n_planes * n_bands).map(part).collect();
+    let part = |task: usize| {
+        let (plane, rows) = frame.task(task);
+        Part { image: plane / grid.d, n_voxels: rows.len() * grid.w }
+    };
+    let parts = (0..frame.n_tasks()).map(part).collect();
     let mut sums = PartSums::new(parts, summand.map_or(0, |_| targets[0].channels));
     let values = Shared::new(&mut sums.values);
     let mut first = 0;
@@ -46,12 +42,13 @@ pub(super) fn convolve(
         let outs = Segments::new(std::iter::once(target.channels), level.lanes());
         let weights = weights.outputs(first..first + target.channels);
         let packed = weights.packed(level, &outs);
-        (0..n_planes * n_bands).into_par_iter().for_each(|task| {
+        (0..frame.n_tasks()).into_par_iter().for_each(|task| {
+            let (plane, rows) = frame.task(task);
             with_scratch(frame.len(), |copy| {
                 let work = Convolve {
                     frame: &frame,
-                    plane: task / n_bands,
-                    rows: bands(task),
+                    plane,
+                    rows,
                     copy,
                     target,
                     packed: &packed,
@@ -83,6 +80,21 @@ impl<'a> Frame<'a> {
         let per_row = depth * (grid.w + 2) * n_in;
         let n_rows = (COPY_NUMBERS / per_row).clamp(3, 34) - 2;
         Self { grid, depth, sources, n_in, n_rows: n_rows.min(grid.h) }
+    }
+
+    fn n_bands(&self) -> usize {
+        self.grid.h.div_ceil(self.n_rows)
+    }
+
+    /// Bands of rows in all planes, each a task.
+    fn n_tasks(&self) -> usize {
+        self.grid.b * self.grid.d * self.n_bands()
+    }
+
+    /// The plane of a task, and its rows there.
+    fn task(&self, task: usize) -> (usize, Range<usize>) {
+        let (plane, band) = (task / self.n_bands(), task % self.n_bands());
+        (plane, band * self.n_rows..((band + 1) * self.n_rows).min(self.grid.h))
     }
 
     fn row_len(&self) -> usize {
@@ -201,15 +213,12 @@ pub(super) fn weight_gradient(
     let n_out = gradient.channels;
     let n_padded = padded(n_out, level.lanes());
     let n_taps = depth * 9;
-    let n_bands = frame.grid.h.div_ceil(frame.n_rows);
-    let n_planes = frame.grid.b * frame.grid.d;
-    let parts = parts(n_planes * n_bands, N_PARTS);
+    let parts = parts(frame.n_tasks(), N_PARTS);
     let len = n_taps * frame.n_in * n_padded;
     let mut sums = Buffer::zeroed(parts.len() * len);
     sums.par_chunks_mut(len.max(1)).zip(&parts).for_each(|(sums, part)| {
         for task in part.clone() {
-            let (plane, band) = (task / n_bands, task % n_bands);
-            let rows = band * frame.n_rows..((band + 1) * frame.n_rows).min(frame.grid.h);
+            let (plane, rows) = frame.task(task);
             with_scratch(frame.len(), |copy| {
                 simd::run(
                     level,

@@ -156,9 +156,7 @@ pub(crate) fn convolve(
     let n_in = sources.iter().map(|source| source.channels).sum::<usize>();
     let n_out = targets.iter().map(|target| target.channels).sum::<usize>();
     assert_eq!([n_out, n_in], [weights.n_out, weights.n_in], "channels of a convolution");
-    for source in sources {
-        assert_eq!(source.data.len(), grid.n_voxels() * source.channels, "size of an input");
-    }
+    check_sizes(grid, sources);
     if grid.n_voxels() == 0 {
         return PartSums::default();
     }
@@ -181,10 +179,19 @@ pub(crate) fn weight_gradient(
     depth: usize,
 ) -> Buffer {
     let n_in = sources.iter().map(|source| source.channels).sum::<usize>();
+    check_sizes(grid, sources);
+    check_sizes(grid, std::slice::from_ref(gradient));
     let level = plan.level.for_channels(gradient.channels);
     match algorithm(plan, n_in, gradient.channels) {
         Algorithm::Winograd => weight_gradient::winograd(level, grid, sources, gradient, depth),
         _ => direct::weight_gradient(level, grid, sources, gradient, depth),
+    }
+}
+
+/// The transforms read voxels by their place in the grid: every input must fill it.
+fn check_sizes(grid: Grid, sources: &[Source<'_>]) {
+    for source in sources {
+        assert_eq!(source.data.len(), grid.n_voxels() * source.channels, "size of an input");
     }
 }
 

@@ -40,6 +40,18 @@ impl Tiling {
         Self { grid, is_volume: depth > 1, n_rows, n_cols }
     }
 
+    /// That a row of tiles lies in the grid, and the grid in the source: whatever is read of it within
+    /// the plane then lies in memory.
+    fn check(&self, plane: usize, row: usize, source: &Source<'_>) {
+        let Grid { b, d, h, w } = self.grid;
+        assert!(
+            plane < b * d && row < self.n_rows,
+            "row {row} of plane {plane} of {:?}",
+            self.grid
+        );
+        assert!(source.data.len() >= b * d * h * w * source.channels, "size of an input");
+    }
+
     /// Tiles of a block's planes, one after the other.
     pub(crate) fn n_tiles(&self, block: &Block) -> usize {
         block.planes.len() * self.n_tiles_of_plane(block)
@@ -125,6 +137,7 @@ pub(crate) unsafe fn transform_input<S: Simd>(
     let grid = tiling.grid;
     let image = plane / grid.d;
     let n = source.channels;
+    tiling.check(plane, row, source);
     for channel in (0..n).step_by(S::LANES) {
         let lanes = (n - channel).min(S::LANES);
         // SAFETY: the activation holds `[B, C]`, checked here; the place is the caller's.
@@ -228,7 +241,6 @@ unsafe fn column<S: Simd, const FULL: bool, const ACTIVE: bool, const INNER: boo
         if !INNER && (c.row * OUT + i < 1 || c.row * OUT + i > c.grid.h) {
             continue;
         }
-        debug_assert!(first + i * row_stride - row_stride + c.lanes <= c.data.len());
         // SAFETY: the voxel lies in the plane, and `lanes` channels from `channel` on exist.
         *d = unsafe {
             let p = c.data.as_ptr().add(first).wrapping_add(i * row_stride);
@@ -259,6 +271,7 @@ pub(crate) unsafe fn transform_gradient<S: Simd>(
 ) {
     let grid = tiling.grid;
     let n = gradient.channels;
+    tiling.check(plane, row, gradient);
     for channel in (0..n).step_by(S::LANES) {
         let lanes = (n - channel).min(S::LANES);
         // SAFETY: voxels are read inside the plane only; the place is the caller's.

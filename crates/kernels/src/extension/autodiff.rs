@@ -7,7 +7,7 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
 use burn_flex::FlexTensor;
 
-use super::flex::{
+use super::operations::{
     ConvInputs, Normalised, PatchInputs, Pooled, contiguous, losses, moments_of, numbers,
 };
 use super::{Layers, NormSettings};
