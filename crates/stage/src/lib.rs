@@ -29,4 +29,4 @@ pub use program::main;
 pub use progress::{Message, Progress, log, warning};
 pub use provenance::{InputRecord, OutputRecord, Provenance};
 pub use publish::{PublishError, RunStore, TaskLock};
-pub use simd::simd_level;
+pub use simd::{UnknownSimdLevel, simd_level};

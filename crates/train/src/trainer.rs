@@ -283,7 +283,7 @@ impl<'a> Trainer<'a> {
             n_train_growth: self.cohort.train.iter().filter(|case| case.growth).count(),
             best_epoch: progress.best_epoch,
             n_parameters: network.num_params(),
-            simd: simd_level().to_owned(),
+            simd: simd_level()?.to_owned(),
         };
         std::fs::copy(self.checkpoints.best(), folder.join("model.safetensors"))?;
         save_weights(network, &folder.join("last.safetensors"))?;

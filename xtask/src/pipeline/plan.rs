@@ -32,6 +32,8 @@ pub(crate) struct Plan {
     pub(crate) externals: BTreeMap<String, External>,
     pub(crate) codes: BTreeMap<String, Code>,
     pub(crate) device: String,
+    /// Vector instructions that the stages compute with.
+    simd: &'static str,
     /// Threads of a task, by stage.
     pub(crate) threads: Vec<usize>,
     /// The command that the user typed, to be shown as the one that goes on.
@@ -58,7 +60,8 @@ impl Plan {
         let command = std::env::args().skip(1).collect::<Vec<_>>().join(" ");
         let command = format!("cargo xtask {command}");
         let device = arguments.device.clone();
-        Ok(Self { pipeline, tasks, externals, codes, device, threads, command })
+        let simd = simd_level()?;
+        Ok(Self { pipeline, tasks, externals, codes, device, simd, threads, command })
     }
 
     pub(crate) fn stage_of(&self, task: usize) -> &Stage {
@@ -141,7 +144,7 @@ impl Plan {
         }
         parts.insert("contract", CONTRACT_VERSION);
         parts.insert("device", &self.device);
-        parts.insert("simd", simd_level());
+        parts.insert("simd", self.simd);
         parts.insert("seed", self.seed(task));
         parts.insert_tree("config", &stage.config);
         for (axis, value) in &self.tasks[task].axes {
