@@ -8,6 +8,7 @@ mod error;
 pub mod flag;
 pub mod json;
 pub mod labels;
+pub mod limits;
 pub mod model;
 pub mod nifti;
 pub mod predictions;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use hemex_artifacts::{CaseRow, GeometryRecord, LabelRow, nifti};
 use hemex_volume::Image;
 
+use crate::dicom::worker::Workers;
 use crate::guard::guarded;
 use crate::labels::{self, Volumes};
 use crate::layout::{ImageFiles, Scan};
@@ -13,6 +14,9 @@ use crate::prepare::{Prepared, prepare};
 use crate::pseudonym::NamedSource;
 use crate::truth::Truth;
 use crate::{Config, IngestError, Unusable, dicom, kernel};
+
+/// Gantry tilts up to it are rounding of positions, degrees.
+const NOTED_TILT_DEGREES: f64 = 0.05;
 
 /// Where the volumes of a case go.
 #[derive(Debug, Clone)]
@@ -31,10 +35,27 @@ pub(crate) struct Done {
     /// `None` where neither labels nor splits are wanted.
     pub(crate) label: Option<LabelRow>,
     pub(crate) n_slices: usize,
-    /// Date and time from the DICOM files, for the private artifact alone.
-    pub(crate) acquired: Option<String>,
-    /// A line for the log.
-    pub(crate) note: Option<String>,
+    /// Of a DICOM series, for the private artifact alone.
+    pub(crate) series: Option<Series>,
+    /// Lines for the log.
+    pub(crate) notes: Vec<String>,
+}
+
+/// What is kept of a DICOM series beside its voxels.
+#[derive(Debug, Clone)]
+pub(crate) struct Series {
+    pub(crate) facts: dicom::Facts,
+    /// Distance of each slice from the first along the normal, mm.
+    pub(crate) depths_mm: Vec<f64>,
+}
+
+/// What every case is read with.
+pub(crate) struct Tools<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) truth: &'a Truth,
+    pub(crate) workers: &'a Workers,
+    pub(crate) folders: &'a Folders,
+    pub(crate) with_labels: bool,
 }
 
 /// A case in memory.
@@ -48,17 +69,15 @@ struct Ready {
 /// the stage.
 pub(crate) fn ingest(
     named: &NamedSource,
-    config: &Config,
-    truth: &Truth,
-    folders: &Folders,
-    with_labels: bool,
+    tools: &Tools<'_>,
 ) -> Result<Result<Done, Unusable>, IngestError> {
+    let folders = tools.folders;
     let ready = named
         .source
         .scan
         .as_ref()
         .map_err(Clone::clone)
-        .and_then(|scan| guarded(|| ready(named, scan, config, truth, with_labels)));
+        .and_then(|scan| guarded(|| ready(named, scan, tools)));
     let Ready { prepared, masks, mut done } = match ready {
         Ok(ready) => ready,
         Err(reason) => return Ok(Err(reason)),
@@ -76,19 +95,15 @@ pub(crate) fn ingest(
     Ok(Ok(done))
 }
 
-fn ready(
-    named: &NamedSource,
-    scan: &Scan,
-    config: &Config,
-    truth: &Truth,
-    with_labels: bool,
-) -> Result<Ready, Unusable> {
-    let native = Native::read(&scan.image)?;
+fn ready(named: &NamedSource, scan: &Scan, tools: &Tools<'_>) -> Result<Ready, Unusable> {
+    let (config, with_labels) = (tools.config, tools.with_labels);
+    let mut native = Native::read(&scan.image, tools)?;
     let geometry = *native.image.geometry();
     let masks = match with_labels {
         true => masks::read(scan, &geometry, &config.labels)?,
         false => Masks::default(),
     };
+    native.notes.extend(masks.warnings.iter().cloned());
     let prepared = prepare(native.image, &config.preparation)?;
     let [spacing_d, spacing_h, spacing_w] = geometry.spacing_mm();
     let clinical = &scan.clinical;
@@ -112,10 +127,10 @@ fn ready(
     let done = Done {
         row,
         native: GeometryRecord::from(&geometry),
-        label: with_labels.then(|| label(named, scan, config, truth, &masks)),
+        label: with_labels.then(|| label(named, scan, config, tools.truth, &masks)),
         n_slices: prepared.image.geometry().shape()[0],
-        acquired: native.acquired,
-        note: native.note,
+        series: native.series,
+        notes: native.notes,
     };
     Ok(Ready { prepared, masks, done })
 }
@@ -148,36 +163,61 @@ struct Native {
     image: Image,
     format: &'static str,
     convolution_kernel: Option<String>,
-    acquired: Option<String>,
-    note: Option<String>,
+    series: Option<Series>,
+    notes: Vec<String>,
 }
 
 impl Native {
-    fn read(files: &ImageFiles) -> Result<Self, Unusable> {
+    fn read(files: &ImageFiles, tools: &Tools<'_>) -> Result<Self, Unusable> {
         match files {
-            ImageFiles::Nifti(path) => Ok(Self {
-                image: nifti::read_image(path)
-                    .map_err(|error| Unusable::volume("baseline CT", &error))?,
-                format: "nifti",
-                convolution_kernel: kernel::of_sidecar(path),
-                acquired: None,
-                note: None,
-            }),
-            ImageFiles::Dicom(files) => {
-                let series = dicom::read_series(files)?;
-                let n_slices = series.image.geometry().shape()[0];
-                let note = (series.n_other_series > 0).then(|| {
-                    let n = series.n_other_series + 1;
-                    format!("{n} axial CT series, the one with most slices ({n_slices}) is taken")
-                });
+            ImageFiles::Nifti(path) => {
+                let read = nifti::read_foreign_image(path)
+                    .map_err(|error| Unusable::volume("baseline CT", &error))?;
                 Ok(Self {
-                    image: series.image,
-                    format: "dicom",
-                    convolution_kernel: series.convolution_kernel,
-                    acquired: series.acquired,
-                    note,
+                    image: read.volume,
+                    format: "nifti",
+                    convolution_kernel: kernel::of_sidecar(path),
+                    series: None,
+                    notes: read.warning.into_iter().collect(),
                 })
             }
+            ImageFiles::Dicom(files) => Self::of_dicom(files, tools),
         }
+    }
+
+    fn of_dicom(files: &[PathBuf], tools: &Tools<'_>) -> Result<Self, Unusable> {
+        let settings = &tools.config.dicom;
+        let dicom::Series { stack, voxels, facts } = tools.workers.read_series(files, settings)?;
+        let mut notes: Vec<String> = facts.candidates.iter().map(candidate_note).collect();
+        if facts.n_duplicates > 0 {
+            notes.push(format!("{} slices twice, one of each kept", facts.n_duplicates));
+        }
+        let tilt_degrees = stack.tilt_degrees();
+        if tilt_degrees > NOTED_TILT_DEGREES {
+            notes.push(format!("gantry tilt of {tilt_degrees:.1}°, corrected"));
+        }
+        if let Some(what) = stack.unevenness() {
+            notes.push(format!("{what}, interpolated at their true positions"));
+        }
+        let depths_mm = stack.depths_mm.clone();
+        Ok(Self {
+            image: stack.into_image(voxels, settings)?,
+            format: "dicom",
+            convolution_kernel: facts.convolution_kernel.clone(),
+            series: Some(Series { facts, depths_mm }),
+            notes,
+        })
+    }
+}
+
+/// A line about a series that was looked at.
+fn candidate_note(candidate: &dicom::Candidate) -> String {
+    let number = candidate.series_number.map_or("without number".to_owned(), |n| n.to_string());
+    let (n, reason) = (candidate.n_objects, &candidate.reason);
+    // Slices are counted in the reason.
+    if reason.contains("axial slices") {
+        format!("series {number}: {reason}")
+    } else {
+        format!("series {number}: {n} {reason}: out")
     }
 }

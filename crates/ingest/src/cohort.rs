@@ -10,8 +10,10 @@ use hemex_artifacts::{
 use hemex_stage::{Progress, Request, log, warning};
 use rayon::prelude::*;
 
-use crate::case::{self, Done, Folders};
-use crate::pseudonym::{MappingRow, NamedSource, named};
+use crate::case::{self, Done, Folders, Tools};
+use crate::dicom::worker::Workers;
+use crate::private::{MappingRow, SeriesRow, SliceRow};
+use crate::pseudonym::{NamedSource, named};
 use crate::splits::{Unit, split};
 use crate::truth::{self, Truth};
 use crate::{Config, IngestError, Unusable, layout};
@@ -36,6 +38,14 @@ struct Outputs {
 /// If the dataset cannot be listed, no case can be used, a fold has nothing to train on, or an output
 /// cannot be written.
 pub fn run(config: &Config, request: &Request) -> anyhow::Result<()> {
+    run_with(config, request, &std::env::current_exe()?)
+}
+
+/// Runs the stage with another program, `hemex-ingest` too, to read DICOM in.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_with(config: &Config, request: &Request, program: &Path) -> anyhow::Result<()> {
     let root = request.input("raw")?;
     let declared = |name: &str| request.outputs.get(name).map(|output| output.path.clone());
     let outputs = Outputs {
@@ -49,7 +59,14 @@ pub fn run(config: &Config, request: &Request) -> anyhow::Result<()> {
     let sources = named(sources, request.seed)?;
     log(format_args!("layout `{layout}`, {} cases", sources.len()));
 
-    let results = ingest_all(&sources, config, &truth, &outputs)?;
+    let n_threads = rayon::current_num_threads();
+    // Few cases: the threads that are left work within them.
+    let workers = Workers::new(program, (n_threads / sources.len().max(1)).max(1));
+    let folders = folders(&outputs)?;
+    let with_labels = outputs.labels.is_some() || outputs.splits.is_some();
+    let (workers, folders) = (&workers, &folders);
+    let tools = Tools { config, truth: &truth, workers, folders, with_labels };
+    let results = ingest_all(&sources, &tools)?;
     write_private(&sources, &results, &outputs)?;
     let exclusions = exclusions(&sources, &results);
     report(&results, &exclusions);
@@ -64,23 +81,23 @@ pub fn run(config: &Config, request: &Request) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn ingest_all(
-    sources: &[NamedSource],
-    config: &Config,
-    truth: &Truth,
-    outputs: &Outputs,
-) -> Result<Vec<Result<Done, Unusable>>, IngestError> {
-    let folders = Folders {
+fn folders(outputs: &Outputs) -> Result<Folders, IngestError> {
+    Ok(Folders {
         images: made(outputs.cases.join("images"))?,
         brain: made(outputs.cases.join("brain"))?,
         masks: outputs.labels.as_ref().map(|labels| made(labels.join("masks"))).transpose()?,
-    };
-    let with_labels = outputs.labels.is_some() || outputs.splits.is_some();
+    })
+}
+
+fn ingest_all(
+    sources: &[NamedSource],
+    tools: &Tools<'_>,
+) -> Result<Vec<Result<Done, Unusable>>, IngestError> {
     let progress = Progress::new(sources.len(), "case");
     sources
         .par_iter()
         .map(|source| {
-            let result = case::ingest(source, config, truth, &folders, with_labels);
+            let result = case::ingest(source, tools);
             progress.add(1);
             result
         })
@@ -106,7 +123,7 @@ fn exclusions(sources: &[NamedSource], results: &[Result<Done, Unusable>]) -> Ve
 
 fn report(results: &[Result<Done, Unusable>], exclusions: &[ExclusionRow]) {
     for done in results.iter().flatten() {
-        if let Some(note) = &done.note {
+        for note in &done.notes {
             log(format_args!("{}: {note}", done.row.case_id));
         }
     }
@@ -142,7 +159,8 @@ fn write_private(
         .zip(results)
         .map(|(named, result)| {
             let clinical = named.source.scan.as_ref().ok().map(|scan| &scan.clinical);
-            let acquired = result.as_ref().ok().and_then(|done| done.acquired.clone());
+            let series = result.as_ref().ok().and_then(|done| done.series.as_ref());
+            let acquired = series.and_then(|series| series.facts.acquired.clone());
             MappingRow {
                 case_id: named.case_id.clone(),
                 patient_id: named.patient_id.clone(),
@@ -153,7 +171,14 @@ fn write_private(
             }
         })
         .collect();
-    table::write_rows(&folder.join("mapping.csv"), &MappingRow::COLUMNS, &rows)
+    table::write_rows(&folder.join("mapping.csv"), &MappingRow::COLUMNS, &rows)?;
+    let (mut slices, mut series) = (Vec::new(), Vec::new());
+    for done in results.iter().flatten() {
+        slices.extend(SliceRow::of(done));
+        series.extend(SeriesRow::of(done));
+    }
+    table::write_rows(&folder.join("slices.csv"), &SliceRow::COLUMNS, &slices)?;
+    table::write_rows(&folder.join("series.csv"), &SeriesRow::COLUMNS, &series)
 }
 
 fn write_cases(

@@ -1,6 +1,8 @@
 use hemex_stage::{ConfigError, check_positive, check_range};
 use serde::{Deserialize, Serialize};
 
+use crate::kernel::Sharpness;
+
 /// The stage's config as it is written.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -15,10 +17,85 @@ pub struct RawConfig {
     pub margin_mm: f64,
     /// Volume between which a brain mask is believed, mL.
     pub brain_ml: [f64; 2],
+    /// Which DICOM series is read, and how.
+    pub dicom: RawDicom,
     /// The growth label.
     pub labels: RawLabels,
     /// Training, validation, test.
     pub splits: RawSplits,
+}
+
+/// The table `dicom` of the config.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawDicom {
+    /// The slices that are wanted where there are both.
+    pub slices: SliceThickness,
+    /// The kernel that is wanted where there are both.
+    pub kernel: Sharpness,
+    /// What becomes of slices at uneven distances.
+    pub uneven_slices: UnevenSlices,
+    /// The widest distance of neighbouring slices that is interpolated over, mm.
+    pub max_gap_mm: f64,
+}
+
+/// How thick slices are, by their distance: thin below 2.5 mm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SliceThickness {
+    /// Under 2.5 mm.
+    Thin,
+    /// 2.5 mm or more.
+    Thick,
+}
+
+/// What becomes of slices at uneven distances.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UnevenSlices {
+    /// Interpolated at their true positions.
+    Resample,
+    /// The case is refused.
+    Refuse,
+}
+
+/// Which DICOM series is read, and how.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DicomSettings {
+    /// The slices that are wanted where there are both.
+    pub slices: SliceThickness,
+    /// The kernel that is wanted where there are both.
+    pub kernel: Sharpness,
+    /// What becomes of slices at uneven distances.
+    pub uneven_slices: UnevenSlices,
+    /// The widest distance of neighbouring slices that is interpolated over, mm.
+    pub max_gap_mm: f64,
+}
+
+impl TryFrom<RawDicom> for DicomSettings {
+    type Error = ConfigError;
+
+    fn try_from(raw: RawDicom) -> Result<Self, ConfigError> {
+        Ok(Self {
+            slices: raw.slices,
+            kernel: raw.kernel,
+            uneven_slices: raw.uneven_slices,
+            max_gap_mm: check_range("max_gap_mm", raw.max_gap_mm, 1.0..=50.0)?,
+        })
+    }
+}
+
+#[cfg(test)]
+impl DicomSettings {
+    /// The demo's.
+    pub(crate) fn for_tests() -> Self {
+        Self {
+            slices: SliceThickness::Thick,
+            kernel: Sharpness::Soft,
+            uneven_slices: UnevenSlices::Resample,
+            max_gap_mm: 15.0,
+        }
+    }
 }
 
 /// The table `labels` of the config.
@@ -81,6 +158,7 @@ pub enum LabelSource {
 pub struct Config {
     pub(crate) layout: LayoutChoice,
     pub(crate) preparation: PreparationSettings,
+    pub(crate) dicom: DicomSettings,
     pub(crate) labels: LabelRule,
     pub(crate) splits: SplitSettings,
 }
@@ -130,6 +208,7 @@ impl TryFrom<RawConfig> for Config {
     fn try_from(raw: RawConfig) -> Result<Self, ConfigError> {
         Ok(Self {
             preparation: preparation(&raw)?,
+            dicom: raw.dicom.try_into().map_err(|e: ConfigError| e.within("dicom"))?,
             labels: raw.labels.try_into().map_err(|e: ConfigError| e.within("labels"))?,
             splits: raw.splits.try_into().map_err(|e: ConfigError| e.within("splits"))?,
             layout: raw.layout,

@@ -1,8 +1,8 @@
-//! The reconstruction kernel, as far as a file names it.
+//! The reconstruction kernel, as far as a file names it, and whether it is soft or sharp.
 
 use std::path::Path;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// Letters of a kernel's name at most (DICOM's short string).
 const MOST_LETTERS: usize = 16;
@@ -16,6 +16,44 @@ pub(crate) fn plain(name: &str) -> Option<String> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "+-_./ \\".contains(c);
     let sound = !name.is_empty() && name.len() <= MOST_LETTERS && name.chars().all(is_plain);
     sound.then(|| name.to_owned())
+}
+
+/// What a reconstruction is made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sharpness {
+    /// Brain and soft tissue: little noise.
+    Soft,
+    /// Bone: sharp, noisy.
+    Bone,
+}
+
+/// The kind of a kernel by its name, as makers name them; `None` for a name that tells nothing.
+///
+/// Siemens: a letter, then a number that grows with sharpness (`H31s`, `Hr68`); Canon and Toshiba:
+/// `FC` and a number, of which 30–39 and 80–89 are bone; GE and Philips: words and letters. (The
+/// makers' conformance statements and operator manuals.)
+pub(crate) fn sharpness(name: &str) -> Option<Sharpness> {
+    let name = name.trim().to_ascii_uppercase();
+    let word = name.split([' ', '\\', '/']).next().unwrap_or_default();
+    match word {
+        "STANDARD" | "STND" | "SOFT" | "BRAIN" | "SMOOTH" | "UA" | "UB" | "UC" | "A" | "B"
+        | "C" | "EA" | "EB" => return Some(Sharpness::Soft),
+        "BONE" | "BONE+" | "BONEPLUS" | "EDGE" | "LUNG" | "DETAIL" | "SHARP" | "D" | "E" | "EC"
+        | "YA" | "YB" | "YC" | "YD" | "L" => return Some(Sharpness::Bone),
+        _ => (),
+    }
+    let letters = word.bytes().take_while(u8::is_ascii_alphabetic).count();
+    let digits: String = word[letters..].chars().take_while(char::is_ascii_digit).take(2).collect();
+    let number: u32 = digits.parse().ok()?;
+    let is_bone = match &word[..letters] {
+        "FC" => (30..40).contains(&number) || (80..90).contains(&number),
+        "H" | "J" | "B" | "I" | "HR" | "HC" | "BR" | "BF" | "BL" | "HF" if number >= 10 => {
+            number >= 50
+        }
+        _ => return None,
+    };
+    Some(if is_bone { Sharpness::Bone } else { Sharpness::Soft })
 }
 
 /// The name in the BIDS sidecar beside a NIfTI file (`NAME.json` for `NAME.nii.gz`), key
@@ -48,6 +86,19 @@ mod tests {
         assert_eq!(plain("kernel of Mrs Miller"), None);
         assert_eq!(plain("<b>"), None);
         assert_eq!(plain(""), None);
+    }
+
+    #[test]
+    fn names_tell_soft_from_bone() {
+        for soft in ["H31s", "J30s", "UB", "STANDARD", "FC21", "Hr36f", "Hc40s\\3", "SOFT"] {
+            assert_eq!(sharpness(soft), Some(Sharpness::Soft), "{soft}");
+        }
+        for bone in ["H60s", "J70h", "BONEPLUS", "FC30", "FC81", "Hr68", "YB", "bone"] {
+            assert_eq!(sharpness(bone), Some(Sharpness::Bone), "{bone}");
+        }
+        for unknown in ["", "XYZ", "H3", "é", "FC", "7"] {
+            assert_eq!(sharpness(unknown), None, "{unknown}");
+        }
     }
 
     #[test]

@@ -28,16 +28,18 @@ pub mod layout;
 mod masks;
 mod noise;
 mod prepare;
+mod private;
 mod pseudonym;
 pub mod splits;
 mod truth;
 mod unusable;
 
-pub use cohort::run;
+pub use cohort::{run, run_with};
 pub use config::{
-    Config, LabelRule, LabelSource, LayoutChoice, PreparationSettings, RawConfig, RawLabels,
-    RawSplits, SplitSettings,
+    Config, DicomSettings, LabelRule, LabelSource, LayoutChoice, PreparationSettings, RawConfig,
+    RawDicom, RawLabels, RawSplits, SliceThickness, SplitSettings, UnevenSlices,
 };
 pub use error::IngestError;
+pub use kernel::Sharpness;
 pub use prepare::{Prepared, canonical_grid, prepare};
 pub use unusable::{StackProblem, Unusable};

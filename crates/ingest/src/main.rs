@@ -2,6 +2,12 @@
 
 use std::process::ExitCode;
 
+use hemex_ingest::dicom::worker;
+
 fn main() -> ExitCode {
+    // Started so by itself, to read DICOM within limits.
+    if std::env::args_os().nth(1).is_some_and(|argument| argument == worker::ARGUMENT) {
+        return if worker::serve().is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
     hemex_stage::main::<hemex_ingest::RawConfig, hemex_ingest::Config>(hemex_ingest::run)
 }

@@ -20,6 +20,8 @@ pub(crate) struct Masks {
     pub(crate) baseline_ml: Option<f64>,
     /// Hematoma volume of the follow-up scan, mL.
     pub(crate) followup_ml: Option<f64>,
+    /// What is odd about their files.
+    pub(crate) warnings: Vec<String>,
 }
 
 /// Reads the masks there are; the baseline mask must lie on the grid of its image (`native`).
@@ -28,7 +30,7 @@ pub(crate) fn read(scan: &Scan, native: &Geometry, rule: &LabelRule) -> Result<M
     let mut masks = Masks::default();
     if let Some(path) = &scan.baseline_mask {
         let what = "baseline mask";
-        let mask = read_one(path, what)?;
+        let mask = read_one(path, what, &mut masks.warnings)?;
         if !is_same_grid(&mask.geometry().to_ras(), &native.to_ras()) {
             let problem = format!(
                 "its grid of {:?} voxels (D, H, W) is not that of its image, {:?}",
@@ -41,7 +43,8 @@ pub(crate) fn read(scan: &Scan, native: &Geometry, rule: &LabelRule) -> Result<M
         masks.baseline = Some(mask);
     }
     if let Some(path) = &scan.followup_mask {
-        masks.followup_ml = Some(volume_ml(&read_one(path, "follow-up mask")?));
+        let mask = read_one(path, "follow-up mask", &mut masks.warnings)?;
+        masks.followup_ml = Some(volume_ml(&mask));
     }
     Ok(masks)
 }
@@ -52,8 +55,15 @@ fn counted(rule: &LabelRule) -> &'static [u8] {
     if rule.count_intraventricular { &BOTH } else { &BOTH[..1] }
 }
 
-fn read_one(path: &Path, what: &'static str) -> Result<LabelMap, Unusable> {
-    let mask = nifti::read_label_map(path).map_err(|error| Unusable::volume(what, &error))?;
+fn read_one(
+    path: &Path,
+    what: &'static str,
+    warnings: &mut Vec<String>,
+) -> Result<LabelMap, Unusable> {
+    let read =
+        nifti::read_foreign_label_map(path).map_err(|error| Unusable::volume(what, &error))?;
+    warnings.extend(read.warning.map(|warning| format!("{what}: {warning}")));
+    let mask = read.volume;
     let highest = Lesion::ExtraAxial as u8;
     match mask.voxels().iter().find(|label| **label > highest) {
         None => Ok(mask),

@@ -57,12 +57,13 @@ pub fn prepare(native: Image, settings: &PreparationSettings) -> Result<Prepared
 }
 
 /// The grid of an image's whole field of view in the canonical orientation (axes permuted and flipped
-/// to run closest to RAS+) and spacing (`[D, H, W]`, mm).
+/// to run closest to RAS+, made upright where it leans) and spacing (`[D, H, W]`, mm).
 ///
 /// # Errors
-/// [`VolumeError::BadSpacing`] if a spacing is not positive and finite.
+/// [`VolumeError::BadSpacing`] if a spacing is not positive and finite, [`VolumeError::Sheared`] for a
+/// grid that leans in more ways than a gantry's tilt.
 pub fn canonical_grid(native: &Geometry, spacing_mm: [f64; 3]) -> Result<Geometry, VolumeError> {
-    native.to_ras().with_spacing(spacing_mm)
+    native.to_ras().straightened()?.with_spacing(spacing_mm)
 }
 
 fn unsound(error: VolumeError) -> Unusable {

@@ -1,9 +1,8 @@
-//! Names that tell no patient, and the one table that leads back.
+//! Names that tell no patient.
 
 use std::collections::BTreeMap;
 
 use hemex_stage::digest;
-use serde::Serialize;
 
 use crate::IngestError;
 use crate::layout::Source;
@@ -17,29 +16,6 @@ pub(crate) struct NamedSource {
     pub(crate) case_id: String,
     pub(crate) patient_id: String,
     pub(crate) source: Source,
-}
-
-/// A row of `private/1`'s `mapping.csv`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct MappingRow {
-    pub(crate) case_id: String,
-    pub(crate) patient_id: String,
-    pub(crate) source_id: String,
-    pub(crate) source_path: String,
-    pub(crate) baseline_datetime: Option<String>,
-    pub(crate) followup_datetime: Option<String>,
-}
-
-impl MappingRow {
-    /// The columns, in order.
-    pub(crate) const COLUMNS: [&str; 6] = [
-        "case_id",
-        "patient_id",
-        "source_id",
-        "source_path",
-        "baseline_datetime",
-        "followup_datetime",
-    ];
 }
 
 /// Gives every source its pseudonyms, `case-` and `patient-` with digits of SHA-256 over seed and name,

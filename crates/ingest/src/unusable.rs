@@ -61,12 +61,6 @@ pub enum Unusable {
         /// What they are, counted.
         found: String,
     },
-    /// Several slices in one file.
-    #[error(
-        "multi-frame DICOM is not read yet; convert it to one file a slice or to NIfTI, \
-         for instance with dcm2niix"
-    )]
-    MultiFrame,
     /// Compressed in a way that is not decoded.
     #[error(
         "transfer syntax {name} ({uid}) is not decoded; convert the files first, \
@@ -77,6 +71,18 @@ pub enum Unusable {
         name: &'static str,
         /// Its UID.
         uid: String,
+    },
+    /// The process that reads DICOM found a reason.
+    #[error("{problem}")]
+    Reported {
+        /// The reason's text.
+        problem: String,
+    },
+    /// The process that reads DICOM was of no use.
+    #[error("DICOM: {problem}")]
+    Worker {
+        /// What became of it.
+        problem: String,
     },
     /// Something about the pixels or tags of the series.
     #[error("DICOM series: {problem}")]
@@ -117,7 +123,7 @@ pub enum Unusable {
 pub enum StackProblem {
     /// One slice, or one position, makes no volume.
     Single,
-    /// Slices at one position.
+    /// Slices at one position that do not show the same.
     Duplicates {
         /// How many more than one a position.
         n: usize,
@@ -134,10 +140,17 @@ pub enum StackProblem {
         /// The distances found, mm, each once.
         distances_mm: Vec<f64>,
     },
-    /// Slices shifted against each other within their plane.
-    Tilt {
-        /// The angle between the stack and the slices' normal.
-        degrees: f64,
+    /// Neighbours so far apart that what lies between is not known.
+    Gap {
+        /// The widest distance, mm.
+        gap_mm: f64,
+        /// What the config allows.
+        max_gap_mm: f64,
+    },
+    /// Slices shifted against each other within their plane in another way than a tilt does.
+    Shifted {
+        /// How far, mm.
+        off_mm: f64,
     },
 }
 
@@ -145,15 +158,22 @@ impl fmt::Display for StackProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Single => write!(f, "a single slice position"),
-            Self::Duplicates { n } => write!(f, "{n} slices at a position that another has too"),
+            Self::Duplicates { n } => {
+                write!(f, "{n} slices at a position where another shows something else")
+            }
             Self::Missing { n, distances_mm } => {
                 write!(f, "{n} missing slices (distances {} mm)", list(distances_mm))
             }
             Self::Uneven { distances_mm } => {
                 let distances = list(distances_mm);
-                write!(f, "uneven slice distances ({distances} mm), not read yet")
+                write!(f, "uneven slice distances ({distances} mm)")
             }
-            Self::Tilt { degrees } => write!(f, "gantry tilt of {degrees:.1}°, not corrected yet"),
+            Self::Gap { gap_mm, max_gap_mm } => {
+                write!(f, "a gap of {gap_mm:.1} mm, over {max_gap_mm:.1} mm (`dicom.max_gap_mm`)")
+            }
+            Self::Shifted { off_mm } => {
+                write!(f, "slices shifted aside by up to {off_mm:.1} mm, by no tilt")
+            }
         }
     }
 }
@@ -207,11 +227,11 @@ mod tests {
     fn all_problems_of_a_stack_are_named() {
         let stack = Unusable::Stack {
             problems: vec![
-                StackProblem::Tilt { degrees: 18.5 },
+                StackProblem::Shifted { off_mm: 18.5 },
                 StackProblem::Uneven { distances_mm: vec![1.084, 4.0, 7.0] },
             ],
         };
         let text = stack.to_string();
-        assert!(text.contains("18.5°") && text.contains("1.08, 4.00, 7.00 mm"), "{text}");
+        assert!(text.contains("18.5 mm") && text.contains("1.08, 4.00, 7.00 mm"), "{text}");
     }
 }

@@ -25,10 +25,12 @@ fn it_takes_the_steps_of_burns() {
     let expected = train(stock, layer.clone(), 25);
     let found = train(ModuleOptimizer::from(FusedAdamW::new(0.05)), layer.clone(), 25);
     let start: Vec<f32> = layer.weight.val().into_data().iter::<f32>().collect();
-    for ((found, expected), start) in found.iter().zip(&expected).zip(&start) {
+    for (found, expected) in found.iter().zip(&expected) {
         assert!((found - expected).abs() <= 2e-5, "{found} in place of {expected}");
-        assert!((expected - start).abs() > 1e-3, "the weights have not moved");
     }
+    // Not each of them: the input changes its sign, and a weight may come back to where it was.
+    let n_moved = expected.iter().zip(&start).filter(|(end, start)| (*end - *start).abs() > 1e-3);
+    assert!(2 * n_moved.count() > start.len(), "most weights have not moved");
 }
 
 /// A checkpoint holds the moments: going on from it is as if nothing had happened.

@@ -13,6 +13,15 @@ pub enum VolumeError {
         /// The three rows of the matrix; boxed, so that a result stays small where all goes well.
         matrix: Box<[[f64; 4]; 3]>,
     },
+    /// A grid whose axes lean against each other in more ways than one.
+    #[error(
+        "no two axes of the grid are perpendicular (the closest are {degrees:.1}° off): such a grid \
+         cannot be made upright"
+    )]
+    Sheared {
+        /// How far the two axes closest to perpendicular are off it.
+        degrees: f64,
+    },
     /// The number of voxels does not fit the shape.
     #[error("{n_values} values do not fill a grid of shape {shape:?} (D, H, W)")]
     LengthMismatch {

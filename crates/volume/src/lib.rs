@@ -34,6 +34,7 @@ mod noise;
 mod physics;
 mod resample;
 mod sample;
+mod straighten;
 
 pub use affine::{Affine, InverseAffine};
 pub use components::{Components, Connectivity};

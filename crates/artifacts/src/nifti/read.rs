@@ -1,32 +1,53 @@
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::Path;
 
-use flate2::read::MultiGzDecoder;
 use hemex_volume::{Image, LabelMap};
+use rayon::prelude::*;
 
-use super::header::{Checked, HEADER_BYTES, VoxelType, check};
+use super::header::{Checked, VoxelType};
+use super::source::{read_bytes, read_file};
 use crate::ArtifactError;
 
-/// Reads a volume (`.nii`, or gzip recognised by its magic bytes), slope and intercept applied.
+/// Voxels that a thread decodes at once.
+const CHUNK: usize = 1 << 16;
+
+/// A volume from a file that others made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Foreign<T> {
+    /// The volume.
+    pub volume: T,
+    /// What is odd about its file, though it can be read: without the file's path, fit for a log.
+    pub warning: Option<String>,
+}
+
+/// Reads a volume, slope and intercept applied: NIfTI-1 or -2, one file or a pair (either of which may
+/// be named), gzip recognised by its magic bytes.
 ///
 /// # Errors
-/// [`ArtifactError`] if the file cannot be read, is cut short, has a type that is not real-valued,
-/// more than one volume, no orientation, or a value that is not finite.
+/// [`ArtifactError`] if the file cannot be read, is cut short or damaged, has a type that is not
+/// real-valued, more than one volume, no orientation, or a value that is not finite.
 pub fn read_image(path: &Path) -> Result<Image, ArtifactError> {
-    let (header, bytes) = read_checked(path)?;
-    let mut voxels: Vec<f32> = Vec::with_capacity(header.geometry.n_voxels());
-    let (slope, intercept) = (header.slope, header.intercept);
-    if (slope, intercept) == (1.0, 0.0) {
-        decode(&header, &bytes, |value| voxels.push(value as f32));
-    } else {
-        decode(&header, &bytes, |value| voxels.push((slope * value + intercept) as f32));
-    }
-    if let Some(at) = voxels.iter().position(|v| !v.is_finite()) {
-        let problem = format!("voxel {at} is {}, expected finite values", voxels[at]);
-        return Err(ArtifactError::nifti(path, problem));
-    }
-    Image::new(header.geometry, voxels).map_err(ArtifactError::volume(path))
+    read_foreign_image(path).map(|read| read.volume)
+}
+
+/// As [`read_image`], with what is odd about the file.
+///
+/// # Errors
+/// As [`read_image`].
+pub fn read_foreign_image(path: &Path) -> Result<Foreign<Image>, ArtifactError> {
+    image(path, read_file(path)?)
+}
+
+/// As [`read_image`], from memory: the bytes of a file, and of its image if it is a pair's header.
+/// `path` stands in errors alone.
+///
+/// # Errors
+/// As [`read_image`].
+pub fn image_of_bytes(
+    path: &Path,
+    bytes: &[u8],
+    image_bytes: Option<&[u8]>,
+) -> Result<Foreign<Image>, ArtifactError> {
+    image(path, read_bytes(path, bytes, image_bytes)?)
 }
 
 /// Reads a label map; labels must be whole numbers from 0 to 255.
@@ -34,91 +55,79 @@ pub fn read_image(path: &Path) -> Result<Image, ArtifactError> {
 /// # Errors
 /// As [`read_image`], and for a value that is no label.
 pub fn read_label_map(path: &Path) -> Result<LabelMap, ArtifactError> {
-    let (header, bytes) = read_checked(path)?;
-    let mut voxels: Vec<u8> = Vec::with_capacity(header.geometry.n_voxels());
-    let mut stranger = None;
+    read_foreign_label_map(path).map(|read| read.volume)
+}
+
+/// As [`read_label_map`], with what is odd about the file.
+///
+/// # Errors
+/// As [`read_label_map`].
+pub fn read_foreign_label_map(path: &Path) -> Result<Foreign<LabelMap>, ArtifactError> {
+    label_map(path, read_file(path)?)
+}
+
+fn image(
+    path: &Path,
+    (header, bytes): (Checked, Vec<u8>),
+) -> Result<Foreign<Image>, ArtifactError> {
     let (slope, intercept) = (header.slope, header.intercept);
-    decode(&header, &bytes, |stored| {
+    // Bytes and 16-bit integers are exact in f32, which is half the work.
+    let voxels: Vec<f32> = if (slope, intercept) == (1.0, 0.0) {
+        decoded(&header, &bytes, |value| value as f32)
+    } else {
+        decoded(&header, &bytes, |value| (slope * value + intercept) as f32)
+    };
+    if let Some(at) = voxels.par_iter().position_first(|v| !v.is_finite()) {
+        let problem = format!("voxel {at} is {}, expected finite values", voxels[at]);
+        return Err(ArtifactError::nifti(path, problem));
+    }
+    let volume = Image::new(header.geometry, voxels).map_err(ArtifactError::volume(path))?;
+    Ok(Foreign { volume, warning: header.warning })
+}
+
+fn label_map(
+    path: &Path,
+    (header, bytes): (Checked, Vec<u8>),
+) -> Result<Foreign<LabelMap>, ArtifactError> {
+    let (slope, intercept) = (header.slope, header.intercept);
+    // `None` is no label.
+    let labels: Vec<Option<u8>> = decoded(&header, &bytes, |stored| {
         let value = slope * stored + intercept;
         let label = value as u8;
-        if f64::from(label) != value {
-            stranger.get_or_insert(value);
-        }
-        voxels.push(label);
+        (f64::from(label) == value).then_some(label)
     });
-    if let Some(value) = stranger {
+    let Some(voxels) = labels.iter().copied().collect::<Option<Vec<u8>>>() else {
+        let at = labels.iter().position(Option::is_none).unwrap_or_default();
+        let value = decoded(&header, &bytes, |stored| slope * stored + intercept)[at];
         let problem = format!("holds {value}, expected labels: whole numbers from 0 to 255");
         return Err(ArtifactError::nifti(path, problem));
-    }
-    LabelMap::new(header.geometry, voxels).map_err(ArtifactError::volume(path))
-}
-
-/// The checked header and the bytes of the voxels.
-fn read_checked(path: &Path) -> Result<(Checked, Vec<u8>), ArtifactError> {
-    let mut file = File::open(path).map_err(ArtifactError::io(path))?;
-    let mut magic = [0u8; 2];
-    let n = read_up_to(&mut file, &mut magic).map_err(ArtifactError::io(path))?;
-    let start = io::Cursor::new(magic).take(n as u64).chain(file);
-    if magic == [0x1f, 0x8b] {
-        read_stream(path, MultiGzDecoder::new(io::BufReader::with_capacity(1 << 16, start)))
-    } else {
-        read_stream(path, start)
-    }
-}
-
-fn read_stream(path: &Path, mut stream: impl Read) -> Result<(Checked, Vec<u8>), ArtifactError> {
-    let short = |e: io::Error| match e.kind() {
-        io::ErrorKind::UnexpectedEof => ArtifactError::nifti(path, "cut short within its header"),
-        _ => ArtifactError::io(path)(e),
     };
-    let mut header = [0u8; HEADER_BYTES];
-    stream.read_exact(&mut header).map_err(short)?;
-    let header = check(path, &header)?;
-    let extensions = (header.vox_offset - HEADER_BYTES) as u64;
-    io::copy(&mut stream.by_ref().take(extensions), &mut io::sink())
-        .map_err(ArtifactError::io(path))?;
-    let expected = header.n_bytes() - header.vox_offset;
-    // Grows with what is really there: a header cannot make us allocate more than twice the content.
-    let mut bytes = Vec::new();
-    stream.by_ref().take(expected as u64).read_to_end(&mut bytes).map_err(|e| match e.kind() {
-        io::ErrorKind::UnexpectedEof => ArtifactError::nifti(path, "its gzip stream is cut short"),
-        _ => ArtifactError::io(path)(e),
-    })?;
-    if bytes.len() < expected {
-        let problem = format!(
-            "cut short: its header promises {expected} bytes of voxels, found {}",
-            bytes.len()
-        );
-        return Err(ArtifactError::nifti(path, problem));
-    }
-    // Draining verifies the gzip checksum.
-    io::copy(&mut stream, &mut io::sink())
-        .map_err(|e| ArtifactError::nifti(path, format!("damaged after its voxels: {e}")))?;
-    Ok((header, bytes))
+    let volume = LabelMap::new(header.geometry, voxels).map_err(ArtifactError::volume(path))?;
+    Ok(Foreign { volume, warning: header.warning })
 }
 
-fn read_up_to(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut n = 0;
-    while n < buffer.len() {
-        match file.read(&mut buffer[n..])? {
-            0 => break,
-            more => n += more,
-        }
-    }
-    Ok(n)
+/// Every stored value as f64 (64-bit integers are rounded to it), converted, in file order.
+fn decoded<T: Copy + Default + Send>(
+    header: &Checked,
+    bytes: &[u8],
+    convert: impl Fn(f64) -> T + Sync,
+) -> Vec<T> {
+    let mut values = vec![T::default(); header.geometry.n_voxels()];
+    let n = header.bytes_per_voxel;
+    let chunks = values.par_chunks_mut(CHUNK).zip(bytes.par_chunks(CHUNK * n));
+    chunks.for_each(|(values, bytes)| decode(header, bytes, values, &convert));
+    values
 }
 
-/// Passes every stored value, in file order, as f64 (64-bit integers are rounded to it).
-fn decode(header: &Checked, bytes: &[u8], mut push: impl FnMut(f64)) {
+fn decode<T>(header: &Checked, bytes: &[u8], values: &mut [T], convert: impl Fn(f64) -> T) {
     macro_rules! decode {
         ($type:ty) => {{
-            for bytes in bytes.as_chunks::<{ size_of::<$type>() }>().0 {
-                let value = if header.big_endian {
-                    <$type>::from_be_bytes(*bytes)
-                } else {
-                    <$type>::from_le_bytes(*bytes)
-                };
-                push(value as f64);
+            let stored = bytes.as_chunks::<{ size_of::<$type>() }>().0;
+            let pairs = values.iter_mut().zip(stored);
+            if header.big_endian {
+                pairs.for_each(|(v, b)| *v = convert(<$type>::from_be_bytes(*b) as f64));
+            } else {
+                pairs.for_each(|(v, b)| *v = convert(<$type>::from_le_bytes(*b) as f64));
             }
         }};
     }

@@ -99,11 +99,19 @@ fn what_cannot_be_read_is_refused_by_name() {
     refused(&[(108, &1e30f32.to_le_bytes())], "vox_offset");
     refused(&[(108, &f32::NAN.to_le_bytes())], "vox_offset");
     refused(&[(42, &32000i16.to_le_bytes())], "cut short");
+    refused(
+        &[
+            (46, &32000i16.to_le_bytes()),
+            (44, &32000i16.to_le_bytes()),
+            (42, &32000i16.to_le_bytes()),
+        ],
+        "at most",
+    );
     refused(&[(42, &(-3i16).to_le_bytes())], "axes");
     refused(&[(42, &0i16.to_le_bytes())], "axes");
     refused(&[(40, &4i16.to_le_bytes()), (48, &2i16.to_le_bytes())], "one volume");
     refused(&[(280, &f32::NAN.to_le_bytes())], "affine");
-    refused(&[(344, b"ni1\0")], "pair");
+    refused(&[(344, b"ni1\0")], ".img");
     refused(&[(352, &f32::INFINITY.to_le_bytes())], "finite");
 }
 

@@ -4,8 +4,10 @@ use std::path::Path;
 use flate2::{Compression, GzBuilder};
 use hemex_volume::{Geometry, Image, LabelMap};
 
-use super::header::HEADER_BYTES;
 use crate::ArtifactError;
+
+/// Length of a NIfTI-1 header with its (empty) extension flag.
+const HEADER_BYTES: usize = 352;
 
 /// Writes an image as 32-bit floats; gzip if the name ends in `.gz`.
 ///
@@ -54,7 +56,20 @@ fn write(
             .and_then(|()| encoder.finish())
             .map_err(ArtifactError::io(path))?;
     }
-    std::fs::write(path, bytes).map_err(ArtifactError::io(path))
+    publish(path, &bytes).map_err(ArtifactError::io(path))
+}
+
+/// The file is there whole or not at all: written beside its place, then moved there.
+fn publish(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.part", std::process::id()));
+    let part = path.with_file_name(name);
+    let written = std::fs::write(&part, bytes).and_then(|()| std::fs::rename(&part, path));
+    if written.is_err() {
+        // What is left of it is of no use; that it may not go either changes nothing.
+        let _ = std::fs::remove_file(&part);
+    }
+    written
 }
 
 /// A single-file NIfTI-1 header: mm, sform with code 1 (scanner), no qform (a sheared or oblique grid

@@ -1,98 +1,257 @@
-//! Opening a DICOM file: its meta group by our own hand, its data set by the library's.
+//! A DICOM file's bytes: preamble, meta group, data set (PS3.10, chapter 7).
 //!
-//! The library refuses whole files for a meta element it makes no use of (an application entity title
-//! of more than 16 letters, which archives hold). So what matters of the meta group is read here
-//! and handed on in a sound one.
+//! The meta group is read for what matters alone, so that a file is not refused for an element nobody
+//! needs. Files without preamble and meta group, as old programs wrote, are read too.
 
+use std::borrow::Cow;
 use std::fs::File;
-use std::io::{BufReader, Cursor, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use dicom_core::Tag;
-use dicom_object::file::ReadPreamble;
-use dicom_object::{DefaultDicomObject, FileMetaTableBuilder, OpenFileOptions};
+use dicom_dictionary_std::uids;
+use flate2::read::DeflateDecoder;
+use hemex_artifacts::limits::{MAX_DEFLATE_RATIO, MAX_DICOM_BYTES, MAX_META_BYTES};
 
-/// Larger files are not opened: a classic CT slice has half a megabyte.
-const MAX_FILE_BYTES: u64 = 1 << 30;
+use super::dataset::{DataSet, Encoding, Fault, PixelPlace};
 
-/// The longest element of a meta group that is kept or skipped.
-const MAX_META_BYTES: u32 = 1 << 20;
+/// Retired, yet archives hold it.
+pub(super) const EXPLICIT_VR_BIG_ENDIAN: &str = "1.2.840.10008.1.2.2";
 
 /// Bytes before the meta group: preamble and `DICM`.
 const START_BYTES: usize = 132;
 
-/// What the meta group says.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Meta {
+/// Bytes in which most files have all that comes before their pixels.
+const HEAD_BYTES: u64 = 16 << 10;
+
+/// Bytes, or the first of them, of a file that is DICOM by its content.
+pub(super) struct Content {
+    bytes: Vec<u8>,
+    /// Where the data set begins.
+    begin: usize,
+    /// Whether these are all bytes of the file, or of its inflated data set.
+    is_whole: bool,
     pub(super) sop_class: String,
     pub(super) transfer_syntax: String,
 }
 
-/// A file whose meta group has been read; the reader stands at its data set.
-pub(super) struct Opened {
-    pub(super) meta: Meta,
-    /// The first bytes of the data set, already taken from the reader.
-    begun: Vec<u8>,
-    rest: BufReader<File>,
+/// Whether the file is DICOM by its content.
+pub fn is_dicom(path: &Path) -> bool {
+    let mut start = Vec::with_capacity(START_BYTES);
+    let read =
+        File::open(path).and_then(|file| file.take(START_BYTES as u64).read_to_end(&mut start));
+    read.is_ok() && (start.get(128..) == Some(b"DICM") || bare_encoding(&start).is_some())
 }
 
-/// Opens a file; `None` if it is too large or its meta group ends early or holds nonsense.
-pub(super) fn open(path: &Path) -> Option<Opened> {
-    let file = File::open(path).ok()?;
-    if file.metadata().ok()?.len() > MAX_FILE_BYTES {
+/// How a file without a meta group is written, by its first element, which is of group 8.
+fn bare_encoding(start: &[u8]) -> Option<Encoding> {
+    let [8, 0, element, 0, a, b, ..] = start else { return None };
+    // Specific character set, image type, or the group's length, as the standard orders them.
+    if ![0, 5, 8].contains(element) {
         return None;
     }
-    let mut rest = BufReader::new(file);
-    rest.read_exact(&mut [0; START_BYTES]).ok()?;
-    let (meta, begun) = read_meta(&mut rest)?;
-    Some(Opened { meta, begun, rest })
+    match [*a, *b] {
+        [b'C', b'S'] | [b'U', b'L'] => Some(Encoding::EXPLICIT),
+        // A length of at most some hundred bytes.
+        [_, 0 | 1] if start.get(6..8) == Some(&[0, 0]) => Some(Encoding::IMPLICIT),
+        _ => None,
+    }
 }
 
-impl Opened {
-    /// Parses the data set up to the element `until`, or all of it.
-    pub(super) fn parse(self, until: Option<Tag>) -> Option<DefaultDicomObject> {
-        let table = FileMetaTableBuilder::new()
-            .media_storage_sop_class_uid(self.meta.sop_class)
-            .media_storage_sop_instance_uid("1")
-            .transfer_syntax(self.meta.transfer_syntax)
-            .build()
-            .ok()?;
-        let mut start = b"DICM".to_vec();
-        table.write(&mut start).ok()?;
-        start.extend(self.begun);
-        let options = OpenFileOptions::new().read_preamble(ReadPreamble::Never);
-        let options = match until {
-            Some(tag) => options.read_until(tag),
-            None => options,
-        };
-        options.from_reader(Cursor::new(start).chain(self.rest)).ok()
+/// What a file is.
+pub(super) enum Opened {
+    /// No DICOM file.
+    Foreign,
+    /// DICOM by its first bytes, but larger than is believed, or its meta group is unsound.
+    Damaged,
+    /// DICOM.
+    Content(Content),
+}
+
+/// Opens a file and reads its begin.
+pub(super) fn open(path: &Path) -> Opened {
+    let head = File::open(path).and_then(|file| {
+        let length = file.metadata()?.len();
+        let mut bytes = Vec::with_capacity(HEAD_BYTES.min(length) as usize);
+        file.take(HEAD_BYTES).read_to_end(&mut bytes)?;
+        Ok((bytes, length))
+    });
+    match head {
+        Ok((bytes, length)) => of_bytes(bytes, length),
+        // It cannot be read: it may be a slice.
+        Err(_) => Opened::Damaged,
     }
+}
+
+/// The first `bytes` of a file of `length`.
+pub(super) fn of_bytes(bytes: Vec<u8>, length: u64) -> Opened {
+    let is_whole = bytes.len() as u64 == length;
+    if bytes.get(128..START_BYTES) != Some(b"DICM") {
+        let transfer_syntax = match bare_encoding(&bytes) {
+            Some(Encoding::EXPLICIT) => uids::EXPLICIT_VR_LITTLE_ENDIAN,
+            Some(_) => uids::IMPLICIT_VR_LITTLE_ENDIAN,
+            None => return Opened::Foreign,
+        };
+        let (sop_class, transfer_syntax) = (String::new(), transfer_syntax.to_owned());
+        return Opened::Content(Content { bytes, begin: 0, is_whole, sop_class, transfer_syntax });
+    }
+    if length > MAX_DICOM_BYTES {
+        return Opened::Damaged;
+    }
+    match read_meta(&bytes) {
+        Some(meta) => Opened::Content(Content {
+            bytes,
+            begin: meta.end,
+            is_whole,
+            sop_class: meta.sop_class,
+            transfer_syntax: meta.transfer_syntax,
+        }),
+        None => Opened::Damaged,
+    }
+}
+
+impl Content {
+    fn encoding(&self) -> Encoding {
+        match self.transfer_syntax.as_str() {
+            uids::IMPLICIT_VR_LITTLE_ENDIAN => Encoding::IMPLICIT,
+            EXPLICIT_VR_BIG_ENDIAN => Encoding::BIG_ENDIAN,
+            _ => Encoding::EXPLICIT,
+        }
+    }
+
+    fn is_deflated(&self) -> bool {
+        self.transfer_syntax == uids::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
+    }
+
+    /// Calls `look` with the data set up to its pixels; reads more of the file at `path` where its
+    /// begin does not reach that far.
+    pub(super) fn with_data_set<R>(
+        mut self,
+        path: &Path,
+        look: impl FnOnce(&DataSet<'_>) -> R,
+    ) -> Result<R, Fault> {
+        if !self.is_deflated() {
+            let begun = DataSet::parse(&self.bytes[self.begin..], self.encoding());
+            match begun {
+                Ok(set) if self.is_whole || set.pixels.is_some() => return Ok(look(&set)),
+                Err(fault) if self.is_whole || fault != Fault::CutShort => return Err(fault),
+                Ok(_) | Err(_) => (),
+            }
+        }
+        if !self.is_whole {
+            self.bytes = std::fs::read(path).map_err(|_| Fault::CutShort)?;
+            self.is_whole = true;
+        }
+        let set = self.data_set_bytes()?;
+        DataSet::parse(&set, self.encoding()).map(|set| look(&set))
+    }
+
+    /// The bytes of the data set, inflated where they are deflated.
+    fn data_set_bytes(&self) -> Result<Cow<'_, [u8]>, Fault> {
+        let stored = &self.bytes[self.begin..];
+        if !self.is_deflated() {
+            return Ok(Cow::Borrowed(stored));
+        }
+        let mut inflated = Vec::new();
+        let limit = (stored.len() as u64 * MAX_DEFLATE_RATIO).min(MAX_DICOM_BYTES);
+        match DeflateDecoder::new(stored).take(limit).read_to_end(&mut inflated) {
+            // The stream may be padded to an even length.
+            Ok(_) => Ok(Cow::Owned(inflated)),
+            Err(_) => Err(Fault::CutShort),
+        }
+    }
+
+    /// Where the data set begins in the file.
+    pub(super) fn begin(&self) -> usize {
+        self.begin
+    }
+}
+
+/// Where the pixels of a file lie, found while its begin was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Pixels {
+    pub(super) place: PixelPlace,
+    /// Where the data set begins in the file, of which `place` counts.
+    pub(super) begin: usize,
+    pub(super) transfer_syntax: String,
+}
+
+impl Pixels {
+    /// `n` bytes of pixels that are not compressed, `skip` bytes on; `None` if the file does not hold
+    /// them.
+    pub(super) fn native(&self, path: &Path, skip: usize, n: usize) -> Option<Vec<u8>> {
+        let end = skip.checked_add(n)?;
+        // An odd length is padded, but never shortened.
+        if self.place.length.is_some_and(|length| length < end) {
+            return None;
+        }
+        let at = self.place.offset.checked_add(skip)?;
+        if self.transfer_syntax == uids::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN {
+            let Opened::Content(content) = of_whole(path).ok()? else { return None };
+            let set = content.data_set_bytes().ok()?;
+            return set.get(at..at.checked_add(n)?).map(<[u8]>::to_vec);
+        }
+        let mut file = File::open(path).ok()?;
+        let at = (self.begin + at) as u64;
+        // Before a byte of memory is taken.
+        if file.metadata().ok()?.len() < at.checked_add(n as u64)? {
+            return None;
+        }
+        file.seek(SeekFrom::Start(at)).ok()?;
+        let mut bytes = vec![0; n];
+        file.read_exact(&mut bytes).ok()?;
+        Some(bytes)
+    }
+
+    /// The bytes of the file from its fragments on.
+    pub(super) fn encapsulated(&self, path: &Path) -> io::Result<Vec<u8>> {
+        let mut file = File::open(path)?;
+        file.seek(SeekFrom::Start((self.begin + self.place.offset) as u64))?;
+        let mut bytes = Vec::new();
+        file.take(MAX_DICOM_BYTES).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+}
+
+fn of_whole(path: &Path) -> io::Result<Opened> {
+    let bytes = std::fs::read(path)?;
+    let length = bytes.len() as u64;
+    Ok(of_bytes(bytes, length))
+}
+
+/// What the meta group says, and where it ends.
+#[derive(Debug, Default)]
+struct Meta {
+    sop_class: String,
+    transfer_syntax: String,
+    end: usize,
 }
 
 /// Reads elements of group 2 (explicit little endian, whatever follows). The group's own length is
-/// not relied on: the group ends where another begins, whose first bytes are given back.
-fn read_meta(reader: &mut impl Read) -> Option<(Meta, Vec<u8>)> {
+/// not relied on: the group ends where another begins.
+fn read_meta(bytes: &[u8]) -> Option<Meta> {
     let mut meta = Meta::default();
+    let mut at = START_BYTES;
     loop {
-        let mut header = [0u8; 8];
-        reader.read_exact(&mut header).ok()?;
+        let header = bytes.get(at..at + 8)?;
         if header[..2] != [2, 0] {
-            return (!meta.transfer_syntax.is_empty()).then(|| (meta, header.to_vec()));
+            meta.end = at;
+            return (!meta.transfer_syntax.is_empty()).then_some(meta);
         }
+        at += 8;
         let length = match &header[4..6] {
             b"OB" | b"OW" | b"UN" | b"UT" | b"SQ" => {
-                let mut long = [0u8; 4];
-                reader.read_exact(&mut long).ok()?;
-                u32::from_le_bytes(long)
+                let long = bytes.get(at..at + 4)?;
+                at += 4;
+                u32::from_le_bytes(*long.first_chunk()?)
             }
             _ => u32::from(u16::from_le_bytes([header[6], header[7]])),
         };
         if length > MAX_META_BYTES {
             return None;
         }
-        let mut value = vec![0; length as usize];
-        reader.read_exact(&mut value).ok()?;
-        let text = || String::from_utf8_lossy(&value).trim_matches(['\0', ' ']).to_owned();
+        let value = bytes.get(at..at + length as usize)?;
+        at += length as usize;
+        let text = || String::from_utf8_lossy(value).trim_matches(['\0', ' ']).to_owned();
         match u16::from_le_bytes([header[2], header[3]]) {
             0x0002 => meta.sop_class = text(),
             0x0010 => meta.transfer_syntax = text(),
@@ -118,28 +277,47 @@ mod tests {
         bytes
     }
 
+    fn started(elements: &[Vec<u8>]) -> Vec<u8> {
+        let mut bytes = vec![0; 128];
+        bytes.extend(b"DICM");
+        bytes.extend(elements.concat());
+        bytes
+    }
+
     #[test]
     fn what_breaks_the_rules_but_is_not_needed_is_passed_over() {
-        let mut bytes = element(0, b"UL", &999u32.to_le_bytes());
-        bytes.extend(element(1, b"OB", &[0, 1]));
-        bytes.extend(element(2, b"UI", b"1.2.840.10008.5.1.4.1.1.2\0"));
-        bytes.extend(element(0x10, b"UI", b"1.2.840.10008.1.2.1\0"));
-        bytes.extend(element(0x16, b"AE", b"AN_APPLICATION_TITLE"));
-        bytes.extend([8, 0, 5, 0, b'C', b'S', 2, 0]);
-        let (meta, begun) = read_meta(&mut bytes.as_slice()).unwrap();
+        let bytes = started(&[
+            element(0, b"UL", &999u32.to_le_bytes()),
+            element(1, b"OB", &[0, 1]),
+            element(2, b"UI", b"1.2.840.10008.5.1.4.1.1.2\0"),
+            element(0x10, b"UI", b"1.2.840.10008.1.2.1\0"),
+            element(0x16, b"AE", b"AN_APPLICATION_TITLE"),
+            vec![8, 0, 5, 0, b'C', b'S', 2, 0],
+        ]);
+        let meta = read_meta(&bytes).unwrap();
         assert_eq!(meta.sop_class, "1.2.840.10008.5.1.4.1.1.2");
         assert_eq!(meta.transfer_syntax, "1.2.840.10008.1.2.1");
-        assert_eq!(begun, [8, 0, 5, 0, b'C', b'S', 2, 0]);
+        assert_eq!(meta.end, bytes.len() - 8);
     }
 
     #[test]
     fn cut_short_or_without_a_syntax_it_is_no_meta_group() {
-        let bytes = element(0x10, b"UI", b"1.2.840.10008.1.2.1\0");
-        for n in 0..bytes.len() {
-            assert!(read_meta(&mut &bytes[..n]).is_none());
+        let bytes = started(&[element(0x10, b"UI", b"1.2.840.10008.1.2.1\0")]);
+        for n in START_BYTES..bytes.len() {
+            assert!(read_meta(&bytes[..n]).is_none());
         }
-        assert!(read_meta(&mut [8, 0, 5, 0, b'C', b'S', 2, 0].as_slice()).is_none());
-        let huge = [2, 0, 2, 1, b'O', b'B', 0, 0, 0xff, 0xff, 0xff, 0xff];
-        assert!(read_meta(&mut huge.as_slice()).is_none());
+        assert!(read_meta(&started(&[vec![8, 0, 5, 0, b'C', b'S', 2, 0]])).is_none());
+        let huge = vec![2, 0, 2, 1, b'O', b'B', 0, 0, 0xff, 0xff, 0xff, 0xff];
+        assert!(read_meta(&started(&[huge])).is_none());
+    }
+
+    #[test]
+    fn a_file_without_its_meta_group_is_known_by_its_first_element() {
+        let explicit = [8, 0, 5, 0, b'C', b'S', 10, 0];
+        assert_eq!(bare_encoding(&explicit), Some(Encoding::EXPLICIT));
+        assert_eq!(bare_encoding(&[8, 0, 8, 0, 22, 0, 0, 0]), Some(Encoding::IMPLICIT));
+        for foreign in [&b"\x08\0\x05\0\xff\xff\xff\xff"[..], b"{\"a\": 1}", b"", b"\x08\0\x05"] {
+            assert_eq!(bare_encoding(foreign), None);
+        }
     }
 }

@@ -1,14 +1,16 @@
+//! What a DICOM file says of itself before its pixels are read.
+
 use std::path::{Path, PathBuf};
 
 use dicom_core::Tag;
 use dicom_dictionary_std::{tags, uids};
-use dicom_object::DefaultDicomObject;
+use hemex_artifacts::limits::MAX_MATRIX;
 
-use super::{file, syntax};
+use super::dataset::{DataSet, Fault};
+use super::file::{Opened, Pixels, open};
+use super::pixels::Format;
+use super::stack::cross;
 use crate::{Unusable, kernel};
-
-/// The largest matrix that is believed.
-const MAX_MATRIX: usize = 8192;
 
 /// What a file of the folder is.
 #[derive(Debug)]
@@ -17,23 +19,50 @@ pub(super) enum Content {
     Foreign,
     /// DICOM by its first bytes, but it cannot be parsed.
     Damaged,
-    /// DICOM in a transfer syntax that nobody here can parse.
-    Undecodable(Unusable),
-    /// DICOM, but no slice of an axial CT series.
-    Other(&'static str),
-    /// A CT image of several frames.
-    MultiFrame,
-    /// An axial CT slice.
-    Slice(Box<SliceHeader>),
+    /// DICOM, but no image that could be of the series that is looked for.
+    Other(Other),
+    /// An axial CT slice, or several in one file.
+    Slices(Vec<Slice>),
+}
+
+/// A file that is not of a series that can be taken.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Other {
+    /// As [`SeriesHeader::uid`].
+    pub(super) series_uid: String,
+    /// As [`SeriesHeader::number`].
+    pub(super) series_number: Option<i64>,
+    /// What it is, in the plural.
+    pub(super) what: &'static str,
+}
+
+/// What the slices of a series share.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct SeriesHeader {
+    /// Series instance UID; empty if there is none.
+    pub(super) uid: String,
+    /// Series number.
+    pub(super) number: Option<i64>,
+    pub(super) convolution_kernel: Option<String>,
+    pub(super) tube_voltage_kvp: Option<f64>,
+    pub(super) manufacturer: Option<String>,
+    /// Nominal thickness of its slices.
+    pub(super) thickness_mm: Option<f64>,
+    /// Date and time as they are written; for the private artifact alone.
+    pub(super) acquired: Option<String>,
 }
 
 /// What an axial CT slice says of itself, its pixels not yet read.
 #[derive(Debug, Clone)]
-pub(super) struct SliceHeader {
+pub(super) struct Slice {
     pub(super) path: PathBuf,
-    pub(super) series_uid: String,
-    pub(super) series_number: i64,
-    pub(super) transfer_syntax: Result<(), Unusable>,
+    pub(super) series: SeriesHeader,
+    /// SOP instance UID; for the private artifact alone.
+    pub(super) sop_instance_uid: String,
+    /// Tells acquisitions within a series apart.
+    pub(super) acquisition_number: Option<i64>,
+    pub(super) frame_idx: usize,
+    pub(super) n_frames: usize,
     pub(super) n_rows: usize,
     pub(super) n_columns: usize,
     /// Distance of rows, then of columns, mm.
@@ -42,82 +71,232 @@ pub(super) struct SliceHeader {
     pub(super) orientation: [[f64; 3]; 2],
     /// Centre of the first voxel, patient coordinates (LPS), mm.
     pub(super) position_mm: [f64; 3],
-    pub(super) convolution_kernel: Option<String>,
-    pub(super) acquired: Option<String>,
+    pub(super) pixels: Pixels,
+    /// How stored values become HU, or why they do not.
+    pub(super) format: Result<Format, Unusable>,
+    /// The extended offset table of a file of several frames.
+    pub(super) frame_offsets: Vec<u64>,
 }
+
+/// Body parts that show the head; others are out. A file that names none may be a head.
+const HEAD: [&str; 10] = [
+    "HEAD",
+    "BRAIN",
+    "SKULL",
+    "HEADNECK",
+    "HEAD AND NECK",
+    "HEAD_NECK",
+    "NEUROHEAD",
+    "CRANIUM",
+    "SCHAEDEL",
+    "NEURO",
+];
+
+/// Words of an image type that name images computed from others.
+const REFORMATTED: [&str; 8] =
+    ["MPR", "REFORMATTED", "MIP", "MINIP", "PROJECTION IMAGE", "3D", "VRT", "VOLUME"];
 
 /// Reads a file up to its pixels.
 pub(super) fn read(path: &Path) -> Content {
-    if !super::is_dicom(path) {
-        return Content::Foreign;
-    }
-    let Some(opened) = file::open(path) else { return Content::Damaged };
-    let meta = opened.meta.clone();
-    if meta.sop_class == uids::MEDIA_STORAGE_DIRECTORY_STORAGE {
-        return Content::Other("directories");
-    }
-    match (opened.parse(Some(tags::PIXEL_DATA)), syntax::check(&meta.transfer_syntax)) {
-        (Some(object), _) => of_object(path, &object, &meta.transfer_syntax),
-        (None, Err(refused)) => Content::Undecodable(refused),
-        (None, Ok(())) => Content::Damaged,
+    match open(path) {
+        Opened::Foreign => Content::Foreign,
+        Opened::Damaged => Content::Damaged,
+        Opened::Content(content) => {
+            if content.sop_class == uids::MEDIA_STORAGE_DIRECTORY_STORAGE {
+                return other(None, "directories");
+            }
+            let (syntax, begin) = (content.transfer_syntax.clone(), content.begin());
+            let found = content.with_data_set(path, |set| of_set(path, set, &syntax, begin));
+            match found {
+                Ok(content) => content,
+                Err(Fault::CutShort | Fault::Nonsense | Fault::TooDeep) => Content::Damaged,
+            }
+        }
     }
 }
 
-fn of_object(path: &Path, object: &DefaultDicomObject, transfer_syntax: &str) -> Content {
-    let class = text(object, tags::SOP_CLASS_UID).unwrap_or_default();
-    let is_enhanced = class == uids::ENHANCED_CT_IMAGE_STORAGE
-        || class == uids::LEGACY_CONVERTED_ENHANCED_CT_IMAGE_STORAGE;
-    if is_enhanced || integer(object, tags::NUMBER_OF_FRAMES).is_some_and(|n| n > 1) {
-        return Content::MultiFrame;
+fn other(set: Option<&DataSet<'_>>, what: &'static str) -> Content {
+    Content::Other(Other {
+        series_uid: set.and_then(|set| set.text(tags::SERIES_INSTANCE_UID)).unwrap_or_default(),
+        series_number: set.and_then(|set| set.integer(tags::SERIES_NUMBER)),
+        what,
+    })
+}
+
+fn of_set(path: &Path, set: &DataSet<'_>, transfer_syntax: &str, begin: usize) -> Content {
+    if let Some(what) = out_of_question(set) {
+        return other(Some(set), what);
     }
-    if text(object, tags::MODALITY).as_deref() != Some("CT") {
-        return Content::Other("images of other modalities");
+    let Some(place) = set.pixels else {
+        // A CT image that ends before its pixels.
+        return Content::Damaged;
+    };
+    let pixels = Pixels { place, begin, transfer_syntax: transfer_syntax.to_owned() };
+    let n_frames = set.integer(tags::NUMBER_OF_FRAMES).unwrap_or(1);
+    let groups = set.items(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE);
+    if n_frames < 1 || n_frames as usize != groups.len().max(1) {
+        return other(Some(set), "multi-frame images without geometry of each frame");
     }
-    if class != uids::CT_IMAGE_STORAGE {
-        return Content::Other("secondary captures and reports");
+    let shared = set.items(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE);
+    let mut slices = Vec::with_capacity(n_frames as usize);
+    for frame_idx in 0..n_frames as usize {
+        let frame = Frame { set, shared: shared.first(), own: groups.get(frame_idx) };
+        if let Some(what) = kind_of_frame(&frame) {
+            return other(Some(set), what);
+        }
+        let Some(slice) = slice(path, &frame, &pixels, frame_idx, n_frames as usize) else {
+            return other(Some(set), "images without position, orientation, spacing or matrix");
+        };
+        if !is_axial(slice.orientation) {
+            return other(Some(set), "images that are not axial");
+        }
+        slices.push(slice);
     }
-    let image_type = text(object, tags::IMAGE_TYPE).unwrap_or_default();
+    Content::Slices(slices)
+}
+
+/// Why no image of this file can be taken, by rules that hold for all its frames.
+fn out_of_question(set: &DataSet<'_>) -> Option<&'static str> {
+    let class = set.text(tags::SOP_CLASS_UID).unwrap_or_default();
+    let modality = set.text(tags::MODALITY).unwrap_or_default();
+    let is_report = modality == "SR" || class.starts_with("1.2.840.10008.5.1.4.1.1.88.");
+    if is_report {
+        return Some("dose and other reports");
+    }
+    let is_capture = class.starts_with("1.2.840.10008.5.1.4.1.1.7");
+    if is_capture {
+        return Some("secondary captures");
+    }
+    if modality != "CT" {
+        return Some("objects of other modalities");
+    }
+    let is_ct = [
+        uids::CT_IMAGE_STORAGE,
+        uids::ENHANCED_CT_IMAGE_STORAGE,
+        uids::LEGACY_CONVERTED_ENHANCED_CT_IMAGE_STORAGE,
+    ]
+    .contains(&class.as_str());
+    if !is_ct {
+        return Some("CT objects that are no images");
+    }
+    if set.text(tags::BURNED_IN_ANNOTATION).is_some_and(|text| text == "YES") {
+        return Some("images with burned-in annotation");
+    }
+    let body_part = set.text(tags::BODY_PART_EXAMINED);
+    if body_part.is_some_and(|part| !HEAD.contains(&part.to_uppercase().as_str())) {
+        return Some("images of other body parts");
+    }
+    None
+}
+
+/// A frame's attributes: those of a classic image, or of the functional groups of an Enhanced one.
+struct Frame<'a, 's> {
+    set: &'s DataSet<'a>,
+    shared: Option<&'s DataSet<'a>>,
+    own: Option<&'s DataSet<'a>>,
+}
+
+impl<'a> Frame<'a, '_> {
+    /// The data set that holds an attribute: an item of a functional group, else the image itself.
+    fn group(&self, sequence: Tag) -> DataSet<'a> {
+        let item = |groups: Option<&DataSet<'a>>| groups?.items(sequence).into_iter().next();
+        item(self.own).or_else(|| item(self.shared)).unwrap_or_else(|| self.set.clone())
+    }
+}
+
+/// Why a frame is no slice, by its image type.
+fn kind_of_frame(frame: &Frame<'_, '_>) -> Option<&'static str> {
+    let group = frame.group(tags::CT_IMAGE_FRAME_TYPE_SEQUENCE);
+    let image_type = group.text(tags::FRAME_TYPE).or_else(|| frame.set.text(tags::IMAGE_TYPE));
+    let image_type = image_type.unwrap_or_default().to_uppercase();
     let types: Vec<&str> = image_type.split('\\').map(str::trim).collect();
     if types.contains(&"LOCALIZER") {
-        return Content::Other("localizers");
+        return Some("localizers");
+    }
+    if types.iter().any(|word| REFORMATTED.contains(word)) {
+        return Some("reformats");
     }
     if types.contains(&"DERIVED") && types.contains(&"SECONDARY") {
-        return Content::Other("derived secondary images");
+        return Some("derived secondary images");
     }
-    let Some(slice) = slice(path, object, transfer_syntax) else {
-        return Content::Other("images without position, orientation, spacing or matrix");
-    };
-    match is_axial(slice.orientation) {
-        true => Content::Slice(Box::new(slice)),
-        false => Content::Other("images that are not axial"),
-    }
+    None
 }
 
-fn slice(path: &Path, object: &DefaultDicomObject, transfer_syntax: &str) -> Option<SliceHeader> {
-    let matrix = |tag| {
-        integer(object, tag)
-            .and_then(|n| usize::try_from(n).ok())
-            .filter(|n| (1..=MAX_MATRIX).contains(n))
-    };
-    let [a, b, c, d, e, f] = numbers(object, tags::IMAGE_ORIENTATION_PATIENT)?;
-    let pixel_spacing_mm: [f64; 2] = numbers(object, tags::PIXEL_SPACING)?;
+fn slice(
+    path: &Path,
+    frame: &Frame<'_, '_>,
+    pixels: &Pixels,
+    frame_idx: usize,
+    n_frames: usize,
+) -> Option<Slice> {
+    let set = frame.set;
+    let matrix = |tag| set.word(tag).map(usize::from).filter(|n| (1..=MAX_MATRIX).contains(n));
+    let orientation = frame.group(tags::PLANE_ORIENTATION_SEQUENCE);
+    let [a, b, c, d, e, f] = orientation.numbers(tags::IMAGE_ORIENTATION_PATIENT)?;
+    let measures = frame.group(tags::PIXEL_MEASURES_SEQUENCE);
+    let pixel_spacing_mm: [f64; 2] = measures.numbers(tags::PIXEL_SPACING)?;
     if pixel_spacing_mm.iter().any(|mm| *mm <= 0.0) {
         return None;
     }
-    Some(SliceHeader {
+    let position = frame.group(tags::PLANE_POSITION_SEQUENCE);
+    let content = frame.group(tags::FRAME_CONTENT_SEQUENCE);
+    Some(Slice {
         path: path.to_owned(),
-        series_uid: text(object, tags::SERIES_INSTANCE_UID).unwrap_or_default(),
-        series_number: integer(object, tags::SERIES_NUMBER).unwrap_or(i64::MAX),
-        transfer_syntax: syntax::check(transfer_syntax),
+        series: series(frame),
+        sop_instance_uid: set.text(tags::SOP_INSTANCE_UID).unwrap_or_default(),
+        acquisition_number: set
+            .integer(tags::ACQUISITION_NUMBER)
+            .or_else(|| content.word(tags::FRAME_ACQUISITION_NUMBER).map(i64::from)),
+        frame_idx,
+        n_frames,
         n_rows: matrix(tags::ROWS)?,
         n_columns: matrix(tags::COLUMNS)?,
         pixel_spacing_mm,
         orientation: unit_and_perpendicular([[a, b, c], [d, e, f]])?,
-        position_mm: numbers(object, tags::IMAGE_POSITION_PATIENT)?,
-        convolution_kernel: text(object, tags::CONVOLUTION_KERNEL)
-            .and_then(|name| kernel::plain(&name)),
-        acquired: acquired(object),
+        position_mm: position.numbers(tags::IMAGE_POSITION_PATIENT)?,
+        pixels: pixels.clone(),
+        format: Format::of(
+            set,
+            &frame.group(tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE),
+            &pixels.transfer_syntax,
+        ),
+        frame_offsets: set.longs(tags::EXTENDED_OFFSET_TABLE).unwrap_or_default(),
     })
+}
+
+fn series(frame: &Frame<'_, '_>) -> SeriesHeader {
+    let set = frame.set;
+    let reconstruction = frame.group(tags::CT_RECONSTRUCTION_SEQUENCE);
+    let measures = frame.group(tags::PIXEL_MEASURES_SEQUENCE);
+    let one = |set: &DataSet<'_>, tag| set.numbers::<1>(tag).map(|[value]| value);
+    let name = |set: &DataSet<'_>, tag| set.text(tag).and_then(|name| kernel::plain(&name));
+    SeriesHeader {
+        uid: set.text(tags::SERIES_INSTANCE_UID).unwrap_or_default(),
+        number: set.integer(tags::SERIES_NUMBER),
+        convolution_kernel: name(&reconstruction, tags::CONVOLUTION_KERNEL),
+        tube_voltage_kvp: one(set, tags::KVP),
+        manufacturer: set.text(tags::MANUFACTURER).and_then(|name| maker(&name)),
+        thickness_mm: one(&measures, tags::SLICE_THICKNESS).filter(|mm| *mm > 0.0),
+        acquired: acquired(set),
+    }
+}
+
+/// The maker's name as one word of a closed list: the element is a free text.
+fn maker(name: &str) -> Option<String> {
+    const KNOWN: [(&str, &str); 10] = [
+        ("siemens", "Siemens"),
+        ("ge med", "GE"),
+        ("general electric", "GE"),
+        ("philips", "Philips"),
+        ("toshiba", "Toshiba"),
+        ("canon", "Canon"),
+        ("hitachi", "Hitachi"),
+        ("neusoft", "Neusoft"),
+        ("united imaging", "United Imaging"),
+        ("uih", "United Imaging"),
+    ];
+    let name = name.to_lowercase();
+    KNOWN.iter().find(|(word, _)| name.contains(word)).map(|(_, maker)| (*maker).to_owned())
 }
 
 /// The two directions at length 1, if they are perpendicular unit vectors up to rounding.
@@ -132,31 +311,12 @@ fn unit_and_perpendicular(directions: [[f64; 3]; 2]) -> Option<[[f64; 3]; 2]> {
 
 /// Whether the plane's normal runs closer to the body axis than to the other two.
 fn is_axial(orientation: [[f64; 3]; 2]) -> bool {
-    let [x, y, z] = super::stack::cross(orientation[0], orientation[1]).map(f64::abs);
+    let [x, y, z] = cross(orientation[0], orientation[1]).map(f64::abs);
     z > x && z > y
 }
 
-fn acquired(object: &DefaultDicomObject) -> Option<String> {
-    let date = text(object, tags::ACQUISITION_DATE).or_else(|| text(object, tags::STUDY_DATE))?;
-    let time = text(object, tags::ACQUISITION_TIME).or_else(|| text(object, tags::STUDY_TIME));
+fn acquired(set: &DataSet<'_>) -> Option<String> {
+    let date = set.text(tags::ACQUISITION_DATE).or_else(|| set.text(tags::STUDY_DATE))?;
+    let time = set.text(tags::ACQUISITION_TIME).or_else(|| set.text(tags::STUDY_TIME));
     Some(format!("{date}T{}", time.unwrap_or_default()))
-}
-
-/// The value as text without padding; `None` if it is missing, empty or no text.
-pub(super) fn text(object: &DefaultDicomObject, tag: Tag) -> Option<String> {
-    let value = object.get(tag)?.to_str().ok()?;
-    let value = value.trim_matches(|c: char| c.is_whitespace() || c == '\0');
-    (!value.is_empty()).then(|| value.to_owned())
-}
-
-/// The value as a whole number.
-pub(super) fn integer(object: &DefaultDicomObject, tag: Tag) -> Option<i64> {
-    object.get(tag)?.to_int().ok()
-}
-
-/// The value as exactly `N` finite numbers.
-pub(super) fn numbers<const N: usize>(object: &DefaultDicomObject, tag: Tag) -> Option<[f64; N]> {
-    let values = object.get(tag)?.to_multi_float64().ok()?;
-    let values: [f64; N] = values.try_into().ok()?;
-    values.iter().all(|v| v.is_finite()).then_some(values)
 }

@@ -1,31 +1,38 @@
-use dicom_core::value::Value;
-use dicom_dictionary_std::tags;
-use dicom_object::DefaultDicomObject;
-use dicom_pixeldata::PixelDecoder;
+//! Stored pixels of a slice to HU.
 
-use super::header::{SliceHeader, integer, numbers, text};
-use super::{PADDING_HU, file};
+use dicom_dictionary_std::tags;
+
+use super::PADDING_HU;
+use super::codec::{self, Shape};
+use super::dataset::DataSet;
+use super::file::EXPLICIT_VR_BIG_ENDIAN;
+use super::header::Slice;
+use super::syntax::{Compression, compression};
 use crate::Unusable;
 
 /// Reads the slice's pixels as HU into `out` (`[H, W]`).
-pub(super) fn read_slice(slice: &SliceHeader, out: &mut [f32]) -> Result<(), Unusable> {
-    let object = file::open(&slice.path).and_then(|file| file.parse(None)).ok_or_else(cut_short)?;
-    // A file that ends between two elements is parsed without complaint.
-    object.element(tags::PIXEL_DATA).map_err(|_| cut_short())?;
-    let format = Format::of(&object)?;
-    let expected = out.len() * format.n_bytes();
-    check_native_length(&object, expected)?;
-    let decoded = object
-        .decode_pixel_data()
-        .map_err(|_| Unusable::series("a slice's pixels cannot be decoded"))?;
-    let bytes = decoded.data().get(..expected).ok_or_else(cut_short)?;
-    if format.n_bytes() == 1 {
-        let hu = format.table::<256>();
-        out.iter_mut().zip(bytes).for_each(|(hu_out, raw)| *hu_out = hu[usize::from(*raw)]);
+pub(super) fn read_slice(slice: &Slice, out: &mut [f32]) -> Result<(), Unusable> {
+    let format = slice.format.clone()?;
+    let (n_rows, n_columns) = (slice.n_rows, slice.n_columns);
+    let shape = Shape { n_rows, n_columns, bits_allocated: format.bits_allocated };
+    let is_encapsulated = slice.pixels.place.length.is_none();
+    let values = if is_encapsulated {
+        let bytes = slice.pixels.encapsulated(&slice.path).map_err(|_| cut_short())?;
+        let frame = codec::frame_of(&bytes, &slice.frame_offsets, slice.frame_idx, slice.n_frames);
+        codec::decode(&frame.ok_or_else(cut_short)?, format.compression, shape)
+            .ok_or_else(|| Unusable::series("a slice's pixels cannot be decoded"))?
+    } else if format.compression == Compression::None {
+        let n = shape.n_bytes();
+        let skip = n * slice.frame_idx;
+        let mut bytes = slice.pixels.native(&slice.path, skip, n).ok_or_else(cut_short)?;
+        if format.is_big_endian {
+            bytes.as_chunks_mut::<2>().0.iter_mut().for_each(|word| word.reverse());
+        }
+        codec::words(&bytes, shape).ok_or_else(cut_short)?
     } else {
-        let words = bytes.as_chunks::<2>().0;
-        out.iter_mut().zip(words).for_each(|(hu, raw)| *hu = format.hu(u16::from_le_bytes(*raw)));
-    }
+        return Err(Unusable::series("a slice's pixels are said to be compressed and are not"));
+    };
+    out.iter_mut().zip(values).for_each(|(hu, raw)| *hu = format.hu(raw));
     Ok(())
 }
 
@@ -33,18 +40,12 @@ fn cut_short() -> Unusable {
     Unusable::series("a slice is cut short or damaged within its pixels")
 }
 
-/// Pixels that are not compressed must be there before anything is decoded.
-fn check_native_length(object: &DefaultDicomObject, expected: usize) -> Result<(), Unusable> {
-    let pixels = object.element(tags::PIXEL_DATA).map_err(|_| cut_short())?;
-    match pixels.value() {
-        Value::Primitive(values) if values.calculate_byte_len() < expected => Err(cut_short()),
-        _ => Ok(()),
-    }
-}
-
 /// How a stored pixel becomes HU.
 #[derive(Debug, Clone, PartialEq)]
-struct Format {
+pub(super) struct Format {
+    compression: Compression,
+    /// Of 16-bit words that are not compressed.
+    is_big_endian: bool,
     bits_allocated: u32,
     bits_stored: u32,
     is_signed: bool,
@@ -56,43 +57,55 @@ struct Format {
 }
 
 impl Format {
-    fn of(object: &DefaultDicomObject) -> Result<Self, Unusable> {
+    /// Of an image and, of an Enhanced one, of the group that holds a frame's rescale values.
+    ///
+    /// MONOCHROME1 asks for an inverted display; the values before it, HU, are the same (PS3.3,
+    /// C.7.6.3.1.2).
+    pub(super) fn of(
+        set: &DataSet<'_>,
+        transformation: &DataSet<'_>,
+        transfer_syntax: &str,
+    ) -> Result<Self, Unusable> {
+        let compression = compression(transfer_syntax)?;
         let need = |tag, name: &str| {
-            integer(object, tag).ok_or_else(|| Unusable::series(format!("a slice has no {name}")))
+            let value = set.word(tag).map(u32::from);
+            value.ok_or_else(|| Unusable::series(format!("a slice has no {name}")))
         };
-        match text(object, tags::PHOTOMETRIC_INTERPRETATION).as_deref() {
-            Some("MONOCHROME2") => (),
-            Some("MONOCHROME1") => {
-                return Err(Unusable::series("MONOCHROME1 (inverted) is not read"));
-            }
-            _ => return Err(Unusable::series("its pixels are no MONOCHROME2 grey values")),
+        match set.text(tags::PHOTOMETRIC_INTERPRETATION).as_deref() {
+            Some("MONOCHROME1" | "MONOCHROME2") => (),
+            _ => return Err(Unusable::series("its pixels are no MONOCHROME grey values")),
         }
         if need(tags::SAMPLES_PER_PIXEL, "SamplesPerPixel")? != 1 {
             return Err(Unusable::series("it has several samples a pixel, expected one"));
         }
-        let allocated = need(tags::BITS_ALLOCATED, "BitsAllocated")?;
-        let stored = need(tags::BITS_STORED, "BitsStored")?;
+        let bits_allocated = need(tags::BITS_ALLOCATED, "BitsAllocated")?;
+        let bits_stored = need(tags::BITS_STORED, "BitsStored")?;
         let high = need(tags::HIGH_BIT, "HighBit")?;
-        let sound = [8, 16].contains(&allocated) && (1..=allocated).contains(&stored);
-        if !sound || high != stored - 1 {
+        let sound =
+            [8, 16].contains(&bits_allocated) && (1..=bits_allocated).contains(&bits_stored);
+        if !sound || high + 1 != bits_stored {
             return Err(Unusable::series(format!(
-                "BitsAllocated {allocated}, BitsStored {stored}, HighBit {high}: \
+                "BitsAllocated {bits_allocated}, BitsStored {bits_stored}, HighBit {high}: \
                  expected 8 or 16, at most as many, one less"
             )));
         }
         let is_signed = need(tags::PIXEL_REPRESENTATION, "PixelRepresentation")? == 1;
-        let [slope, intercept] = rescale(object)?;
-        let padding = integer(object, tags::PIXEL_PADDING_VALUE).map(|value| {
-            let limit = integer(object, tags::PIXEL_PADDING_RANGE_LIMIT).unwrap_or(value);
-            let [a, b] = [value, limit].map(|v| wide(v as u16, is_signed));
+        let [slope, intercept] = rescale(transformation)?;
+        let padding = set.word(tags::PIXEL_PADDING_VALUE).map(|value| {
+            let limit = set.word(tags::PIXEL_PADDING_RANGE_LIMIT).unwrap_or(value);
+            let [a, b] = [value, limit].map(|v| wide(v, is_signed));
             [a.min(b), a.max(b)]
         });
-        let (bits_allocated, bits_stored) = (allocated as u32, stored as u32);
-        Ok(Self { bits_allocated, bits_stored, is_signed, slope, intercept, padding })
-    }
-
-    fn n_bytes(&self) -> usize {
-        self.bits_allocated as usize / 8
+        Ok(Self {
+            compression,
+            is_big_endian: transfer_syntax == EXPLICIT_VR_BIG_ENDIAN && bits_allocated == 16,
+            bits_allocated,
+            bits_stored,
+            is_signed,
+            slope,
+            intercept,
+            padding,
+        })
     }
 
     /// HU of a stored word; bits beyond `BitsStored` do not count, but for the padding value, which
@@ -112,11 +125,6 @@ impl Format {
         }
         (self.slope * value as f64 + self.intercept) as f32
     }
-
-    /// HU of each stored byte.
-    fn table<const N: usize>(&self) -> [f32; N] {
-        std::array::from_fn(|raw| self.hu(raw as u16))
-    }
 }
 
 /// A word with all its bits.
@@ -124,10 +132,10 @@ fn wide(raw: u16, is_signed: bool) -> i64 {
     if is_signed { i64::from(raw as i16) } else { i64::from(raw) }
 }
 
-fn rescale(object: &DefaultDicomObject) -> Result<[f64; 2], Unusable> {
-    let slope = numbers::<1>(object, tags::RESCALE_SLOPE);
-    let intercept = numbers::<1>(object, tags::RESCALE_INTERCEPT);
-    let kind = text(object, tags::RESCALE_TYPE);
+fn rescale(set: &DataSet<'_>) -> Result<[f64; 2], Unusable> {
+    let slope = set.numbers::<1>(tags::RESCALE_SLOPE);
+    let intercept = set.numbers::<1>(tags::RESCALE_INTERCEPT);
+    let kind = set.text(tags::RESCALE_TYPE);
     match (slope, intercept, kind.as_deref()) {
         (Some([slope]), Some([intercept]), None | Some("HU" | "US")) if slope != 0.0 => {
             Ok([slope, intercept])
@@ -142,6 +150,8 @@ mod tests {
 
     fn format(bits_stored: u32, is_signed: bool, padding: Option<[i64; 2]>) -> Format {
         Format {
+            compression: Compression::None,
+            is_big_endian: false,
             bits_allocated: 16,
             bits_stored,
             is_signed,

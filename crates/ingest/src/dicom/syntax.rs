@@ -2,35 +2,64 @@
 
 use dicom_dictionary_std::uids;
 
+use super::file::EXPLICIT_VR_BIG_ENDIAN;
 use crate::Unusable;
 
-/// Uncompressed, deflated, and the lossless compressions decoded in Rust. Lossy ones are refused:
-/// they change the HU.
-const DECODED: [&str; 7] = [
-    uids::IMPLICIT_VR_LITTLE_ENDIAN,
-    uids::EXPLICIT_VR_LITTLE_ENDIAN,
-    // Retired, yet archives hold it.
-    "1.2.840.10008.1.2.2",
-    uids::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
-    uids::RLE_LOSSLESS,
-    uids::JPEG_LOSSLESS,
-    uids::JPEG_LOSSLESS_SV1,
-];
+/// How pixels are compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Compression {
+    /// Not at all, or the whole data set.
+    None,
+    /// Runs of bytes.
+    Rle,
+    /// JPEG lossless, process 14.
+    JpegLossless,
+    /// JPEG baseline and extended: sequential, lossy.
+    JpegSequential,
+    /// JPEG 2000, either kind.
+    Jpeg2000,
+    /// JPEG-LS, either kind.
+    JpegLs,
+}
 
-/// That files in this transfer syntax are decoded.
-pub(super) fn check(uid: &str) -> Result<(), Unusable> {
-    if DECODED.contains(&uid) {
-        return Ok(());
-    }
+/// How files in this transfer syntax are compressed.
+///
+/// # Errors
+/// [`Unusable::TransferSyntax`] for one that is not decoded.
+pub(super) fn compression(uid: &str) -> Result<Compression, Unusable> {
     let name = match uid {
-        uids::JPEG_BASELINE8_BIT => "JPEG baseline (lossy)",
-        uids::JPEG_EXTENDED12_BIT => "JPEG extended (lossy)",
-        "1.2.840.10008.1.2.4.53" => "JPEG spectral selection (lossy)",
-        "1.2.840.10008.1.2.4.55" => "JPEG full progression (lossy)",
-        uids::JPEGLS_LOSSLESS => "JPEG-LS lossless",
-        uids::JPEGLS_NEAR_LOSSLESS => "JPEG-LS near-lossless",
-        uids::JPEG2000_LOSSLESS => "JPEG 2000 lossless",
-        uids::JPEG2000 => "JPEG 2000",
+        uids::IMPLICIT_VR_LITTLE_ENDIAN
+        | uids::EXPLICIT_VR_LITTLE_ENDIAN
+        | EXPLICIT_VR_BIG_ENDIAN
+        | uids::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
+        | uids::ENCAPSULATED_UNCOMPRESSED_EXPLICIT_VR_LITTLE_ENDIAN => {
+            return Ok(Compression::None);
+        }
+        uids::RLE_LOSSLESS => return Ok(Compression::Rle),
+        uids::JPEG_LOSSLESS | uids::JPEG_LOSSLESS_SV1 => return Ok(Compression::JpegLossless),
+        uids::JPEG_BASELINE8_BIT | uids::JPEG_EXTENDED12_BIT => {
+            return Ok(Compression::JpegSequential);
+        }
+        uids::JPEG2000_LOSSLESS | uids::JPEG2000 => return Ok(Compression::Jpeg2000),
+        uids::JPEGLS_LOSSLESS | uids::JPEGLS_NEAR_LOSSLESS => {
+            if cfg!(feature = "jpeg-ls") {
+                return Ok(Compression::JpegLs);
+            }
+            "JPEG-LS (without the feature `jpeg-ls` of hemex-ingest)"
+        }
+        "1.2.840.10008.1.2.4.53" => "JPEG spectral selection",
+        "1.2.840.10008.1.2.4.55" => "JPEG full progression",
+        "1.2.840.10008.1.2.4.92" | "1.2.840.10008.1.2.4.93" => "JPEG 2000 multi-component",
+        "1.2.840.10008.1.2.4.100"
+        | "1.2.840.10008.1.2.4.101"
+        | "1.2.840.10008.1.2.4.102"
+        | "1.2.840.10008.1.2.4.103"
+        | "1.2.840.10008.1.2.4.104"
+        | "1.2.840.10008.1.2.4.105"
+        | "1.2.840.10008.1.2.4.106" => "MPEG video",
+        "1.2.840.10008.1.2.4.110" | "1.2.840.10008.1.2.4.111" | "1.2.840.10008.1.2.4.112" => {
+            "JPEG XL"
+        }
         "1.2.840.10008.1.2.4.201" | "1.2.840.10008.1.2.4.202" | "1.2.840.10008.1.2.4.203" => {
             "High-Throughput JPEG 2000"
         }
@@ -49,10 +78,10 @@ mod tests {
 
     #[test]
     fn others_are_refused_by_name() {
-        assert_eq!(check("1.2.840.10008.1.2.1"), Ok(()));
-        let text = check("1.2.840.10008.1.2.4.90").unwrap_err().to_string();
-        assert!(text.contains("JPEG 2000 lossless (1.2.840.10008.1.2.4.90)"), "{text}");
+        assert_eq!(compression("1.2.840.10008.1.2.1"), Ok(Compression::None));
+        let text = compression("1.2.840.10008.1.2.4.55").unwrap_err().to_string();
+        assert!(text.contains("JPEG full progression (1.2.840.10008.1.2.4.55)"), "{text}");
         assert!(text.contains("gdcmconv"), "{text}");
-        assert!(!check("Miller").unwrap_err().to_string().contains("Miller"));
+        assert!(!compression("Miller").unwrap_err().to_string().contains("Miller"));
     }
 }

@@ -43,9 +43,11 @@ fn read(folder: &Path) -> std::io::Result<Listing> {
     Ok(listing)
 }
 
-/// The name without `.nii` or `.nii.gz`, if it ends so.
+/// The name without its ending, if that is one of NIfTI: `.nii`, or `.hdr` of a pair; either may be
+/// followed by `.gz`.
 pub(super) fn nifti_stem(name: &str) -> Option<&str> {
-    name.strip_suffix(".nii.gz").or_else(|| name.strip_suffix(".nii"))
+    let plain = name.strip_suffix(".gz").unwrap_or(name);
+    plain.strip_suffix(".nii").or_else(|| plain.strip_suffix(".hdr"))
 }
 
 /// Every file below a folder of DICOM files.

@@ -59,7 +59,7 @@ fn a_cohort_becomes_cases_labels_and_splits() {
     let age = outputs.exclusion("sub-CanaryAge");
     assert!(age.contains("participants.tsv line 20, column `age`: expected years"), "{age}");
     let cut = outputs.exclusion("sub-CanaryCut");
-    assert!(cut.contains("baseline CT: its gzip stream is cut short"), "{cut}");
+    assert!(cut.contains("baseline CT: cut short within its voxels"), "{cut}");
     assert!(outputs.exclusion("sub-CanaryGone").contains("no baseline CT found"));
 
     let grown = outputs.row("labels/labels.csv", "sub-Canary00");

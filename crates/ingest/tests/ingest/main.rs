@@ -5,6 +5,7 @@
 mod cohort;
 mod dicom;
 mod layouts;
+mod nifti;
 mod preparation;
 mod real;
 mod support;

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use hemex_artifacts::nifti;
-use hemex_ingest::{Config, RawConfig};
+use hemex_ingest::{Config, DicomSettings, RawConfig, Sharpness, SliceThickness, UnevenSlices};
 use hemex_stage::{CONTRACT_VERSION, InputArtifact, Kind, OutputArtifact, Request, validate};
 use hemex_volume::{Affine, Geometry, Image, LabelMap};
 use phantom_head::{is_lesion, sampled};
@@ -45,6 +45,14 @@ fn write_session(root: &Path, id: &str, session: &str, lesion_mm: f64) {
 }
 
 pub(crate) const CONFIG: &str = include_str!("../../../../../configs/ingest.toml");
+
+/// The demo's choice of DICOM series.
+pub(crate) const DICOM: DicomSettings = DicomSettings {
+    slices: SliceThickness::Thick,
+    kernel: Sharpness::Soft,
+    uneven_slices: UnevenSlices::Resample,
+    max_gap_mm: 15.0,
+};
 
 /// The demo's config with some lines changed.
 pub(crate) fn config(changes: &[(&str, &str)]) -> Config {
@@ -149,7 +157,7 @@ pub(crate) fn run(
         threads: 2,
         scratch: folder.path().to_owned(),
     };
-    hemex_ingest::run(config, &request)?;
+    hemex_ingest::run_with(config, &request, Path::new(env!("CARGO_BIN_EXE_hemex-ingest")))?;
     for output in outputs.values() {
         validate::validate(output.kind, &output.path).unwrap();
     }

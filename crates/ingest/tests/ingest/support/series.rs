@@ -26,6 +26,9 @@ pub(crate) struct Series {
     pub(crate) without: Vec<usize>,
     /// Extra distance above this slice, mm.
     pub(crate) gap: Option<(usize, f64)>,
+    pub(crate) kernel: &'static str,
+    pub(crate) body_part: Option<&'static str>,
+    pub(crate) acquisition: Option<i32>,
 }
 
 impl Default for Series {
@@ -42,6 +45,9 @@ impl Default for Series {
             shift_mm: 0.0,
             without: Vec::new(),
             gap: None,
+            kernel: "H31s",
+            body_part: None,
+            acquisition: None,
         }
     }
 }
@@ -95,7 +101,13 @@ fn slice(image: &Image, d: usize, series: &Series) -> InMemDicomObject {
     text(tags::PATIENT_NAME, VR::PN, "Canary^Name".to_owned());
     text(tags::STUDY_DATE, VR::DA, "20200229".to_owned());
     text(tags::STUDY_TIME, VR::TM, "123456".to_owned());
-    text(tags::CONVOLUTION_KERNEL, VR::SH, "H31s".to_owned());
+    text(tags::CONVOLUTION_KERNEL, VR::SH, series.kernel.to_owned());
+    if let Some(part) = series.body_part {
+        text(tags::BODY_PART_EXAMINED, VR::CS, part.to_owned());
+    }
+    if let Some(number) = series.acquisition {
+        text(tags::ACQUISITION_NUMBER, VR::IS, number.to_string());
+    }
     text(tags::PIXEL_SPACING, VR::DS, format!("{spacing_h}\\{spacing_w}"));
     text(tags::IMAGE_ORIENTATION_PATIENT, VR::DS, "1\\0\\0\\0\\1\\0".to_owned());
     let position = format!("{}\\{}\\{}", -first[0], -first[1], first[2]);

@@ -1,0 +1,229 @@
+//! DICOM read in processes of their own, within limits of memory and time.
+//!
+//! A codec that aborts, or takes what it must not, costs its case and not the run. A worker reads jobs
+//! from stdin, a JSON object a line, and answers on stdout: a line of JSON, and the voxels behind it as
+//! little-endian f32. It lives from job to job.
+
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
+
+use hemex_artifacts::limits::{MAX_VOXELS, MAX_WORKER_BYTES, MAX_WORKER_SECONDS};
+use serde::{Deserialize, Serialize};
+
+use super::{Facts, Series, Stack, read_series};
+use crate::{DicomSettings, Unusable};
+
+/// The argument that makes the program a worker.
+pub const ARGUMENT: &str = "--dicom-worker";
+
+#[derive(Serialize, Deserialize)]
+struct Job {
+    files: Vec<PathBuf>,
+    settings: DicomSettings,
+}
+
+#[derive(Serialize, Deserialize)]
+enum Answer {
+    Series { stack: Stack, facts: Box<Facts>, n_voxels: usize },
+    Unusable(String),
+}
+
+/// Works on jobs from stdin until it ends, in a process whose memory is limited.
+///
+/// # Errors
+/// If stdin or stdout fail, which means that whoever gave the jobs has gone.
+pub fn serve() -> io::Result<()> {
+    limit_memory();
+    let mut stdout = io::stdout().lock();
+    for line in io::stdin().lock().lines() {
+        let job: Job = serde_json::from_str(&line?)?;
+        match read_series(&job.files, &job.settings) {
+            Ok(Series { stack, voxels, facts }) => {
+                let n_voxels = voxels.len();
+                let answer = Answer::Series { stack, facts: Box::new(facts), n_voxels };
+                write_line(&mut stdout, &answer)?;
+                for chunk in voxels.chunks(1 << 16) {
+                    let bytes: Vec<u8> = chunk.iter().flat_map(|v| v.to_le_bytes()).collect();
+                    stdout.write_all(&bytes)?;
+                }
+            }
+            Err(reason) => write_line(&mut stdout, &Answer::Unusable(reason.to_string()))?,
+        }
+        stdout.flush()?;
+    }
+    Ok(())
+}
+
+fn write_line(to: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
+    serde_json::to_writer(&mut *to, value)?;
+    to.write_all(b"\n")
+}
+
+/// Where the system knows no such limit, the time limit alone holds.
+fn limit_memory() {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::process::{Resource, Rlimit, setrlimit};
+        let limit = Rlimit { current: Some(MAX_WORKER_BYTES), maximum: Some(MAX_WORKER_BYTES) };
+        // It can fail only where a stricter limit is set already.
+        let _ = setrlimit(Resource::As, limit);
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = MAX_WORKER_BYTES;
+}
+
+/// Worker processes, of which one is started where none is idle.
+#[derive(Debug)]
+pub struct Workers {
+    program: PathBuf,
+    threads: usize,
+    limit: Duration,
+    idle: Mutex<Vec<Worker>>,
+}
+
+#[derive(Debug)]
+struct Worker {
+    child: Child,
+    answers: BufReader<std::process::ChildStdout>,
+}
+
+impl Workers {
+    /// Workers that are `program ARGUMENT`, each with so many threads.
+    pub fn new(program: &Path, threads: usize) -> Self {
+        Self {
+            program: program.to_owned(),
+            threads,
+            limit: Duration::from_secs(MAX_WORKER_SECONDS),
+            idle: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// With another limit of time for a case.
+    #[must_use]
+    pub fn with_time_limit(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// As [`read_series`], in a worker.
+    ///
+    /// # Errors
+    /// As [`read_series`], and [`Unusable::Worker`] if the worker ends or is ended for taking too long.
+    pub fn read_series(
+        &self,
+        files: &[PathBuf],
+        settings: &DicomSettings,
+    ) -> Result<Series, Unusable> {
+        let job = Job { files: files.to_vec(), settings: settings.clone() };
+        let job = serde_json::to_string(&job)
+            .map_err(|_| Unusable::Worker { problem: "a path of its files is not UTF-8".into() })?;
+        let idle = self.idle.lock().ok().and_then(|mut idle| idle.pop());
+        let worker = match idle {
+            Some(worker) => worker,
+            None => self.start()?,
+        };
+        let (worker, answer) = self.ask(worker, &job)?;
+        if let Ok(mut idle) = self.idle.lock() {
+            idle.push(worker);
+        }
+        answer
+    }
+
+    fn start(&self) -> Result<Worker, Unusable> {
+        let started = Command::new(&self.program)
+            .arg(ARGUMENT)
+            .env("RAYON_NUM_THREADS", self.threads.to_string())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            // What a codec says may hold what the file holds.
+            .stderr(Stdio::null())
+            .spawn();
+        let problem = || Unusable::Worker { problem: "it could not be started".into() };
+        let mut child = started.map_err(|_| problem())?;
+        let stdout = child.stdout.take().ok_or_else(problem)?;
+        Ok(Worker { child, answers: BufReader::with_capacity(1 << 18, stdout) })
+    }
+
+    /// Gives a job to a worker and waits for its answer, while another thread watches the time.
+    fn ask(&self, mut worker: Worker, job: &str) -> Result<Asked, Unusable> {
+        let ended = || Unusable::Worker {
+            problem: "its files made the reader stop: damaged, or more memory than is allowed"
+                .into(),
+        };
+        let given = worker
+            .child
+            .stdin
+            .as_mut()
+            .map(|stdin| stdin.write_all(job.as_bytes()).and_then(|()| stdin.write_all(b"\n")));
+        if !matches!(given, Some(Ok(()))) {
+            end(worker.child);
+            return Err(ended());
+        }
+        let Worker { child, mut answers } = worker;
+        let (done, waits) = mpsc::channel::<()>();
+        let limit = self.limit;
+        std::thread::scope(|scope| {
+            let watch = scope.spawn(move || match waits.recv_timeout(limit) {
+                Err(RecvTimeoutError::Timeout) => {
+                    end(child);
+                    None
+                }
+                Ok(()) | Err(RecvTimeoutError::Disconnected) => Some(child),
+            });
+            let answer = read_answer(&mut answers);
+            drop(done);
+            match (watch.join(), answer) {
+                (Ok(Some(child)), Ok(answer)) => Ok((Worker { child, answers }, answer)),
+                (Ok(Some(child)), Err(_)) => {
+                    end(child);
+                    Err(ended())
+                }
+                (Ok(None) | Err(_), _) => Err(Unusable::Worker {
+                    problem: format!("reading it takes longer than {} s", limit.as_secs_f64()),
+                }),
+            }
+        })
+    }
+}
+
+type Asked = (Worker, Result<Series, Unusable>);
+
+fn read_answer(from: &mut impl BufRead) -> io::Result<Result<Series, Unusable>> {
+    let mut line = String::new();
+    from.read_line(&mut line)?;
+    match serde_json::from_str(&line)? {
+        Answer::Unusable(problem) => Ok(Err(Unusable::Reported { problem })),
+        Answer::Series { stack, facts, n_voxels } => {
+            if n_voxels > MAX_VOXELS {
+                return Err(io::ErrorKind::InvalidData.into());
+            }
+            let mut voxels = vec![0.0f32; n_voxels];
+            let mut bytes = vec![0u8; 1 << 18];
+            for chunk in voxels.chunks_mut(bytes.len() / 4) {
+                let bytes = &mut bytes[..chunk.len() * 4];
+                from.read_exact(bytes)?;
+                for (voxel, bytes) in chunk.iter_mut().zip(bytes.as_chunks::<4>().0) {
+                    *voxel = f32::from_le_bytes(*bytes);
+                }
+            }
+            Ok(Ok(Series { stack, voxels, facts: *facts }))
+        }
+    }
+}
+
+/// Ends a process and takes note of its end, so that none is left behind.
+fn end(mut child: Child) {
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        let idle = self.idle.get_mut().map(std::mem::take).unwrap_or_default();
+        idle.into_iter().for_each(|worker| end(worker.child));
+    }
+}
