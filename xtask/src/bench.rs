@@ -7,12 +7,12 @@ use crate::{workload, workspace};
 
 /// Runs a workload, the benches of a crate, or every bench whose name holds NAME.
 pub(crate) fn run(arguments: &BenchArgs) -> Result<()> {
-    match arguments.name.as_deref() {
-        Some(name) if workload::NAMES.contains(&name) => {
-            return workload::run(name, arguments.peer.as_deref(), arguments.rounds);
-        }
-        _ if arguments.peer.is_some() => bail!("--peer goes with a workload, w1 to w3"),
-        _ => {}
+    let name = arguments.name.as_deref().unwrap_or_default();
+    let peer = arguments.peer.as_deref();
+    match workload::program_of(name) {
+        Some(example) => return workload::run(name, example, peer, arguments.rounds),
+        None if peer.is_some() => bail!("--peer goes with a workload: w1, w2, w3, w5 or w6"),
+        None => {}
     }
     let mut command = workspace::cargo();
     command.args(["bench", "--locked"]);

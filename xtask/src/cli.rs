@@ -22,6 +22,8 @@ pub(crate) enum Command {
     Test(CrateArgs),
     /// Compare a crate's golden figures with those it computes now
     Regress(RegressArgs),
+    /// Read 100,000 damaged NIfTI and 20,000 damaged DICOM files
+    Mutate,
     /// Criterion benches: of a crate, or those whose name holds NAME
     Bench(BenchArgs),
 }
@@ -88,7 +90,7 @@ pub(crate) struct RegressArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct BenchArgs {
-    /// A crate, a workload (w1 to w3) or part of a bench's name
+    /// A crate, a workload (w1, w2, w3, w5, w6) or part of a bench's name
     pub(crate) name: Option<String>,
     /// Run a workload in turn with this command and print the ratio; it prints a line
     /// {"workload": "w1", "ms": 206}, or several of which the fastest counts

@@ -5,6 +5,7 @@ mod check;
 mod cli;
 mod explain;
 mod graph;
+mod mutate;
 mod pipeline;
 mod regress;
 mod test;
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
         Command::Check => check::run(),
         Command::Test(arguments) => test::run(&arguments),
         Command::Regress(arguments) => regress::run(&arguments),
+        Command::Mutate => mutate::run(),
         Command::Bench(arguments) => bench::run(&arguments),
     };
     match outcome {

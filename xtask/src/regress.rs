@@ -1,7 +1,8 @@
 //! `cargo xtask regress`: golden figures of a crate against those it computes now.
 //!
 //! A crate's figures come from its `examples/regress_CRATE.rs`, a line each: `name value`. They are compared
-//! with `regress.toml` beside its manifest, which states a value and an absolute tolerance each.
+//! with `regress.toml` beside its manifest, which states a value and an absolute tolerance each. Figures
+//! whose name begins with `real_` are computed where `HEMEX_TEST_DATA` names a folder of real scans.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -13,6 +14,12 @@ use serde::Deserialize;
 
 use crate::cli::RegressArgs;
 use crate::workspace;
+
+/// Names the folder of real scans.
+const DATA: &str = "HEMEX_TEST_DATA";
+
+/// Set to 1, it makes what would be skipped an error.
+const SKIP_NOTHING: &str = "HEMEX_SKIP_NOTHING";
 
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -38,11 +45,27 @@ pub(crate) fn run(arguments: &RegressArgs) -> Result<()> {
         let figures = compute(&name, &programs)?;
         let golden_path = folder(&name).join("regress.toml");
         if arguments.update {
+            if without_data() && golden_path.is_file() && read(&golden_path)?.keys().any(is_real) {
+                bail!("`{name}` has figures of real scans: set {DATA} before they are rewritten");
+            }
             update(&golden_path, &figures)?;
             println!("{name}: {} figures written to {}", figures.len(), golden_path.display());
             continue;
         }
-        let golden = read(&golden_path)?;
+        let mut golden = read(&golden_path)?;
+        let n_golden = golden.len();
+        if without_data() {
+            golden.retain(|name, _| !is_real(name));
+        }
+        if golden.len() < n_golden {
+            let n_skipped = n_golden - golden.len();
+            if std::env::var(SKIP_NOTHING).is_ok_and(|value| value == "1") {
+                bail!(
+                    "with {SKIP_NOTHING}=1 {DATA} must be set: `{name}` has figures of real scans"
+                );
+            }
+            println!("{name}: {n_skipped} figures of real scans skipped, {DATA} is not set");
+        }
         let moved = compare(&golden, &figures);
         println!("{name}: {} figures, {} moved", figures.len(), moved.len());
         failures.extend(moved.into_iter().map(|text| format!("{name}: {text}")));
@@ -54,6 +77,17 @@ pub(crate) fn run(arguments: &RegressArgs) -> Result<()> {
         "figures moved:\n  {}\nif that is meant, `cargo xtask regress -p CRATE --update` rewrites them",
         failures.join("\n  ")
     );
+}
+
+/// Whether there are no real scans here.
+fn without_data() -> bool {
+    std::env::var_os(DATA).is_none()
+}
+
+/// Whether a figure needs them.
+#[expect(clippy::ptr_arg, reason = "what the keys of a map are")]
+fn is_real(name: &String) -> bool {
+    name.starts_with("real_")
 }
 
 fn folder(name: &str) -> PathBuf {
@@ -133,7 +167,7 @@ fn compare(golden: &BTreeMap<String, Golden>, figures: &BTreeMap<String, f64>) -
     moved
 }
 
-/// Rewrites the values; a figure keeps its tolerance, a new one gets 1e-9 of its size.
+/// Rewrites the values; a figure keeps its tolerance, a new one gets 1e-9 of its size, a digest none.
 fn update(path: &PathBuf, figures: &BTreeMap<String, f64>) -> Result<()> {
     let old = if path.is_file() { read(path)? } else { BTreeMap::new() };
     let mut text = String::new();
@@ -141,7 +175,8 @@ fn update(path: &PathBuf, figures: &BTreeMap<String, f64>) -> Result<()> {
         if !value.is_finite() {
             bail!("{name} is {value}: a golden figure must be finite");
         }
-        let tolerance = old.get(name).map_or((value.abs() * 1e-9).max(1e-12), |g| g.tolerance);
+        let usual = if name.ends_with("_digest") { 0.0 } else { (value.abs() * 1e-9).max(1e-12) };
+        let tolerance = old.get(name).map_or(usual, |g| g.tolerance);
         writeln!(text, "[\"{name}\"]\nvalue = {value:?}\ntolerance = {tolerance:?}\n")?;
     }
     std::fs::write(path, text.trim_end().to_owned() + "\n")

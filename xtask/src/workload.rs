@@ -1,4 +1,4 @@
-//! `cargo xtask bench w1|w2|w3`: the reference workloads, alone or in turn with a peer.
+//! `cargo xtask bench w1|w2|w3|w5|w6`: the reference workloads, alone or in turn with a peer.
 //!
 //! Machines are shared and noisy: an absolute time means little, a ratio of runs that alternate does.
 
@@ -11,16 +11,27 @@ use serde_json::{Value, json};
 
 use crate::workspace;
 
-/// The workloads that the networks are measured by.
-pub(crate) const NAMES: [&str; 3] = ["w1", "w2", "w3"];
+/// The workloads, and the example that runs each: the networks', and ingest's.
+const PROGRAMS: [(&str, &str); 5] = [
+    ("w1", "workload"),
+    ("w2", "workload"),
+    ("w3", "workload"),
+    ("w5", "ingest_workload"),
+    ("w6", "ingest_workload"),
+];
+
+/// The example that runs this workload, if it is one.
+pub(crate) fn program_of(name: &str) -> Option<&'static str> {
+    PROGRAMS.iter().find(|(workload, _)| *workload == name).map(|(_, program)| *program)
+}
 
 /// Prints one JSON object for the workload; with a peer's command, the ratio of their times too.
 #[expect(clippy::print_stderr, reason = "each round takes a while, and stdout is for the figure")]
-pub(crate) fn run(name: &str, peer: Option<&str>, n_rounds: usize) -> Result<()> {
-    let build = ["build", "--release", "--locked", "--workspace", "--example", "workload"];
+pub(crate) fn run(name: &str, example: &str, peer: Option<&str>, n_rounds: usize) -> Result<()> {
+    let build = ["build", "--release", "--locked", "--workspace", "--example", example];
     workspace::must_succeed(workspace::cargo().args(build), "building the workloads")?;
     let program =
-        workspace::target_folder(&workspace::metadata()?).join("release/examples/workload");
+        workspace::target_folder(&workspace::metadata()?).join("release/examples").join(example);
     let ours = || -> Result<Value> {
         let mut command = Command::new(&program);
         let (text, _) = output(command.arg(name), &program.display().to_string())?;

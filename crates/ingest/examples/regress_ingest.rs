@@ -1,11 +1,20 @@
-//! Golden figures of a head prepared, of labels and of splits; `cargo xtask regress -p ingest`.
+//! Golden figures of a head prepared, of labels and of splits, and where `HEMEX_TEST_DATA` names them of
+//! real series; `cargo xtask regress -p ingest`.
 #![expect(clippy::unwrap_used, reason = "a failed figure may panic")]
 
+use std::path::Path;
+use std::process::Command;
+
 use hemex_artifacts::{Regime, Role};
+use hemex_ingest::dicom::read_series;
 use hemex_ingest::labels::{Volumes, growth};
 use hemex_ingest::layout::Clinical;
 use hemex_ingest::splits::{Unit, split};
-use hemex_ingest::{LabelRule, LabelSource, PreparationSettings, SplitSettings, prepare};
+use hemex_ingest::{
+    DicomSettings, LabelRule, LabelSource, PreparationSettings, Sharpness, SliceThickness,
+    SplitSettings, UnevenSlices, prepare,
+};
+use hemex_stage::digest;
 use hemex_volume::{Affine, Geometry, Image};
 
 /// A head made of balls, its neck below, on a headrest; LPS, whole HU with some grain.
@@ -38,14 +47,17 @@ fn head() -> Image {
     Image::new(geometry, (0..geometry.n_voxels()).map(hu).collect()).unwrap()
 }
 
-fn preparation() {
-    let settings = PreparationSettings {
+fn settings() -> PreparationSettings {
+    PreparationSettings {
         spacing_mm: [5.0, 2.0, 2.0],
         window_hu: [-100.0, 200.0],
         margin_mm: 6.0,
         brain_ml: [300.0, 2200.0],
-    };
-    let prepared = prepare(head(), &settings).unwrap();
+    }
+}
+
+fn preparation() {
+    let prepared = prepare(head(), &settings()).unwrap();
     let shape = prepared.image.geometry().shape();
     for (axis, n) in ["d", "h", "w"].iter().zip(shape) {
         println!("prepared_n_{axis} {n}");
@@ -113,8 +125,57 @@ fn splits() {
     }
 }
 
+/// The first 48 bits of a digest over grid and voxels.
+fn image_digest(image: &Image) -> u64 {
+    let affine = image.geometry().affine().rows();
+    let numbers = affine.as_flattened().iter().map(|v| (v * 1e6).round() as i64);
+    let mut bytes: Vec<u8> = numbers.flat_map(i64::to_le_bytes).collect();
+    bytes.extend(image.voxels().iter().flat_map(|v| v.to_le_bytes()));
+    u64::from_str_radix(&digest::bytes(&bytes)[..12], 16).unwrap()
+}
+
+/// Real series, as they are and, where they show a head, prepared. The two of `geometry` have random
+/// pixels, and the Philips head is a phantom without a brain.
+fn real_series(data: &Path) {
+    let dicom = DicomSettings {
+        slices: SliceThickness::Thick,
+        kernel: Sharpness::Soft,
+        uneven_slices: UnevenSlices::Resample,
+        max_gap_mm: 15.0,
+    };
+    for (name, archive, folder) in [
+        ("ge", "headct_ge_tilt/dicom.tar.xz", ""),
+        ("philips", "headphantom_philips/S21570.tar.xz", ""),
+        ("tilt", "geometry/tilt_and_missing_slice.tar.xz", "gantrytilting/001"),
+        ("gap", "geometry/tilt_and_missing_slice.tar.xz", "sliceincrement/001"),
+    ] {
+        let unpacked = tempfile::tempdir().unwrap();
+        let tar = Command::new("tar")
+            .arg("-xf")
+            .arg(data.join(archive))
+            .arg("-C")
+            .arg(unpacked.path())
+            .status();
+        assert!(tar.unwrap().success(), "{archive} cannot be unpacked");
+        let files = digest::list_files(&unpacked.path().join(folder)).unwrap();
+        let series = read_series(&files, &dicom).unwrap();
+        println!("real_{name}_tilt_degrees {}", series.stack.tilt_degrees());
+        println!("real_{name}_extent_mm {}", series.stack.extent_mm());
+        let image = series.stack.into_image(series.voxels, &dicom).unwrap();
+        println!("real_{name}_native_digest {}", image_digest(&image));
+        if let Ok(prepared) = prepare(image, &settings()) {
+            println!("real_{name}_prepared_digest {}", image_digest(&prepared.image));
+            println!("real_{name}_brain_ml {}", prepared.brain.volume_ml(&[1]));
+            println!("real_{name}_noise_hu {}", prepared.noise_hu.unwrap());
+        }
+    }
+}
+
 fn main() {
     preparation();
     labels();
     splits();
+    if let Some(data) = std::env::var_os("HEMEX_TEST_DATA") {
+        real_series(Path::new(&data));
+    }
 }

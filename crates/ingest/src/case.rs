@@ -35,6 +35,18 @@ pub(crate) struct Done {
     /// `None` where neither labels nor splits are wanted.
     pub(crate) label: Option<LabelRow>,
     pub(crate) n_slices: usize,
+}
+
+/// What came of a case, whether it can be used or not.
+#[derive(Debug, Clone)]
+pub(crate) struct Outcome {
+    pub(crate) result: Result<Done, Unusable>,
+    pub(crate) found: Found,
+}
+
+/// What was found on the way.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Found {
     /// Of a DICOM series, for the private artifact alone.
     pub(crate) series: Option<Series>,
     /// Lines for the log.
@@ -65,23 +77,21 @@ struct Ready {
     done: Done,
 }
 
-/// Reads and prepares a case and writes its volumes. The inner error costs the case, the outer one
-/// the stage.
-pub(crate) fn ingest(
-    named: &NamedSource,
-    tools: &Tools<'_>,
-) -> Result<Result<Done, Unusable>, IngestError> {
-    let folders = tools.folders;
-    let ready = named
-        .source
-        .scan
-        .as_ref()
-        .map_err(Clone::clone)
-        .and_then(|scan| guarded(|| ready(named, scan, tools)));
-    let Ready { prepared, masks, mut done } = match ready {
-        Ok(ready) => ready,
-        Err(reason) => return Ok(Err(reason)),
+/// Reads and prepares a case and writes its volumes. What is wrong with the case costs the case; the
+/// error costs the stage.
+pub(crate) fn ingest(named: &NamedSource, tools: &Tools<'_>) -> Result<Outcome, IngestError> {
+    let mut found = Found::default();
+    let scan = named.source.scan.as_ref().map_err(Clone::clone);
+    let ready = scan.and_then(|scan| guarded(|| ready(named, scan, tools, &mut found)));
+    let result = match ready {
+        Ok(ready) => Ok(write(named, ready, tools.folders)?),
+        Err(reason) => Err(reason),
     };
+    Ok(Outcome { result, found })
+}
+
+fn write(named: &NamedSource, ready: Ready, folders: &Folders) -> Result<Done, IngestError> {
+    let Ready { prepared, masks, mut done } = ready;
     let file = format!("{}.nii", named.case_id);
     nifti::write_image(&folders.images.join(&file), &prepared.image)?;
     nifti::write_label_map(&folders.brain.join(&file), &prepared.brain)?;
@@ -92,20 +102,25 @@ pub(crate) fn ingest(
         nifti::write_label_map(&folder.join(&file), &mask)?;
         label.mask = Some(format!("masks/{file}"));
     }
-    Ok(Ok(done))
+    Ok(done)
 }
 
-fn ready(named: &NamedSource, scan: &Scan, tools: &Tools<'_>) -> Result<Ready, Unusable> {
+fn ready(
+    named: &NamedSource,
+    scan: &Scan,
+    tools: &Tools<'_>,
+    found: &mut Found,
+) -> Result<Ready, Unusable> {
     let (config, with_labels) = (tools.config, tools.with_labels);
-    let mut native = Native::read(&scan.image, tools)?;
+    let native = Native::read(&scan.image, tools, found)?;
     let geometry = *native.image.geometry();
     let masks = match with_labels {
         true => masks::read(scan, &geometry, &config.labels)?,
         false => Masks::default(),
     };
-    native.notes.extend(masks.warnings.iter().cloned());
+    found.notes.extend(masks.warnings.iter().cloned());
     let prepared = prepare(native.image, &config.preparation)?;
-    let [spacing_d, spacing_h, spacing_w] = geometry.spacing_mm();
+    let [spacing_d, spacing_h, spacing_w] = native.spacing_mm;
     let clinical = &scan.clinical;
     let row = CaseRow {
         case_id: named.case_id.clone(),
@@ -129,8 +144,6 @@ fn ready(named: &NamedSource, scan: &Scan, tools: &Tools<'_>) -> Result<Ready, U
         native: GeometryRecord::from(&geometry),
         label: with_labels.then(|| label(named, scan, config, tools.truth, &masks)),
         n_slices: prepared.image.geometry().shape()[0],
-        series: native.series,
-        notes: native.notes,
     };
     Ok(Ready { prepared, masks, done })
 }
@@ -163,51 +176,55 @@ struct Native {
     image: Image,
     format: &'static str,
     convolution_kernel: Option<String>,
-    series: Option<Series>,
-    notes: Vec<String>,
+    /// Distance of slices, rows, columns as they were acquired.
+    spacing_mm: [f64; 3],
 }
 
 impl Native {
-    fn read(files: &ImageFiles, tools: &Tools<'_>) -> Result<Self, Unusable> {
+    fn read(files: &ImageFiles, tools: &Tools<'_>, found: &mut Found) -> Result<Self, Unusable> {
         match files {
             ImageFiles::Nifti(path) => {
                 let read = nifti::read_foreign_image(path)
                     .map_err(|error| Unusable::volume("baseline CT", &error))?;
+                found.notes.extend(read.warning);
                 Ok(Self {
+                    spacing_mm: read.volume.geometry().spacing_mm(),
                     image: read.volume,
                     format: "nifti",
                     convolution_kernel: kernel::of_sidecar(path),
-                    series: None,
-                    notes: read.warning.into_iter().collect(),
                 })
             }
-            ImageFiles::Dicom(files) => Self::of_dicom(files, tools),
+            ImageFiles::Dicom(files) => Self::of_dicom(files, tools, found),
         }
     }
 
-    fn of_dicom(files: &[PathBuf], tools: &Tools<'_>) -> Result<Self, Unusable> {
+    fn of_dicom(files: &[PathBuf], tools: &Tools<'_>, found: &mut Found) -> Result<Self, Unusable> {
         let settings = &tools.config.dicom;
         let dicom::Series { stack, voxels, facts } = tools.workers.read_series(files, settings)?;
-        let mut notes: Vec<String> = facts.candidates.iter().map(candidate_note).collect();
-        if facts.n_duplicates > 0 {
-            notes.push(format!("{} slices twice, one of each kept", facts.n_duplicates));
-        }
-        let tilt_degrees = stack.tilt_degrees();
-        if tilt_degrees > NOTED_TILT_DEGREES {
-            notes.push(format!("gantry tilt of {tilt_degrees:.1}°, corrected"));
-        }
-        if let Some(what) = stack.unevenness() {
-            notes.push(format!("{what}, interpolated at their true positions"));
-        }
-        let depths_mm = stack.depths_mm.clone();
-        Ok(Self {
-            image: stack.into_image(voxels, settings)?,
-            format: "dicom",
-            convolution_kernel: facts.convolution_kernel.clone(),
-            series: Some(Series { facts, depths_mm }),
-            notes,
-        })
+        found.notes.extend(notes(&facts, &stack));
+        let convolution_kernel = facts.convolution_kernel.clone();
+        found.series = Some(Series { facts, depths_mm: stack.depths_mm.clone() });
+        let [rows_mm, columns_mm] = stack.pixel_spacing_mm;
+        let spacing_mm = [stack.step_mm(), rows_mm, columns_mm];
+        let image = stack.into_image(voxels, settings)?;
+        Ok(Self { image, format: "dicom", convolution_kernel, spacing_mm })
     }
+}
+
+/// What the log says of a series.
+fn notes(facts: &dicom::Facts, stack: &dicom::Stack) -> Vec<String> {
+    let mut notes: Vec<String> = facts.candidates.iter().map(candidate_note).collect();
+    if facts.n_duplicates > 0 {
+        notes.push(format!("{} slices twice, one of each kept", facts.n_duplicates));
+    }
+    let tilt_degrees = stack.tilt_degrees();
+    if tilt_degrees > NOTED_TILT_DEGREES {
+        notes.push(format!("gantry tilt of {tilt_degrees:.1}°, corrected"));
+    }
+    if let Some(what) = stack.unevenness() {
+        notes.push(format!("{what}, interpolated at their true positions"));
+    }
+    notes
 }
 
 /// A line about a series that was looked at.

@@ -10,13 +10,13 @@ use hemex_artifacts::{
 use hemex_stage::{Progress, Request, log, warning};
 use rayon::prelude::*;
 
-use crate::case::{self, Done, Folders, Tools};
+use crate::case::{self, Done, Folders, Outcome, Tools};
 use crate::dicom::worker::Workers;
 use crate::private::{MappingRow, SeriesRow, SliceRow};
 use crate::pseudonym::{NamedSource, named};
 use crate::splits::{Unit, split};
 use crate::truth::{self, Truth};
-use crate::{Config, IngestError, Unusable, layout};
+use crate::{Config, IngestError, layout};
 
 /// Version of the preparation's algorithm: a model is applied only to cases of its own version.
 const PREPARATION_VERSION: &str = "1";
@@ -66,11 +66,11 @@ pub fn run_with(config: &Config, request: &Request, program: &Path) -> anyhow::R
     let with_labels = outputs.labels.is_some() || outputs.splits.is_some();
     let (workers, folders) = (&workers, &folders);
     let tools = Tools { config, truth: &truth, workers, folders, with_labels };
-    let results = ingest_all(&sources, &tools)?;
-    write_private(&sources, &results, &outputs)?;
-    let exclusions = exclusions(&sources, &results);
-    report(&results, &exclusions);
-    let cases: Vec<Done> = results.into_iter().filter_map(Result::ok).collect();
+    let outcomes = ingest_all(&sources, &tools)?;
+    write_private(&sources, &outcomes, &outputs)?;
+    let exclusions = exclusions(&sources, &outcomes);
+    report(&sources, &outcomes, &exclusions);
+    let cases: Vec<Done> = outcomes.into_iter().filter_map(|outcome| outcome.result.ok()).collect();
     if cases.is_empty() {
         let reasons = counted(&exclusions).join("\n");
         return Err(IngestError::NoCases { n: exclusions.len(), reasons }.into());
@@ -89,17 +89,14 @@ fn folders(outputs: &Outputs) -> Result<Folders, IngestError> {
     })
 }
 
-fn ingest_all(
-    sources: &[NamedSource],
-    tools: &Tools<'_>,
-) -> Result<Vec<Result<Done, Unusable>>, IngestError> {
+fn ingest_all(sources: &[NamedSource], tools: &Tools<'_>) -> Result<Vec<Outcome>, IngestError> {
     let progress = Progress::new(sources.len(), "case");
     sources
         .par_iter()
         .map(|source| {
-            let result = case::ingest(source, tools);
+            let outcome = case::ingest(source, tools);
             progress.add(1);
-            result
+            outcome
         })
         .collect()
 }
@@ -111,23 +108,23 @@ fn made(folder: PathBuf) -> Result<PathBuf, IngestError> {
     }
 }
 
-fn exclusions(sources: &[NamedSource], results: &[Result<Done, Unusable>]) -> Vec<ExclusionRow> {
-    let pairs = sources.iter().zip(results);
+fn exclusions(sources: &[NamedSource], outcomes: &[Outcome]) -> Vec<ExclusionRow> {
+    let pairs = sources.iter().zip(outcomes);
     pairs
-        .filter_map(|(source, result)| {
-            let reason = result.as_ref().err()?.to_string();
+        .filter_map(|(source, outcome)| {
+            let reason = outcome.result.as_ref().err()?.to_string();
             Some(ExclusionRow { case_id: source.case_id.clone(), reason })
         })
         .collect()
 }
 
-fn report(results: &[Result<Done, Unusable>], exclusions: &[ExclusionRow]) {
-    for done in results.iter().flatten() {
-        for note in &done.notes {
-            log(format_args!("{}: {note}", done.row.case_id));
+fn report(sources: &[NamedSource], outcomes: &[Outcome], exclusions: &[ExclusionRow]) {
+    for (source, outcome) in sources.iter().zip(outcomes) {
+        for note in &outcome.found.notes {
+            log(format_args!("{}: {note}", source.case_id));
         }
     }
-    let (n, n_excluded) = (results.len(), exclusions.len());
+    let (n, n_excluded) = (outcomes.len(), exclusions.len());
     log(format_args!("{} of {n} cases prepared, {n_excluded} excluded", n - n_excluded));
     for row in exclusions.iter().take(MOST_LOGGED) {
         log(format_args!("{} excluded: {}", row.case_id, row.reason));
@@ -150,16 +147,16 @@ fn counted(exclusions: &[ExclusionRow]) -> Vec<String> {
 
 fn write_private(
     sources: &[NamedSource],
-    results: &[Result<Done, Unusable>],
+    outcomes: &[Outcome],
     outputs: &Outputs,
 ) -> Result<(), ArtifactError> {
     let Some(folder) = &outputs.private else { return Ok(()) };
     let rows: Vec<MappingRow> = sources
         .iter()
-        .zip(results)
-        .map(|(named, result)| {
+        .zip(outcomes)
+        .map(|(named, outcome)| {
             let clinical = named.source.scan.as_ref().ok().map(|scan| &scan.clinical);
-            let series = result.as_ref().ok().and_then(|done| done.series.as_ref());
+            let series = outcome.found.series.as_ref();
             let acquired = series.and_then(|series| series.facts.acquired.clone());
             MappingRow {
                 case_id: named.case_id.clone(),
@@ -173,9 +170,11 @@ fn write_private(
         .collect();
     table::write_rows(&folder.join("mapping.csv"), &MappingRow::COLUMNS, &rows)?;
     let (mut slices, mut series) = (Vec::new(), Vec::new());
-    for done in results.iter().flatten() {
-        slices.extend(SliceRow::of(done));
-        series.extend(SeriesRow::of(done));
+    for (named, outcome) in sources.iter().zip(outcomes) {
+        if let Some(found) = &outcome.found.series {
+            slices.extend(SliceRow::of(&named.case_id, found));
+            series.extend(SeriesRow::of(&named.case_id, found));
+        }
     }
     table::write_rows(&folder.join("slices.csv"), &SliceRow::COLUMNS, &slices)?;
     table::write_rows(&folder.join("series.csv"), &SeriesRow::COLUMNS, &series)

@@ -37,8 +37,8 @@ pub(crate) fn sharpness(name: &str) -> Option<Sharpness> {
     let name = name.trim().to_ascii_uppercase();
     let word = name.split([' ', '\\', '/']).next().unwrap_or_default();
     match word {
-        "STANDARD" | "STND" | "SOFT" | "BRAIN" | "SMOOTH" | "UA" | "UB" | "UC" | "A" | "B"
-        | "C" | "EA" | "EB" => return Some(Sharpness::Soft),
+        "STANDARD" | "STD" | "STD+" | "STND" | "SOFT" | "BRAIN" | "SMOOTH" | "UA" | "UB" | "UC"
+        | "A" | "B" | "C" | "EA" | "EB" => return Some(Sharpness::Soft),
         "BONE" | "BONE+" | "BONEPLUS" | "EDGE" | "LUNG" | "DETAIL" | "SHARP" | "D" | "E" | "EC"
         | "YA" | "YB" | "YC" | "YD" | "L" => return Some(Sharpness::Bone),
         _ => (),

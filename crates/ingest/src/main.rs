@@ -1,5 +1,9 @@
 //! The stage `ingest`: raw head CTs to `cases/1`, `labels/1`, `splits/1` and `private/1`.
 
+/// Volumes come and go from case to case: this one keeps their memory in place of giving it back.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 use std::process::ExitCode;
 
 use hemex_ingest::dicom::worker;

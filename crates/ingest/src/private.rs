@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::case::Done;
+use crate::case::Series;
 
 /// A row of `private/1`'s `mapping.csv`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -46,13 +46,12 @@ impl SliceRow {
     pub(crate) const COLUMNS: [&str; 5] =
         ["case_id", "slice_idx", "depth_mm", "sop_instance_uid", "frame_idx"];
 
-    /// The slices of a DICOM case; none of another.
-    pub(crate) fn of(done: &Done) -> Vec<Self> {
-        let Some(series) = &done.series else { return Vec::new() };
+    /// The slices of a case's series.
+    pub(crate) fn of(case_id: &str, series: &Series) -> Vec<Self> {
         let slices = series.facts.sources.iter().zip(&series.depths_mm).enumerate();
         slices
             .map(|(slice_idx, (source, depth_mm))| Self {
-                case_id: done.row.case_id.clone(),
+                case_id: case_id.to_owned(),
                 slice_idx,
                 depth_mm: *depth_mm,
                 sop_instance_uid: source.sop_instance_uid.clone(),
@@ -78,14 +77,12 @@ impl SeriesRow {
     pub(crate) const COLUMNS: [&str; 6] =
         ["case_id", "series_number", "series_instance_uid", "n_objects", "taken", "reason"];
 
-    /// The series of a DICOM case; none of another.
-    pub(crate) fn of(done: &Done) -> Vec<Self> {
-        let candidates = done.series.as_ref().map(|series| &series.facts.candidates);
+    /// Every series of a case's files.
+    pub(crate) fn of(case_id: &str, series: &Series) -> Vec<Self> {
+        let candidates = series.facts.candidates.iter();
         candidates
-            .into_iter()
-            .flatten()
             .map(|candidate| Self {
-                case_id: done.row.case_id.clone(),
+                case_id: case_id.to_owned(),
                 series_number: candidate.series_number,
                 series_instance_uid: candidate.series_instance_uid.clone(),
                 n_objects: candidate.n_objects,

@@ -48,8 +48,8 @@ pub(super) struct Checked {
     pub(super) voxel_type: VoxelType,
     pub(super) bytes_per_voxel: usize,
     pub(super) big_endian: bool,
-    /// Bytes between the end of the header (in a pair: the begin of the image) and the voxels.
-    pub(super) n_skipped: u64,
+    /// Where the voxels begin, in bytes of their file.
+    pub(super) vox_offset: u64,
     /// HU = slope · stored + intercept.
     pub(super) slope: f64,
     pub(super) intercept: f64,
@@ -89,7 +89,7 @@ pub(super) fn check(path: &Path, fields: &Fields) -> Result<Checked, ArtifactErr
         return refuse(format!("scl_slope {slope} and scl_inter {intercept} must be finite"));
     }
     let shape = shape(path, fields)?;
-    let n_skipped = n_skipped(path, fields)?;
+    let vox_offset = vox_offset(path, fields)?;
     let orientation = orientation(path, fields, shape)?;
     let geometry = Geometry::new(shape, orientation.affine).map_err(ArtifactError::volume(path))?;
     Ok(Checked {
@@ -97,21 +97,21 @@ pub(super) fn check(path: &Path, fields: &Fields) -> Result<Checked, ArtifactErr
         voxel_type,
         bytes_per_voxel,
         big_endian: fields.big_endian,
-        n_skipped,
+        vox_offset,
         slope,
         intercept,
         warning: orientation.warning,
     })
 }
 
-/// Extensions, or what else lies before the voxels.
-fn n_skipped(path: &Path, fields: &Fields) -> Result<u64, ArtifactError> {
+/// Past the header and its extensions.
+fn vox_offset(path: &Path, fields: &Fields) -> Result<u64, ArtifactError> {
     let first = if fields.is_pair { 0 } else { fields.n_bytes as u64 };
     let last = first + MAX_EXTENSION_BYTES;
     let offset = fields.vox_offset;
     // NaN is in no range. A pair's offset of 0 is usual, a single file's is 4 bytes past its header.
     if (first as f64..=last as f64).contains(&offset) && offset.fract() == 0.0 {
-        return Ok(offset as u64 - first);
+        return Ok(offset as u64);
     }
     let problem = format!("vox_offset is {offset}, expected a whole number from {first} to {last}");
     Err(ArtifactError::nifti(path, problem))

@@ -26,6 +26,7 @@ pub mod worker;
 
 use std::path::PathBuf;
 
+use hemex_artifacts::limits::{MAX_DICOM_FILES, MAX_VOXELS};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -85,18 +86,23 @@ pub struct SliceSource {
 /// # Errors
 /// [`Unusable`] with the reason why there is none, or none that can be read.
 pub fn read_series(files: &[PathBuf], settings: &DicomSettings) -> Result<Series, Unusable> {
-    let contents: Vec<Content> = files
-        .par_iter()
-        .map(|path| guarded(|| Ok(header::read(path))).unwrap_or(Content::Damaged))
-        .collect();
-    let chosen = select::choose(contents, settings)?;
+    if files.len() > MAX_DICOM_FILES {
+        return Err(Unusable::series(format!("more than {MAX_DICOM_FILES} files")));
+    }
+    let contents: Result<Vec<Content>, Unusable> =
+        files.par_iter().map(|path| guarded(|| Ok(header::read(path)))).collect();
+    let chosen = select::choose(contents?, settings)?;
     let slices = chosen.slices;
     check_alike(&slices)?;
     let Some(first) = slices.first() else {
         return Err(Unusable::Stack { problems: vec![StackProblem::Single] });
     };
     let matrix = [first.n_rows, first.n_columns];
-    let mut voxels = vec![0.0; slices.len() * matrix[0] * matrix[1]];
+    let n_voxels = slices.len() * matrix[0] * matrix[1];
+    if n_voxels > MAX_VOXELS {
+        return Err(Unusable::series(format!("{n_voxels} voxels, over {MAX_VOXELS}")));
+    }
+    let mut voxels = vec![0.0; n_voxels];
     voxels
         .par_chunks_exact_mut(matrix[0] * matrix[1])
         .zip(&slices)

@@ -32,7 +32,7 @@ pub(super) fn read_slice(slice: &Slice, out: &mut [f32]) -> Result<(), Unusable>
     } else {
         return Err(Unusable::series("a slice's pixels are said to be compressed and are not"));
     };
-    out.iter_mut().zip(values).for_each(|(hu, raw)| *hu = format.hu(raw));
+    format.convert(&values, out);
     Ok(())
 }
 
@@ -53,7 +53,7 @@ pub(super) struct Format {
     slope: f64,
     intercept: f64,
     /// Values from the first to the second are padding.
-    padding: Option<[i64; 2]>,
+    padding: Option<[i32; 2]>,
 }
 
 impl Format {
@@ -108,28 +108,38 @@ impl Format {
         })
     }
 
-    /// HU of a stored word; bits beyond `BitsStored` do not count, but for the padding value, which
-    /// some scanners write with all bits.
-    fn hu(&self, raw: u16) -> f32 {
+    /// HU of stored words; bits beyond `BitsStored` do not count, but for the padding value, which some
+    /// scanners write with all bits.
+    fn convert(&self, words: &[u16], out: &mut [f32]) {
         let shift = 32 - self.bits_stored;
-        let value = if self.is_signed {
-            i64::from((i32::from(raw) << shift) >> shift)
-        } else {
-            i64::from((u32::from(raw) << shift) >> shift)
+        let (slope, intercept) = (self.slope, self.intercept);
+        // No value lies between 1 and 0.
+        let [low, high] = self.padding.unwrap_or([1, 0]);
+        let padded = |value: i32, wide: i32| {
+            let is_padding = |v: i32| (low <= v) & (v <= high);
+            is_padding(value) | is_padding(wide)
         };
-        let is_padding = self.padding.is_some_and(|[low, high]| {
-            (low..=high).contains(&value) || (low..=high).contains(&wide(raw, self.is_signed))
-        });
-        if is_padding {
-            return PADDING_HU;
+        let hu = |value: i32, wide: i32| {
+            let hu = (slope * f64::from(value) + intercept) as f32;
+            if padded(value, wide) { PADDING_HU } else { hu }
+        };
+        let pairs = out.iter_mut().zip(words);
+        if self.is_signed {
+            pairs.for_each(|(out, word)| {
+                *out = hu((i32::from(*word) << shift) >> shift, i32::from(*word as i16));
+            });
+        } else {
+            pairs.for_each(|(out, word)| {
+                let value = (u32::from(*word) << shift) >> shift;
+                *out = hu(value as i32, i32::from(*word));
+            });
         }
-        (self.slope * value as f64 + self.intercept) as f32
     }
 }
 
 /// A word with all its bits.
-fn wide(raw: u16, is_signed: bool) -> i64 {
-    if is_signed { i64::from(raw as i16) } else { i64::from(raw) }
+fn wide(raw: u16, is_signed: bool) -> i32 {
+    if is_signed { i32::from(raw as i16) } else { i32::from(raw) }
 }
 
 fn rescale(set: &DataSet<'_>) -> Result<[f64; 2], Unusable> {
@@ -148,7 +158,7 @@ fn rescale(set: &DataSet<'_>) -> Result<[f64; 2], Unusable> {
 mod tests {
     use super::*;
 
-    fn format(bits_stored: u32, is_signed: bool, padding: Option<[i64; 2]>) -> Format {
+    fn format(bits_stored: u32, is_signed: bool, padding: Option<[i32; 2]>) -> Format {
         Format {
             compression: Compression::None,
             is_big_endian: false,
@@ -158,6 +168,14 @@ mod tests {
             slope: 2.0,
             intercept: -1000.0,
             padding,
+        }
+    }
+
+    impl Format {
+        fn hu(&self, raw: u16) -> f32 {
+            let mut hu = [0.0];
+            self.convert(&[raw], &mut hu);
+            hu[0]
         }
     }
 

@@ -89,6 +89,13 @@ impl Stack {
         self.depths_mm.last().copied().unwrap_or_default()
     }
 
+    /// The median distance of neighbouring slices along the normal, mm.
+    pub fn step_mm(&self) -> f64 {
+        let mut distances_mm = self.distances_mm();
+        distances_mm.sort_by(f64::total_cmp);
+        distances_mm.get(distances_mm.len() / 2).copied().unwrap_or_default()
+    }
+
     /// What a slice stands for: half the way to each neighbour, at the ends as much outwards, mm.
     pub fn slab_mm(&self, slice_idx: usize) -> f64 {
         let depth = |i: usize| self.depths_mm.get(i).copied();

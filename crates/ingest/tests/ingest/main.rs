@@ -9,3 +9,5 @@ mod nifti;
 mod preparation;
 mod real;
 mod support;
+#[cfg(unix)]
+mod workers;
