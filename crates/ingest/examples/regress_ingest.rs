@@ -11,8 +11,8 @@ use hemex_ingest::labels::{Volumes, growth};
 use hemex_ingest::layout::Clinical;
 use hemex_ingest::splits::{Unit, split};
 use hemex_ingest::{
-    DicomSettings, LabelRule, LabelSource, PreparationSettings, Sharpness, SliceThickness,
-    SplitSettings, UnevenSlices, prepare,
+    DicomSettings, GrowthRule, LabelRule, LabelSource, PreparationSettings, Sharpness,
+    SliceThickness, SplitSettings, UnevenSlices, prepare,
 };
 use hemex_stage::digest;
 use hemex_volume::{Affine, Geometry, Image};
@@ -75,8 +75,10 @@ fn preparation() {
 fn labels() {
     let rule = LabelRule {
         source: LabelSource::Auto,
+        rule: GrowthRule::Either,
         relative_growth: 0.33,
         absolute_growth_ml: 6.0,
+        ivh_growth_ml: 1.0,
         count_intraventricular: false,
         followup_window_h: [6.0, 72.0],
     };
@@ -84,8 +86,8 @@ fn labels() {
     for i in 0..400 {
         let baseline = f64::from(i % 20) * 2.0;
         let gain = f64::from(i / 20) * 0.75 - 2.0;
-        let volumes =
-            Volumes { baseline_ml: Some(baseline), followup_ml: Some((baseline + gain).max(0.0)) };
+        let followup_ml = Some((baseline + gain).max(0.0));
+        let volumes = Volumes { baseline_ml: Some(baseline), followup_ml, ..Volumes::default() };
         let clinical = Clinical {
             followup_interval_h: Some(f64::from(i % 90)),
             surgery_before_followup: Some(i % 31 == 0),

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use hemex_artifacts::{CaseRow, GeometryRecord, LabelRow, nifti};
+use hemex_stage::digest;
 use hemex_volume::Image;
 
 use crate::dicom::worker::Workers;
@@ -35,6 +36,8 @@ pub(crate) struct Done {
     /// `None` where neither labels nor splits are wanted.
     pub(crate) label: Option<LabelRow>,
     pub(crate) n_slices: usize,
+    /// Of the prepared image: one scan under two ids has one.
+    pub(crate) image_digest: String,
 }
 
 /// What came of a case, whether it can be used or not.
@@ -144,8 +147,14 @@ fn ready(
         native: GeometryRecord::from(&geometry),
         label: with_labels.then(|| label(named, scan, config, tools.truth, &masks)),
         n_slices: prepared.image.geometry().shape()[0],
+        image_digest: image_digest(&prepared.image),
     };
     Ok(Ready { prepared, masks, done })
+}
+
+fn image_digest(image: &Image) -> String {
+    let bytes: Vec<u8> = image.voxels().iter().flat_map(|hu| hu.to_le_bytes()).collect();
+    digest::bytes(&bytes)
 }
 
 fn label(
@@ -155,7 +164,12 @@ fn label(
     truth: &Truth,
     masks: &Masks,
 ) -> LabelRow {
-    let volumes = Volumes { baseline_ml: masks.baseline_ml, followup_ml: masks.followup_ml };
+    let volumes = Volumes {
+        baseline_ml: masks.baseline_ml,
+        followup_ml: masks.followup_ml,
+        baseline_ivh_ml: masks.baseline_ivh_ml,
+        followup_ivh_ml: masks.followup_ivh_ml,
+    };
     let growth = labels::growth(&config.labels, volumes, &scan.clinical);
     let truth = truth.cases.get(&named.source.id);
     LabelRow {

@@ -68,6 +68,7 @@ pub fn run_with(config: &Config, request: &Request, program: &Path) -> anyhow::R
     let tools = Tools { config, truth: &truth, workers, folders, with_labels };
     let outcomes = ingest_all(&sources, &tools)?;
     write_private(&sources, &outcomes, &outputs)?;
+    check_images_differ(&sources, &outcomes)?;
     let exclusions = exclusions(&sources, &outcomes);
     report(&sources, &outcomes, &exclusions);
     let cases: Vec<Done> = outcomes.into_iter().filter_map(|outcome| outcome.result.ok()).collect();
@@ -106,6 +107,24 @@ fn made(folder: PathBuf) -> Result<PathBuf, IngestError> {
         Ok(()) => Ok(folder),
         Err(source) => Err(IngestError::Folder { path: folder, source }),
     }
+}
+
+/// That no image stands under two ids.
+fn check_images_differ(sources: &[NamedSource], outcomes: &[Outcome]) -> Result<(), IngestError> {
+    let mut first: BTreeMap<&str, &NamedSource> = BTreeMap::new();
+    for (named, outcome) in sources.iter().zip(outcomes) {
+        let Ok(done) = &outcome.result else { continue };
+        if let Some(other) = first.insert(&done.image_digest, named) {
+            // Neither their names may be told, nor their pseudonyms help whoever has the names.
+            let place = |of: &NamedSource| {
+                1 + sources.iter().filter(|named| named.source.id < of.source.id).count()
+            };
+            let mut places = [place(other), place(named)];
+            places.sort_unstable();
+            return Err(IngestError::SameImage { places });
+        }
+    }
+    Ok(())
 }
 
 fn exclusions(sources: &[NamedSource], outcomes: &[Outcome]) -> Vec<ExclusionRow> {

@@ -104,10 +104,14 @@ impl DicomSettings {
 pub struct RawLabels {
     /// Where the label comes from.
     pub source: LabelSource,
-    /// Growth over this fraction of the baseline volume is growth.
+    /// Which growth counts.
+    pub rule: GrowthRule,
+    /// Growth over this fraction of the baseline volume is relative growth.
     pub relative_growth: f64,
-    /// Growth over this volume is growth, mL.
+    /// Growth over this volume is absolute growth, mL.
     pub absolute_growth_ml: f64,
+    /// By the revised rule, this growth of intraventricular blood is growth, mL.
+    pub ivh_growth_ml: f64,
     /// Whether intraventricular blood counts for the volume.
     pub count_intraventricular: bool,
     /// Follow-up scans within this window count, hours after the baseline scan.
@@ -139,6 +143,21 @@ pub enum LayoutChoice {
     Table,
     /// NIfTI files and folders of DICOM files side by side.
     Flat,
+}
+
+/// Which growth of volumes counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GrowthRule {
+    /// Relative growth alone.
+    Relative,
+    /// Absolute growth alone.
+    Absolute,
+    /// Either of the two.
+    Either,
+    /// Either of the two, or intraventricular blood that is new or grows (Yogendrakumar et al., Stroke
+    /// 51, 2020, 1120–1127).
+    Revised,
 }
 
 /// Where the growth label comes from.
@@ -181,10 +200,14 @@ pub struct PreparationSettings {
 pub struct LabelRule {
     /// Where the label comes from.
     pub source: LabelSource,
-    /// Growth over this fraction of the baseline volume is growth.
+    /// Which growth counts.
+    pub rule: GrowthRule,
+    /// Growth over this fraction of the baseline volume is relative growth.
     pub relative_growth: f64,
-    /// Growth over this volume is growth, mL.
+    /// Growth over this volume is absolute growth, mL.
     pub absolute_growth_ml: f64,
+    /// By the revised rule, this growth of intraventricular blood is growth, mL.
+    pub ivh_growth_ml: f64,
     /// Whether intraventricular blood counts for the volume.
     pub count_intraventricular: bool,
     /// Follow-up scans within this window count, hours after the baseline scan.
@@ -248,8 +271,14 @@ impl TryFrom<RawLabels> for LabelRule {
 
     fn try_from(raw: RawLabels) -> Result<Self, ConfigError> {
         ascending("followup_window_h", raw.followup_window_h)?;
+        if raw.rule == GrowthRule::Revised && raw.count_intraventricular {
+            let expected = "false with the rule `revised`, which counts that blood by itself";
+            return Err(ConfigError::new("count_intraventricular", expected, true));
+        }
         Ok(Self {
             source: raw.source,
+            rule: raw.rule,
+            ivh_growth_ml: check_positive("ivh_growth_ml", raw.ivh_growth_ml)?,
             relative_growth: check_positive("relative_growth", raw.relative_growth)?,
             absolute_growth_ml: check_positive("absolute_growth_ml", raw.absolute_growth_ml)?,
             count_intraventricular: raw.count_intraventricular,

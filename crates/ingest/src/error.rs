@@ -35,6 +35,15 @@ pub enum IngestError {
         /// Why, and what to do.
         cause: &'static str,
     },
+    /// One image under two ids.
+    #[error(
+        "cases {} and {} of the dataset, counted by name, hold the same image: one scan under two ids \
+         could train and test; remove one of them", .places[0], .places[1]
+    )]
+    SameImage {
+        /// Their places in the order of their names, from 1.
+        places: [usize; 2],
+    },
     /// No scan is left.
     #[error("none of {n} scans can be used:\n{reasons}")]
     NoCases {

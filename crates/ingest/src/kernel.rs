@@ -4,18 +4,17 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-/// Letters of a kernel's name at most (DICOM's short string).
-const MOST_LETTERS: usize = 16;
-
 /// A sidecar is a few lines.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// The name, if it is a short plain one: a free text might hold anything, a patient's name too.
-pub(crate) fn plain(name: &str) -> Option<String> {
-    let name = name.trim();
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "+-_./ \\".contains(c);
-    let sound = !name.is_empty() && name.len() <= MOST_LETTERS && name.chars().all(is_plain);
-    sound.then(|| name.to_owned())
+/// The name's first word, if it is one that makers give kernels: a free text might hold anything, a
+/// patient's name too.
+pub(crate) fn known(name: &str) -> Option<String> {
+    sharpness(name).map(|_| first_word(name).to_owned())
+}
+
+fn first_word(name: &str) -> &str {
+    name.trim().split([' ', '\\', '/']).next().unwrap_or_default()
 }
 
 /// What a reconstruction is made for.
@@ -34,8 +33,8 @@ pub enum Sharpness {
 /// `FC` and a number, of which 30–39 and 80–89 are bone; GE and Philips: words and letters. (The
 /// makers' conformance statements and operator manuals.)
 pub(crate) fn sharpness(name: &str) -> Option<Sharpness> {
-    let name = name.trim().to_ascii_uppercase();
-    let word = name.split([' ', '\\', '/']).next().unwrap_or_default();
+    let name = first_word(name).to_ascii_uppercase();
+    let word = name.as_str();
     match word {
         "STANDARD" | "STD" | "STD+" | "STND" | "SOFT" | "BRAIN" | "SMOOTH" | "UA" | "UB" | "UC"
         | "A" | "B" | "C" | "EA" | "EB" => return Some(Sharpness::Soft),
@@ -46,6 +45,11 @@ pub(crate) fn sharpness(name: &str) -> Option<Sharpness> {
     let letters = word.bytes().take_while(u8::is_ascii_alphabetic).count();
     let digits: String = word[letters..].chars().take_while(char::is_ascii_digit).take(2).collect();
     let number: u32 = digits.parse().ok()?;
+    // At most one more letter, as in `H31s`.
+    let rest = &word[letters + digits.len()..];
+    if rest.len() > 1 || !rest.bytes().all(|b| b.is_ascii_alphabetic()) {
+        return None;
+    }
     let is_bone = match &word[..letters] {
         "FC" => (30..40).contains(&number) || (80..90).contains(&number),
         "H" | "J" | "B" | "I" | "HR" | "HC" | "BR" | "BF" | "BL" | "HF" if number >= 10 => {
@@ -71,7 +75,7 @@ pub(crate) fn of_sidecar(nifti: &Path) -> Option<String> {
         return None;
     }
     let sidecar: Sidecar = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
-    plain(&sidecar.convolution_kernel)
+    known(&sidecar.convolution_kernel)
 }
 
 #[cfg(test)]
@@ -80,12 +84,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_short_and_plain() {
-        assert_eq!(plain(" H31s "), Some("H31s".to_owned()));
-        assert_eq!(plain("STD+"), Some("STD+".to_owned()));
-        assert_eq!(plain("kernel of Mrs Miller"), None);
-        assert_eq!(plain("<b>"), None);
-        assert_eq!(plain(""), None);
+    fn names_that_no_maker_gives_stay_here() {
+        assert_eq!(known(" H31s "), Some("H31s".to_owned()));
+        assert_eq!(known("Hr40f\\3"), Some("Hr40f".to_owned()));
+        assert_eq!(known("STD+"), Some("STD+".to_owned()));
+        for foreign in ["kernel of Mrs Miller", "Miller", "<b>", "", "H31Miller", "H19800229"] {
+            assert_eq!(known(foreign), None, "{foreign}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! When a hematoma has grown.
 
 use crate::layout::Clinical;
-use crate::{LabelRule, LabelSource};
+use crate::{GrowthRule, LabelRule, LabelSource};
 
 /// Hematoma volumes of a case, as far as there are masks, mL.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -10,6 +10,10 @@ pub struct Volumes {
     pub baseline_ml: Option<f64>,
     /// Of the follow-up scan.
     pub followup_ml: Option<f64>,
+    /// Intraventricular blood of the baseline scan.
+    pub baseline_ivh_ml: Option<f64>,
+    /// Intraventricular blood of the follow-up scan.
+    pub followup_ivh_ml: Option<f64>,
 }
 
 /// Why a label is undefined: neither grown nor stable may be written.
@@ -48,8 +52,9 @@ pub enum Undefined {
 /// With [`LabelSource::Column`] the column `growth` decides alone, with [`LabelSource::Volumes`] the
 /// volumes alone; with [`LabelSource::Auto`] the column does where it holds a value. A column's value is
 /// taken as it is, whatever interval and surgery. By volumes a hematoma grew if it gained more than
-/// `relative_growth` of its baseline volume or more than `absolute_growth_ml`; exactly as much is
-/// stable. Where `surgery_before_followup` is unknown, none is assumed.
+/// `relative_growth` of its baseline volume or more than `absolute_growth_ml`, whichever the rule asks
+/// for; exactly as much is stable. By the revised rule it also grew if there is intraventricular blood
+/// where there was none, or at least `ivh_growth_ml` more of it. Where `surgery_before_followup` is unknown, none is assumed.
 ///
 /// # Errors
 /// [`Undefined`] with the first reason in the order of its variants.
@@ -80,7 +85,22 @@ fn by_volumes(rule: &LabelRule, volumes: Volumes, clinical: &Clinical) -> Result
     // Volumes are whole voxels: rounding must not make a hematoma grow that gained exactly the limit.
     let rounding_ml = 1e-9 * (baseline_ml + followup_ml);
     let gained_ml = followup_ml - baseline_ml - rounding_ml;
-    Ok(gained_ml > rule.relative_growth * baseline_ml || gained_ml > rule.absolute_growth_ml)
+    let relative = gained_ml > rule.relative_growth * baseline_ml;
+    let absolute = gained_ml > rule.absolute_growth_ml;
+    Ok(match rule.rule {
+        GrowthRule::Relative => relative,
+        GrowthRule::Absolute => absolute,
+        GrowthRule::Either => relative || absolute,
+        GrowthRule::Revised => relative || absolute || ventricles_filled(rule, volumes),
+    })
+}
+
+/// Intraventricular blood that is new, or that gained as much as counts.
+fn ventricles_filled(rule: &LabelRule, volumes: Volumes) -> bool {
+    let (before, after) =
+        (volumes.baseline_ivh_ml.unwrap_or(0.0), volumes.followup_ivh_ml.unwrap_or(0.0));
+    let rounding_ml = 1e-9 * (before + after);
+    (before == 0.0 && after > 0.0) || after - before + rounding_ml >= rule.ivh_growth_ml
 }
 
 #[cfg(test)]
@@ -92,8 +112,10 @@ mod tests {
     fn rule(source: LabelSource) -> LabelRule {
         LabelRule {
             source,
+            rule: GrowthRule::Either,
             relative_growth: 0.33,
             absolute_growth_ml: 6.0,
+            ivh_growth_ml: 1.0,
             count_intraventricular: false,
             followup_window_h: WINDOW_H,
         }
@@ -132,15 +154,41 @@ mod tests {
             (Some(3.0), Some(9.0), no_surgery, Ok(true)),
         ];
         for (baseline_ml, followup_ml, clinical, expected) in table {
-            let volumes = Volumes { baseline_ml, followup_ml };
+            let volumes = Volumes { baseline_ml, followup_ml, ..Volumes::default() };
             let found = growth(&rule(LabelSource::Volumes), volumes, &clinical);
             assert_eq!(found, expected, "{volumes:?} {clinical:?}");
         }
     }
 
     #[test]
+    fn each_rule_counts_its_own_growth() {
+        use GrowthRule::*;
+        let by = |growth_rule, ml: [f64; 4]| {
+            let rule = LabelRule { rule: growth_rule, ..rule(LabelSource::Volumes) };
+            let [baseline_ml, followup_ml, baseline_ivh_ml, followup_ivh_ml] = ml.map(Some);
+            let volumes = Volumes { baseline_ml, followup_ml, baseline_ivh_ml, followup_ivh_ml };
+            growth(&rule, volumes, &at(24.0)).unwrap_or_else(|reason| panic!("{reason}"))
+        };
+        // Baseline, follow-up, the same of intraventricular blood; grown by each of the four rules.
+        let table = [
+            ([3.0, 5.0, 0.0, 0.0], [true, false, true, true]),
+            ([60.0, 67.0, 0.0, 0.0], [false, true, true, true]),
+            ([10.0, 11.0, 0.0, 0.0], [false, false, false, false]),
+            ([10.0, 10.0, 0.0, 0.1], [false, false, false, true]),
+            ([10.0, 10.0, 2.0, 2.9], [false, false, false, false]),
+            ([10.0, 10.0, 2.0, 3.0], [false, false, false, true]),
+            ([10.0, 10.0, 2.0, 0.0], [false, false, false, false]),
+        ];
+        for (ml, expected) in table {
+            let found = [Relative, Absolute, Either, Revised].map(|rule| by(rule, ml));
+            assert_eq!(found, expected, "{ml:?}");
+        }
+    }
+
+    #[test]
     fn the_column_and_who_decides() {
-        let grown = Volumes { baseline_ml: Some(3.0), followup_ml: Some(9.0) };
+        let grown =
+            Volumes { baseline_ml: Some(3.0), followup_ml: Some(9.0), ..Volumes::default() };
         let stable = Clinical { growth: Some(false), ..at(24.0) };
         assert_eq!(growth(&rule(LabelSource::Auto), grown, &stable), Ok(false));
         assert_eq!(growth(&rule(LabelSource::Column), grown, &stable), Ok(false));

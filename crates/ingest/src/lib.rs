@@ -36,8 +36,8 @@ mod unusable;
 
 pub use cohort::{run, run_with};
 pub use config::{
-    Config, DicomSettings, LabelRule, LabelSource, LayoutChoice, PreparationSettings, RawConfig,
-    RawDicom, RawLabels, RawSplits, SliceThickness, SplitSettings, UnevenSlices,
+    Config, DicomSettings, GrowthRule, LabelRule, LabelSource, LayoutChoice, PreparationSettings,
+    RawConfig, RawDicom, RawLabels, RawSplits, SliceThickness, SplitSettings, UnevenSlices,
 };
 pub use error::IngestError;
 pub use kernel::Sharpness;

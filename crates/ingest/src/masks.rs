@@ -20,6 +20,10 @@ pub(crate) struct Masks {
     pub(crate) baseline_ml: Option<f64>,
     /// Hematoma volume of the follow-up scan, mL.
     pub(crate) followup_ml: Option<f64>,
+    /// Intraventricular blood of the baseline scan, mL.
+    pub(crate) baseline_ivh_ml: Option<f64>,
+    /// Intraventricular blood of the follow-up scan, mL.
+    pub(crate) followup_ivh_ml: Option<f64>,
     /// What is odd about their files.
     pub(crate) warnings: Vec<String>,
 }
@@ -27,6 +31,7 @@ pub(crate) struct Masks {
 /// Reads the masks there are; the baseline mask must lie on the grid of its image (`native`).
 pub(crate) fn read(scan: &Scan, native: &Geometry, rule: &LabelRule) -> Result<Masks, Unusable> {
     let volume_ml = |mask: &LabelMap| mask.volume_ml(counted(rule));
+    let ivh_ml = |mask: &LabelMap| mask.volume_ml(&[Lesion::Intraventricular as u8]);
     let mut masks = Masks::default();
     if let Some(path) = &scan.baseline_mask {
         let what = "baseline mask";
@@ -40,11 +45,13 @@ pub(crate) fn read(scan: &Scan, native: &Geometry, rule: &LabelRule) -> Result<M
             return Err(Unusable::Volume { what, problem });
         }
         masks.baseline_ml = Some(volume_ml(&mask));
+        masks.baseline_ivh_ml = Some(ivh_ml(&mask));
         masks.baseline = Some(mask);
     }
     if let Some(path) = &scan.followup_mask {
         let mask = read_one(path, "follow-up mask", &mut masks.warnings)?;
         masks.followup_ml = Some(volume_ml(&mask));
+        masks.followup_ivh_ml = Some(ivh_ml(&mask));
     }
     Ok(masks)
 }
@@ -92,8 +99,8 @@ mod tests {
     use hemex_volume::Affine;
 
     use super::*;
-    use crate::LabelSource;
     use crate::layout::{Clinical, ImageFiles};
+    use crate::{GrowthRule, LabelSource};
 
     fn grid(spacing_mm: [f64; 3]) -> Geometry {
         Geometry::new([4, 5, 6], Affine::from_spacing(spacing_mm, [0.0; 3]).unwrap()).unwrap()
@@ -102,8 +109,10 @@ mod tests {
     fn rule(count_intraventricular: bool) -> LabelRule {
         LabelRule {
             source: LabelSource::Auto,
+            rule: GrowthRule::Either,
             relative_growth: 0.33,
             absolute_growth_ml: 6.0,
+            ivh_growth_ml: 1.0,
             count_intraventricular,
             followup_window_h: [6.0, 72.0],
         }

@@ -269,7 +269,7 @@ fn series(frame: &Frame<'_, '_>) -> SeriesHeader {
     let reconstruction = frame.group(tags::CT_RECONSTRUCTION_SEQUENCE);
     let measures = frame.group(tags::PIXEL_MEASURES_SEQUENCE);
     let one = |set: &DataSet<'_>, tag| set.numbers::<1>(tag).map(|[value]| value);
-    let name = |set: &DataSet<'_>, tag| set.text(tag).and_then(|name| kernel::plain(&name));
+    let name = |set: &DataSet<'_>, tag| set.text(tag).and_then(|name| kernel::known(&name));
     SeriesHeader {
         uid: set.text(tags::SERIES_INSTANCE_UID).unwrap_or_default(),
         number: set.integer(tags::SERIES_NUMBER),

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use crate::support::{ALL, UNLABELLED, config, grid, head, lesion, run, series, write_bids};
+use crate::support::{
+    ALL, UNLABELLED, config, grid, head, lesion, marked, run, run_program, series, write_bids,
+};
 use hemex_volume::Lesion;
 
 /// 18 patients of three sites; every third grows from 10 to 12 mm (4.2 to 7.2 mL), site C is DICOM.
@@ -21,7 +23,12 @@ fn write_cohort(root: &Path) {
             let ct = root.join(&id).join("ses-baseline").join("ct");
             std::fs::remove_file(ct.join(format!("{id}_ses-baseline_ct.nii.gz"))).unwrap();
             let folder = ct.join(format!("{id}_ses-baseline_ct"));
-            series::write(&folder, &head(grid(), 10.0), &series::Series::default());
+            let image = marked(head(grid(), 10.0), &id);
+            series::write(
+                &folder,
+                &image,
+                &series::Series { canaries: true, ..Default::default() },
+            );
         }
         let surgery = if i == 1 { "1" } else { "0" };
         let interval = if i == 2 { "200" } else { "24" };
@@ -107,9 +114,19 @@ fn a_cohort_becomes_cases_labels_and_splits() {
 fn no_name_date_or_path_leaves_the_private_artifact() {
     let raw = tempfile::tempdir().unwrap();
     write_cohort(raw.path());
-    let outputs = run(raw.path(), &config(&[]), &ALL).unwrap();
+    let (outputs, printed) = run_program(raw.path(), &ALL);
     let root = raw.path().to_string_lossy().into_owned();
-    let canaries = ["Canary", "1999-12-31", "20200229", "1.2.3.1", "unsure", root.as_str()];
+    let canaries = [
+        "Canary",
+        "CANARY",
+        "1999-12-31",
+        "19991231",
+        "20200229",
+        "1.2.3.1",
+        "9.87.654",
+        "unsure",
+        &root,
+    ];
     let holds = |bytes: &[u8], canary: &str| {
         bytes.windows(canary.len()).any(|window| window == canary.as_bytes())
     };
@@ -120,9 +137,26 @@ fn no_name_date_or_path_leaves_the_private_artifact() {
             }
         }
     }
+    for canary in canaries {
+        assert!(!holds(&printed, canary), "{canary} in the log");
+    }
     // The search itself finds what is there.
     let mapping = std::fs::read(outputs.path("private").join("mapping.csv")).unwrap();
     assert!(holds(&mapping, "Canary") && holds(&mapping, "1999-12-31"));
+}
+
+#[test]
+fn one_image_under_two_ids_is_an_error() {
+    let raw = tempfile::tempdir().unwrap();
+    for id in ["sub-1", "sub-2", "sub-3"] {
+        write_bids(raw.path(), id, 10.0, None);
+    }
+    assert!(run(raw.path(), &config(&[]), &UNLABELLED).is_ok());
+    let ct =
+        |id: &str| raw.path().join(format!("{id}/ses-baseline/ct/{id}_ses-baseline_ct.nii.gz"));
+    std::fs::copy(ct("sub-1"), ct("sub-3")).unwrap();
+    let error = run(raw.path(), &config(&[]), &UNLABELLED).err().unwrap().to_string();
+    assert!(error.starts_with("cases 1 and 3 of the dataset"), "{error}");
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! DICOM series as a scanner writes them.
 
 use std::path::Path;
+use std::sync::OnceLock;
 
+use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry, TagRange};
 use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
-use dicom_dictionary_std::{tags, uids};
+use dicom_dictionary_std::{StandardDataDictionary, tags, uids};
 use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
 use hemex_volume::Image;
 
@@ -29,6 +31,8 @@ pub(crate) struct Series {
     pub(crate) kernel: &'static str,
     pub(crate) body_part: Option<&'static str>,
     pub(crate) acquisition: Option<i32>,
+    /// Every text element of the standard that changes nothing holds a canary.
+    pub(crate) canaries: bool,
 }
 
 impl Default for Series {
@@ -48,6 +52,7 @@ impl Default for Series {
             kernel: "H31s",
             body_part: None,
             acquisition: None,
+            canaries: false,
         }
     }
 }
@@ -62,6 +67,52 @@ pub(crate) fn write(folder: &Path, image: &Image, series: &Series) {
         let meta = FileMetaTableBuilder::new().transfer_syntax(series.transfer_syntax);
         slice(image, d, series).with_meta(meta).unwrap().write_to_file(folder.join(name)).unwrap();
     }
+}
+
+/// A canary for every text element of the standard, and a private one.
+fn canaries() -> InMemDicomObject {
+    static ELEMENTS: OnceLock<Vec<(Tag, VR, &'static str)>> = OnceLock::new();
+    let elements = ELEMENTS.get_or_init(text_elements);
+    assert!(elements.len() > 1000, "{} elements", elements.len());
+    let mut object = InMemDicomObject::new_empty();
+    for (tag, vr, text) in elements {
+        object.put(DataElement::new(*tag, *vr, PrimitiveValue::from(*text)));
+    }
+    object
+}
+
+fn text_elements() -> Vec<(Tag, VR, &'static str)> {
+    // These decide what a file is: a canary there would leave the series out.
+    let deciding = [
+        tags::IMAGE_TYPE,
+        tags::BODY_PART_EXAMINED,
+        tags::RESCALE_TYPE,
+        tags::FRAME_TYPE,
+        tags::NUMBER_OF_FRAMES,
+        tags::SPECIFIC_CHARACTER_SET,
+    ];
+    let mut elements = vec![(Tag(0x0009, 0x1001), VR::LO, "Canary")];
+    for group in (0x0008..0x0090).step_by(2).chain([0x0100, 0x2010, 0x3006, 0x4000, 0x4010]) {
+        for element in 1..=u16::MAX {
+            let tag = Tag(group, element);
+            let Some(entry) = StandardDataDictionary.by_tag(tag) else { continue };
+            if !matches!(entry.tag_range(), TagRange::Single(_)) || deciding.contains(&tag) {
+                continue;
+            }
+            let (vr, text) = match entry.vr().exact() {
+                Some(vr @ (VR::AE | VR::CS | VR::SH)) => (vr, "CANARY"),
+                Some(vr @ (VR::LO | VR::LT | VR::PN | VR::ST | VR::UC | VR::UT | VR::UR)) => {
+                    (vr, "Canary^Text")
+                }
+                Some(vr @ VR::DA) => (vr, "19991231"),
+                Some(vr @ VR::DT) => (vr, "19991231121314"),
+                Some(vr @ VR::UI) => (vr, "9.87.654.321"),
+                _ => continue,
+            };
+            elements.push((tag, vr, text));
+        }
+    }
+    elements
 }
 
 fn slice(image: &Image, d: usize, series: &Series) -> InMemDicomObject {
@@ -88,7 +139,7 @@ fn slice(image: &Image, d: usize, series: &Series) -> InMemDicomObject {
         })
         .collect();
     let bits: u16 = if series.is_signed { 16 } else { 12 };
-    let mut object = InMemDicomObject::new_empty();
+    let mut object = if series.canaries { canaries() } else { InMemDicomObject::new_empty() };
     let mut text = |tag: Tag, vr: VR, value: String| {
         object.put(DataElement::new(tag, vr, PrimitiveValue::from(value)));
     };
