@@ -134,8 +134,8 @@ pub struct RawSplits {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LayoutChoice {
-    /// Recognised: `cases.csv` or `cases.tsv` makes a table, `participants.tsv` or `sub-*` BIDS,
-    /// anything else a flat folder.
+    /// Recognised: `cases.csv` or `cases.tsv` makes a table, the folders of a public dataset that
+    /// dataset, `participants.tsv` or `sub-*` BIDS, anything else a flat folder.
     Auto,
     /// `participants.tsv`, `sub-X/ses-baseline/ct/…`.
     Bids,
@@ -143,6 +143,18 @@ pub enum LayoutChoice {
     Table,
     /// NIfTI files and folders of DICOM files side by side.
     Flat,
+    /// A tree of DICOM files, a case a study.
+    Dicom,
+    /// nnU-Net raw: `dataset.json`, `imagesTr`, `labelsTr`, images ending in `_0000`.
+    Nnunet,
+    /// Medical Segmentation Decathlon: as nnU-Net, images without an ending.
+    Msd,
+    /// PhysioNet CT-ICH: `ct_scans`, `masks`.
+    CtIch,
+    /// INSTANCE 2022: `data`, `label`.
+    Instance,
+    /// BHSD: `images`, `ground truths`.
+    Bhsd,
 }
 
 /// Which growth of volumes counts.

@@ -5,7 +5,7 @@ use std::path::Path;
 use hemex_artifacts::nifti;
 use hemex_volume::{Geometry, LabelMap, Lesion};
 
-use crate::layout::Scan;
+use crate::layout::{LabelScheme, Scan};
 use crate::{LabelRule, Unusable};
 
 /// How far, in voxels, a mask's corners may lie off its image's: positions in DICOM are rounded texts.
@@ -35,7 +35,7 @@ pub(crate) fn read(scan: &Scan, native: &Geometry, rule: &LabelRule) -> Result<M
     let mut masks = Masks::default();
     if let Some(path) = &scan.baseline_mask {
         let what = "baseline mask";
-        let mask = read_one(path, what, &mut masks.warnings)?;
+        let mask = read_one(path, what, &scan.labels, &mut masks.warnings)?;
         if !is_same_grid(&mask.geometry().to_ras(), &native.to_ras()) {
             let problem = format!(
                 "its grid of {:?} voxels (D, H, W) is not that of its image, {:?}",
@@ -49,7 +49,7 @@ pub(crate) fn read(scan: &Scan, native: &Geometry, rule: &LabelRule) -> Result<M
         masks.baseline = Some(mask);
     }
     if let Some(path) = &scan.followup_mask {
-        let mask = read_one(path, "follow-up mask", &mut masks.warnings)?;
+        let mask = read_one(path, "follow-up mask", &scan.labels, &mut masks.warnings)?;
         masks.followup_ml = Some(volume_ml(&mask));
         masks.followup_ivh_ml = Some(ivh_ml(&mask));
     }
@@ -65,20 +65,51 @@ fn counted(rule: &LabelRule) -> &'static [u8] {
 fn read_one(
     path: &Path,
     what: &'static str,
+    labels: &LabelScheme,
     warnings: &mut Vec<String>,
 ) -> Result<LabelMap, Unusable> {
     let read =
         nifti::read_foreign_label_map(path).map_err(|error| Unusable::volume(what, &error))?;
     warnings.extend(read.warning.map(|warning| format!("{what}: {warning}")));
-    let mask = read.volume;
-    let highest = Lesion::ExtraAxial as u8;
-    match mask.voxels().iter().find(|label| **label > highest) {
-        None => Ok(mask),
-        Some(label) => {
-            let problem = format!("it holds the label {label}, expected 0 to {highest}");
-            Err(Unusable::Volume { what, problem })
+    let mut mask = read.volume;
+    let meaning = meaning(labels);
+    if let Some(label) = mask.voxels().iter().find(|label| meaning[usize::from(**label)].is_none())
+    {
+        let known: Vec<String> = (0..=u8::MAX)
+            .filter(|n| meaning[usize::from(*n)].is_some())
+            .map(|n| n.to_string())
+            .collect();
+        let problem = format!("it holds the label {label}, expected one of {}", known.join(", "));
+        return Err(Unusable::Volume { what, problem });
+    }
+    if *labels == LabelScheme::Binary && mask.voxels().iter().any(|label| *label > 0) {
+        warnings
+            .push(format!("{what}: its kind of bleeding is not told, taken for intraparenchymal"));
+    }
+    for label in mask.voxels_mut() {
+        *label = meaning[usize::from(*label)].unwrap_or_default();
+    }
+    Ok(mask)
+}
+
+/// What each stored label is here; `None` for one that is not known.
+fn meaning(labels: &LabelScheme) -> [Option<u8>; 256] {
+    let mut meaning = [None; 256];
+    meaning[0] = Some(0);
+    match labels {
+        LabelScheme::Own => {
+            for label in 1..=Lesion::ExtraAxial as u8 {
+                meaning[usize::from(label)] = Some(label);
+            }
+        }
+        LabelScheme::Binary => meaning[1..].fill(Some(Lesion::Intraparenchymal as u8)),
+        LabelScheme::Map(pairs) => {
+            for (label, lesion) in pairs {
+                meaning[usize::from(*label)] = Some(*lesion as u8);
+            }
         }
     }
+    meaning
 }
 
 fn is_same_grid(a: &Geometry, b: &Geometry) -> bool {
@@ -128,6 +159,7 @@ mod tests {
             image: ImageFiles::Nifti("none".into()),
             baseline_mask: Some(path.clone()),
             followup_mask: Some(path),
+            labels: LabelScheme::Own,
             clinical: Clinical::default(),
         };
         read(&scan, native, &rule(ivh))
@@ -146,6 +178,6 @@ mod tests {
         let other = masks(&[1], &grid([5.0, 1.1, 1.0]), false).unwrap_err().to_string();
         assert!(other.contains("is not that of its image"), "{other}");
         let label = masks(&[1, 255], &grid([5.0, 1.0, 1.0]), false).unwrap_err().to_string();
-        assert_eq!(label, "baseline mask: it holds the label 255, expected 0 to 4");
+        assert_eq!(label, "baseline mask: it holds the label 255, expected one of 0, 1, 2, 3, 4");
     }
 }

@@ -8,6 +8,9 @@ pub enum Unusable {
     /// Nothing to read.
     #[error("no baseline CT found")]
     NoBaseline,
+    /// A link to another place.
+    #[error("a file of it is a link out of the dataset's folder; put the file in its place")]
+    LinkOut,
     /// More than one file where one is meant.
     #[error("{n} files could be its {what}, expected one")]
     Ambiguous {

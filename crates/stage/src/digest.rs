@@ -44,14 +44,25 @@ pub struct FileRecord {
 /// Every file below a folder, sorted by path; links are followed.
 ///
 /// # Errors
-/// If a folder cannot be listed.
+/// If a folder cannot be listed, or a link leads back to a folder that it lies in.
 pub fn list_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(next) = folders.pop() {
         for entry in std::fs::read_dir(&next)? {
-            let path = entry?.path();
-            if path.is_dir() { folders.push(path) } else { files.push(path) }
+            let entry = entry?;
+            let path = entry.path();
+            if !path.is_dir() {
+                files.push(path);
+                continue;
+            }
+            if entry.file_type()?.is_symlink()
+                && next.canonicalize()?.starts_with(path.canonicalize()?)
+            {
+                let problem = format!("{} is a link to a folder that it lies in", path.display());
+                return Err(io::Error::other(problem));
+            }
+            folders.push(path);
         }
     }
     files.sort();

@@ -41,6 +41,8 @@ pub(super) struct Other {
 pub(super) struct SeriesHeader {
     /// Series instance UID; empty if there is none.
     pub(super) uid: String,
+    /// Study instance UID; empty if there is none.
+    pub(super) study_uid: String,
     /// Series number.
     pub(super) number: Option<i64>,
     pub(super) convolution_kernel: Option<String>,
@@ -113,6 +115,25 @@ pub(super) fn read(path: &Path) -> Content {
             }
         }
     }
+}
+
+/// Whose file it is, and of which study.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct StudyId {
+    pub(crate) study_instance_uid: String,
+    /// The study's UID where the file names no patient.
+    pub(crate) patient_id: String,
+}
+
+/// The study of a file; `None` for one that is no DICOM file or of no study.
+pub(crate) fn study_of(path: &Path) -> Option<StudyId> {
+    let Opened::Content(content) = open(path) else { return None };
+    let study = content.with_data_set(path, |set| {
+        let study_instance_uid = set.text(tags::STUDY_INSTANCE_UID)?;
+        let patient_id = set.text(tags::PATIENT_ID).unwrap_or_else(|| study_instance_uid.clone());
+        Some(StudyId { study_instance_uid, patient_id })
+    });
+    study.ok().flatten()
 }
 
 fn other(set: Option<&DataSet<'_>>, what: &'static str) -> Content {
@@ -272,6 +293,7 @@ fn series(frame: &Frame<'_, '_>) -> SeriesHeader {
     let name = |set: &DataSet<'_>, tag| set.text(tag).and_then(|name| kernel::known(&name));
     SeriesHeader {
         uid: set.text(tags::SERIES_INSTANCE_UID).unwrap_or_default(),
+        study_uid: set.text(tags::STUDY_INSTANCE_UID).unwrap_or_default(),
         number: set.integer(tags::SERIES_NUMBER),
         convolution_kernel: name(&reconstruction, tags::CONVOLUTION_KERNEL),
         tube_voltage_kvp: one(set, tags::KVP),

@@ -34,6 +34,7 @@ use crate::guard::guarded;
 use crate::{DicomSettings, StackProblem, Unusable};
 pub use file::is_dicom;
 use header::{Content, Slice};
+pub(crate) use header::{StudyId, study_of};
 pub use select::Candidate;
 pub use stack::Stack;
 

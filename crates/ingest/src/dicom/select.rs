@@ -6,7 +6,7 @@
 //! 4. Of those left, the one of the wanted kernel; then of the wanted thickness; then the one with the
 //!    most slices; then with the lowest number; then UID.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -84,6 +84,15 @@ pub(super) fn choose(contents: Vec<Content>, settings: &DicomSettings) -> Result
         let found: Vec<String> =
             others.iter().map(|((.., what), n)| format!("{n} {what}")).collect();
         return Err(Unusable::NoSeries { found: found.join(", ") });
+    }
+    let slices = groups.iter().flat_map(|group| &group.slices);
+    let studies: BTreeSet<&str> = slices.map(|slice| slice.series.study_uid.as_str()).collect();
+    if studies.len() > 1 {
+        let problem = format!(
+            "its files are of {} studies, expected one; part them, or set `layout = \"dicom\"`",
+            studies.len()
+        );
+        return Err(Unusable::series(problem));
     }
     let (slices, mut candidates) = ranked(groups, settings);
     candidates.extend(others.into_iter().map(|((series_number, uid, what), n)| Candidate {

@@ -1,50 +1,22 @@
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::clinical::by_participant;
 use super::folder::{Listing, at_most_one, dicom_tree, list, list_case, nifti_stem, relative};
-use super::sheet::Sheet;
-use super::{Clinical, ImageFiles, Scan, Source};
+use super::{Clinical, ImageFiles, LabelScheme, Scan, Source};
 use crate::dicom::is_dicom;
 use crate::{IngestError, Unusable};
 
-/// The table at the root.
-pub(super) const TABLE: &str = "participants.tsv";
-
 /// Every `sub-*` of the folder and every row of its table.
 pub(super) fn discover(root: &Path) -> Result<Vec<Source>, IngestError> {
-    let mut rows: BTreeMap<String, Result<Clinical, Unusable>> = BTreeMap::new();
-    if root.join(TABLE).is_file() {
-        rows = participants(&Sheet::read(root, TABLE)?)?;
-    }
+    let with_prefix =
+        |id: &str| if id.starts_with("sub-") { id.to_owned() } else { format!("sub-{id}") };
+    let mut rows = by_participant(root, with_prefix)?;
     for (name, _) in list(root, "bids")?.folders {
         if name.starts_with("sub-") {
             rows.entry(name).or_insert_with(|| Ok(Clinical::default()));
         }
     }
     Ok(rows.into_iter().map(|(id, clinical)| source(root, id, clinical)).collect())
-}
-
-fn participants(
-    sheet: &Sheet,
-) -> Result<BTreeMap<String, Result<Clinical, Unusable>>, IngestError> {
-    const ID: &str = "participant_id";
-    sheet.require(ID)?;
-    let mut rows = BTreeMap::new();
-    let mut first_line = BTreeMap::new();
-    for row in 0..sheet.n_rows() {
-        let line = sheet.line(row);
-        let Some(id) = sheet.cell(row, ID) else {
-            let problem = format!("line {line} has no `{ID}`");
-            return Err(IngestError::Table { table: TABLE.to_owned(), problem });
-        };
-        let id = if id.starts_with("sub-") { id.to_owned() } else { format!("sub-{id}") };
-        let mut clinical = Clinical::from_row(sheet, row);
-        if let Some(first) = first_line.insert(id.clone(), line) {
-            clinical = Err(Unusable::TwoRows { table: TABLE.to_owned(), lines: [first, line] });
-        }
-        rows.insert(id, clinical);
-    }
-    Ok(rows)
 }
 
 fn source(root: &Path, id: String, clinical: Result<Clinical, Unusable>) -> Source {
@@ -63,6 +35,7 @@ fn source(root: &Path, id: String, clinical: Result<Clinical, Unusable>) -> Sour
             image,
             baseline_mask: baseline.mask("baseline mask")?,
             followup_mask: Session::followup(&subject).mask("follow-up mask")?,
+            labels: LabelScheme::Own,
             clinical,
         })
     });

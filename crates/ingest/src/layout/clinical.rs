@@ -1,7 +1,42 @@
+use std::collections::BTreeMap;
+use std::path::Path;
+
 use hemex_artifacts::Sex;
 
 use super::sheet::Sheet;
-use crate::Unusable;
+use crate::{IngestError, Unusable};
+
+/// The table of participants at a dataset's root.
+pub(super) const PARTICIPANTS: &str = "participants.tsv";
+
+/// The rows of `participants.tsv` by what `name` makes of their `participant_id`; none without the table.
+pub(super) fn by_participant(
+    root: &Path,
+    name: impl Fn(&str) -> String,
+) -> Result<BTreeMap<String, Result<Clinical, Unusable>>, IngestError> {
+    let mut rows = BTreeMap::new();
+    if !root.join(PARTICIPANTS).is_file() {
+        return Ok(rows);
+    }
+    const ID: &str = "participant_id";
+    let sheet = Sheet::read(root, PARTICIPANTS)?;
+    sheet.require(ID)?;
+    let mut first_line = BTreeMap::new();
+    for row in 0..sheet.n_rows() {
+        let line = sheet.line(row);
+        let Some(id) = sheet.cell(row, ID).map(&name) else {
+            let problem = format!("line {line} has no `{ID}`");
+            return Err(IngestError::Table { table: PARTICIPANTS.to_owned(), problem });
+        };
+        let mut clinical = Clinical::from_row(&sheet, row);
+        if let Some(first) = first_line.insert(id.clone(), line) {
+            let lines = [first, line];
+            clinical = Err(Unusable::TwoRows { table: PARTICIPANTS.to_owned(), lines });
+        }
+        rows.insert(id, clinical);
+    }
+    Ok(rows)
+}
 
 /// What the dataset's table says of a case, each under the column of its name; an empty cell, `n/a` or a
 /// missing column is unknown.

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::folder::{at_most_one, dicom_tree, list, nifti_stem, relative};
-use super::{Clinical, ImageFiles, Scan, Source};
+use super::{Clinical, ImageFiles, LabelScheme, Scan, Source};
 use crate::{IngestError, Unusable};
 
 /// The name of the case that loose DICOM files at the root make together.
@@ -30,7 +30,8 @@ pub(super) fn discover(root: &Path) -> Result<Vec<Source>, IngestError> {
         let mask = at_most_one("baseline mask", masks.remove(id).unwrap_or_default());
         let scan = image.and_then(|image| {
             let (baseline_mask, clinical) = (mask?, Clinical::default());
-            Ok(Scan { image, baseline_mask, followup_mask: None, clinical })
+            let labels = LabelScheme::Own;
+            Ok(Scan { image, baseline_mask, followup_mask: None, labels, clinical })
         });
         Source { id: id.to_owned(), patient: id.to_owned(), path: relative(root, place), scan }
     };

@@ -16,6 +16,19 @@
 //! lying at the root are one case together. `NAME_mask.nii[.gz]` or `NAME_dseg.nii[.gz]` is the mask
 //! of `NAME`.
 //!
+//! **nnU-Net raw and Medical Segmentation Decathlon**: `dataset.json`, `imagesTr` with `labelsTr`,
+//! `imagesTs`; nnU-Net's images end in `_0000`. Labels mean what `dataset.json` calls them.
+//!
+//! **PhysioNet CT-ICH** (`ct_scans`, `masks`), **INSTANCE 2022** (`data`, `label`), **BHSD** (`images`,
+//! `ground truths`): images and masks under the same names. The masks of the first two do not tell the
+//! kind of bleeding: all of it is taken for intraparenchymal, with a word in the log.
+//!
+//! **DICOM tree**: any folders; a case a study, a patient a patient id, found in the files. Not
+//! recognised by itself, since folders of DICOM files side by side are flat.
+//!
+//! Where these have a `participants.tsv`, its `participant_id` is the case's name (in a DICOM tree the
+//! patient's).
+//!
 //! # Columns
 //! `participants.tsv` and the table of paths know the columns of [`Clinical`]; others are ignored.
 
@@ -23,12 +36,15 @@ mod bids;
 mod clinical;
 mod flat;
 mod folder;
+mod paired;
 mod sheet;
+mod studies;
 mod table;
 
 use std::path::{Path, PathBuf};
 
 pub use clinical::Clinical;
+use hemex_volume::Lesion;
 
 use crate::{IngestError, LayoutChoice, Unusable};
 
@@ -55,8 +71,21 @@ pub struct Scan {
     pub baseline_mask: Option<PathBuf>,
     /// Lesion mask of the follow-up CT, on that scan's grid.
     pub followup_mask: Option<PathBuf>,
+    /// What the labels of its masks mean.
+    pub labels: LabelScheme,
     /// What the table says.
     pub clinical: Clinical,
+}
+
+/// What the labels of a dataset's masks mean.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LabelScheme {
+    /// Those of [`Lesion`].
+    Own,
+    /// Everything that is not 0 is bleeding of a kind that is not told.
+    Binary,
+    /// Each label of the dataset and what it means.
+    Map(Vec<(u8, Lesion)>),
 }
 
 /// Where a CT lies.
@@ -84,9 +113,15 @@ pub fn discover(
     let (name, sources) = match choice {
         LayoutChoice::Bids => ("bids", bids::discover(root)),
         LayoutChoice::Table => ("table", table::discover(root)),
-        LayoutChoice::Auto | LayoutChoice::Flat => ("flat", flat::discover(root)),
+        LayoutChoice::Dicom => ("dicom", studies::discover(root)),
+        other => paired::discover(root, other).unwrap_or_else(|| ("flat", flat::discover(root))),
     };
     let mut sources = sources?;
+    for source in &mut sources {
+        if source.scan.as_ref().is_ok_and(|scan| leads_out(root, scan)) {
+            source.scan = Err(Unusable::LinkOut);
+        }
+    }
     sources.sort_by(|a, b| a.id.cmp(&b.id));
     if sources.is_empty() {
         let problem = "it holds no scan".to_owned();
@@ -103,7 +138,10 @@ pub fn discover(
 
 fn recognise(root: &Path) -> Result<LayoutChoice, IngestError> {
     let is_table = table::NAMES.iter().any(|name| root.join(name).is_file());
-    let is_bids = root.join(bids::TABLE).is_file()
+    if let (false, Some(paired)) = (is_table, paired::recognise(root)) {
+        return Ok(paired);
+    }
+    let is_bids = root.join(clinical::PARTICIPANTS).is_file()
         || folder::list(root, "auto")?.folders.iter().any(|(name, _)| name.starts_with("sub-"));
     match (is_table, is_bids) {
         (true, true) => Err(IngestError::Dataset {
@@ -114,4 +152,20 @@ fn recognise(root: &Path) -> Result<LayoutChoice, IngestError> {
         (false, true) => Ok(LayoutChoice::Bids),
         (false, false) => Ok(LayoutChoice::Flat),
     }
+}
+
+/// Whether a file of the scan is a link to what lies outside the dataset's folder, which alone counts for
+/// the cache. A file that is not there leads nowhere.
+fn leads_out(root: &Path, scan: &Scan) -> bool {
+    let Ok(root) = root.canonicalize() else { return false };
+    let images = match &scan.image {
+        ImageFiles::Nifti(path) => std::slice::from_ref(path),
+        ImageFiles::Dicom(files) => files,
+    };
+    images
+        .iter()
+        .chain(&scan.baseline_mask)
+        .chain(&scan.followup_mask)
+        .filter_map(|path| path.canonicalize().ok())
+        .any(|path| !path.starts_with(&root))
 }

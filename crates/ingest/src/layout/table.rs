@@ -2,7 +2,7 @@ use std::path::{Component, Path, PathBuf};
 
 use super::folder::{dicom_tree, nifti_stem};
 use super::sheet::Sheet;
-use super::{Clinical, ImageFiles, Scan, Source};
+use super::{Clinical, ImageFiles, LabelScheme, Scan, Source};
 use crate::{IngestError, Unusable};
 
 /// The tables that make a dataset one of this layout.
@@ -43,6 +43,7 @@ fn scan(root: &Path, sheet: &Sheet, row: usize) -> Result<Scan, Unusable> {
         image: if is_nifti { ImageFiles::Nifti(image) } else { dicom_tree(&image)? },
         baseline_mask: path("mask")?,
         followup_mask: path("followup_mask")?,
+        labels: LabelScheme::Own,
         clinical: Clinical::from_row(sheet, row)?,
     })
 }

@@ -6,6 +6,7 @@ use crate::support::{UNLABELLED, config, grid, head, lesion, marked, run, series
 use hemex_artifacts::nifti;
 use hemex_ingest::layout::{self, ImageFiles};
 use hemex_ingest::{LayoutChoice, canonical_grid};
+use hemex_stage::Kind;
 use hemex_volume::Image;
 
 fn discovered(root: &Path) -> (&'static str, Vec<layout::Source>) {
@@ -183,4 +184,108 @@ fn byte_order_and_orientation_change_nothing() {
         assert_eq!(other.0.voxels(), plain.0.voxels(), "{name}");
         assert_eq!(other.1.voxels(), plain.1.voxels(), "{name}");
     }
+}
+
+/// Writes a scan under this name and its mask, whose label is the dataset's own.
+fn pair(root: &Path, image: &str, mask: Option<&str>, label: u8) {
+    for file in [Some(image), mask].into_iter().flatten() {
+        std::fs::create_dir_all(root.join(file).parent().unwrap()).unwrap();
+    }
+    nifti::write_image_i16(&root.join(image), &marked(head(grid(), 10.0), image)).unwrap();
+    if let Some(mask) = mask {
+        let mut labels = lesion(grid(), 10.0);
+        labels.voxels_mut().iter_mut().for_each(|l| *l *= label);
+        nifti::write_label_map(&root.join(mask), &labels).unwrap();
+    }
+}
+
+/// Of a dataset in a public layout: the layout's name, the cases' names, and of the first the labels of
+/// its prepared mask with its volume.
+fn ingested(root: &Path) -> (&'static str, Vec<String>, Vec<u8>) {
+    let (name, sources) = discovered(root);
+    let ids: Vec<String> = sources.iter().map(|source| source.id.clone()).collect();
+    let outputs = run(
+        root,
+        &config(&[]),
+        &[("cases", Kind::Cases), ("labels", Kind::Labels), ("private", Kind::Private)],
+    )
+    .unwrap();
+    let mask = outputs.mask(&ids[0]);
+    let mut labels = mask.voxels().to_vec();
+    labels.sort_unstable();
+    labels.dedup();
+    (name, ids, labels)
+}
+
+#[test]
+fn public_layouts_are_recognised_and_their_labels_understood() {
+    let nnunet = tempfile::tempdir().unwrap();
+    pair(nnunet.path(), "imagesTr/a_0000.nii.gz", Some("labelsTr/a.nii.gz"), 2);
+    pair(nnunet.path(), "imagesTs/b_0000.nii.gz", None, 0);
+    let json = r#"{"labels": {"background": 0, "IVH": 1, "intraparenchymal hemorrhage": 2}}"#;
+    std::fs::write(nnunet.path().join("dataset.json"), json).unwrap();
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    assert_eq!(ingested(nnunet.path()), ("nnunet", names(&["a", "b"]), vec![0, 1]));
+
+    let msd = tempfile::tempdir().unwrap();
+    pair(msd.path(), "imagesTr/a.nii.gz", Some("labelsTr/a.nii.gz"), 1);
+    let json = r#"{"labels": {"0": "background", "1": "ivh"}}"#;
+    std::fs::write(msd.path().join("dataset.json"), json).unwrap();
+    std::fs::write(msd.path().join("participants.tsv"), "participant_id\tsite\na\tX\n").unwrap();
+    assert_eq!(ingested(msd.path()), ("msd", names(&["a"]), vec![0, 2]));
+    let (_, sources) = discovered(msd.path());
+    assert_eq!(sources[0].scan.clone().unwrap().clinical.site.as_deref(), Some("X"));
+
+    for (name, image, mask, label, meaning) in [
+        ("ct_ich", "ct_scans/049.nii", "masks/049.nii", 255, 1),
+        ("instance", "data/049.nii.gz", "label/049.nii.gz", 1, 1),
+        ("bhsd", "images/049.nii.gz", "ground truths/049.nii.gz", 3, 2),
+        ("bhsd", "images/049.nii.gz", "ground truths/049.nii.gz", 5, 4),
+    ] {
+        let root = tempfile::tempdir().unwrap();
+        pair(root.path(), image, Some(mask), label);
+        assert_eq!(ingested(root.path()), (name, names(&["049"]), vec![0, meaning]), "{label}");
+    }
+
+    let json = r#"{"labels": {"background": 0, "liver": 1}}"#;
+    std::fs::write(nnunet.path().join("dataset.json"), json).unwrap();
+    let error = layout::discover(nnunet.path(), LayoutChoice::Auto).unwrap_err().to_string();
+    assert!(error.contains("the label 1 of dataset.json has an unknown name"), "{error}");
+}
+
+#[test]
+fn a_tree_of_dicom_files_is_parted_into_studies() {
+    let raw = tempfile::tempdir().unwrap();
+    for (i, study) in ["1.2.9.1", "1.2.9.2"].into_iter().enumerate() {
+        let one = series::Series { study, ..Default::default() };
+        let image = marked(head(grid(), 10.0), study);
+        series::write(&raw.path().join(format!("all/{i}")), &image, &one);
+    }
+    // As one case of a flat folder, two studies are refused.
+    let flat = run(raw.path(), &config(&[]), &UNLABELLED).err().unwrap().to_string();
+    assert!(flat.contains("its files are of 2 studies"), "{flat}");
+
+    let (name, sources) = layout::discover(raw.path(), LayoutChoice::Dicom).unwrap();
+    let ids: Vec<&str> = sources.iter().map(|source| source.id.as_str()).collect();
+    assert_eq!((name, ids), ("dicom", vec!["1.2.9.1", "1.2.9.2"]));
+    let chosen = config(&[("layout = \"auto\"", "layout = \"dicom\"")]);
+    let outputs = run(raw.path(), &chosen, &UNLABELLED).unwrap();
+    assert_eq!(outputs.table("cases/cases.csv").len(), 2);
+}
+
+#[cfg(unix)]
+#[test]
+fn links_out_of_the_dataset_are_refused() {
+    let outside = tempfile::tempdir().unwrap();
+    let raw = tempfile::tempdir().unwrap();
+    nifti::write_image_i16(&outside.path().join("a.nii"), &head(grid(), 10.0)).unwrap();
+    nifti::write_image_i16(&raw.path().join("b.nii"), &head(grid(), 10.0)).unwrap();
+    std::os::unix::fs::symlink(outside.path().join("a.nii"), raw.path().join("a.nii")).unwrap();
+    let outputs = run(raw.path(), &config(&[]), &UNLABELLED).unwrap();
+    assert!(outputs.exclusion("a").contains("a link out of the dataset's folder"));
+    assert_eq!(outputs.table("cases/cases.csv").len(), 1);
+    // A link to the folder it lies in would be followed for ever.
+    std::fs::create_dir(raw.path().join("c")).unwrap();
+    std::os::unix::fs::symlink(raw.path(), raw.path().join("c/again")).unwrap();
+    assert!(hemex_stage::digest::list_files(raw.path()).is_err());
 }

@@ -12,6 +12,7 @@ use hemex_volume::Image;
 /// What differs between the series of a test.
 #[derive(Clone)]
 pub(crate) struct Series {
+    pub(crate) study: &'static str,
     pub(crate) uid: &'static str,
     pub(crate) number: i32,
     pub(crate) image_type: &'static str,
@@ -38,6 +39,7 @@ pub(crate) struct Series {
 impl Default for Series {
     fn default() -> Self {
         Self {
+            study: "1.2.3",
             uid: "1.2.3.1",
             number: 2,
             image_type: "ORIGINAL\\PRIMARY\\AXIAL",
@@ -145,6 +147,7 @@ fn slice(image: &Image, d: usize, series: &Series) -> InMemDicomObject {
     };
     text(tags::SOP_CLASS_UID, VR::UI, series.class.to_owned());
     text(tags::SOP_INSTANCE_UID, VR::UI, format!("{}.{}", series.uid, d + 1));
+    text(tags::STUDY_INSTANCE_UID, VR::UI, series.study.to_owned());
     text(tags::SERIES_INSTANCE_UID, VR::UI, series.uid.to_owned());
     text(tags::SERIES_NUMBER, VR::IS, series.number.to_string());
     text(tags::MODALITY, VR::CS, "CT".to_owned());
