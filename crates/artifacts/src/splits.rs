@@ -37,6 +37,10 @@ pub enum Regime {
     Site,
     /// Slices of one patient on both sides: optimistic, every page marks it.
     SamePatient,
+    /// One fold: the patients scanned last are tested.
+    Time,
+    /// As the dataset's own file says.
+    Given,
 }
 
 impl Regime {
@@ -46,6 +50,8 @@ impl Regime {
             Regime::Patient => "patient",
             Regime::Site => "site",
             Regime::SamePatient => "same_patient",
+            Regime::Time => "time",
+            Regime::Given => "given",
         }
     }
 }

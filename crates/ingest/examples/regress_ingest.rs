@@ -109,9 +109,18 @@ fn splits() {
         site: ["A", "B", "C"][i % 3].into(),
         growth: (i % 13 != 5).then_some(i % 4 == 1),
         n_slices: 4 + i % 3,
+        scanned: None,
+        given: Vec::new(),
     };
     let units: Vec<Unit> = (0..45).map(unit).collect();
-    let settings = SplitSettings { n_folds: 3, val_fraction: 0.2, target_fraction: 0.5 };
+    let settings = SplitSettings {
+        n_folds: 3,
+        n_repeats: 1,
+        n_inner_folds: 1,
+        val_fraction: 0.2,
+        target_fraction: 0.5,
+        time_test_fraction: 0.3,
+    };
     let rows = split(&units, &settings, 1).unwrap().rows;
     for regime in [Regime::Patient, Regime::Site, Regime::SamePatient] {
         let own = || rows.iter().filter(|row| row.regime == regime).enumerate();

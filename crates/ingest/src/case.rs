@@ -36,6 +36,10 @@ pub(crate) struct Done {
     /// `None` where neither labels nor splits are wanted.
     pub(crate) label: Option<LabelRow>,
     pub(crate) n_slices: usize,
+    /// When it was scanned, as digits from the year on; tells nothing but an order and stays here.
+    pub(crate) scanned: Option<String>,
+    /// The dataset's name of the case, for its own split; stays here.
+    pub(crate) source_id: String,
     /// Of the prepared image: one scan under two ids has one.
     pub(crate) image_digest: String,
 }
@@ -148,8 +152,23 @@ fn ready(
         label: with_labels.then(|| label(named, scan, config, tools.truth, &masks)),
         n_slices: prepared.image.geometry().shape()[0],
         image_digest: image_digest(&prepared.image),
+        scanned: scanned(scan, found),
+        source_id: named.source.id.clone(),
     };
     Ok(Ready { prepared, masks, done })
+}
+
+/// The date of the table, else that of the files, as digits; `None` for what does not begin with a year,
+/// a month and a day.
+fn scanned(scan: &Scan, found: &Found) -> Option<String> {
+    let of_files = found.series.as_ref().and_then(|series| series.facts.acquired.clone());
+    let text = scan.clinical.baseline_datetime.clone().or(of_files)?;
+    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+    let part = |range: std::ops::Range<usize>| digits.get(range)?.parse::<u32>().ok();
+    let sound = (1900..2200).contains(&part(0..4)?)
+        && (1..=12).contains(&part(4..6)?)
+        && (1..=31).contains(&part(6..8)?);
+    sound.then_some(digits)
 }
 
 fn image_digest(image: &Image) -> String {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use hemex_artifacts::{
-    ArtifactError, CaseRow, ExclusionRow, LabelRow, LabelSummary, Preparation, SplitRow, json,
-    table,
+    ArtifactError, CaseRow, ExclusionRow, LabelRow, LabelSummary, Preparation, Role, SplitRow,
+    json, table,
 };
 use hemex_stage::{Progress, Request, log, warning};
 use rayon::prelude::*;
@@ -56,6 +56,7 @@ pub fn run_with(config: &Config, request: &Request, program: &Path) -> anyhow::R
     };
     let (layout, sources) = layout::discover(root, config.layout)?;
     let truth = truth::read(root)?;
+    let given = layout::given_splits(root)?;
     let sources = named(sources, request.seed)?;
     log(format_args!("layout `{layout}`, {} cases", sources.len()));
 
@@ -78,7 +79,7 @@ pub fn run_with(config: &Config, request: &Request, program: &Path) -> anyhow::R
     }
     write_cases(&cases, &exclusions, config, &outputs.cases)?;
     write_labels(&cases, config, &truth, &outputs)?;
-    write_splits(&cases, config, request.seed, &outputs)?;
+    write_splits(&cases, &given, config, request.seed, &outputs)?;
     Ok(())
 }
 
@@ -246,6 +247,7 @@ fn write_labels(
 
 fn write_splits(
     cases: &[Done],
+    given: &BTreeMap<String, Vec<(usize, Role)>>,
     config: &Config,
     seed: u64,
     outputs: &Outputs,
@@ -259,6 +261,8 @@ fn write_splits(
             site: done.row.site.clone(),
             growth: done.label.as_ref().and_then(|label| label.growth),
             n_slices: done.n_slices,
+            scanned: done.scanned.clone(),
+            given: given.get(&done.source_id).cloned().unwrap_or_default(),
         })
         .collect();
     let splits = split(&units, &config.splits, seed)?;

@@ -124,6 +124,13 @@ pub struct RawLabels {
 pub struct RawSplits {
     /// Folds of the regimes `patient` and `same_patient`.
     pub n_folds: usize,
+    /// How often patients are dealt anew in the regime `patient`; each time has folds of its own.
+    pub n_repeats: usize,
+    /// Into how many parts what is not tested is dealt, each of which validates once; with 1 a part
+    /// `val_fraction` is drawn in their place.
+    pub n_inner_folds: usize,
+    /// Part of the patients, those scanned last, that the regime `time` tests.
+    pub time_test_fraction: f64,
     /// Part of what is not tested that validates.
     pub val_fraction: f64,
     /// Part of a held-out site's patients that serves as the unlabelled target.
@@ -231,6 +238,13 @@ pub struct LabelRule {
 pub struct SplitSettings {
     /// Folds of the regimes `patient` and `same_patient`, at least 2.
     pub n_folds: usize,
+    /// How often patients are dealt anew in the regime `patient`; each time has folds of its own.
+    pub n_repeats: usize,
+    /// Into how many parts what is not tested is dealt, each of which validates once; with 1 a part
+    /// `val_fraction` is drawn in their place.
+    pub n_inner_folds: usize,
+    /// Part of the patients, those scanned last, that the regime `time` tests.
+    pub time_test_fraction: f64,
     /// Part of what is not tested that validates.
     pub val_fraction: f64,
     /// Part of a held-out site's patients that serves as the unlabelled target.
@@ -306,8 +320,16 @@ impl TryFrom<RawSplits> for SplitSettings {
         if !(2..=100).contains(&raw.n_folds) {
             return Err(ConfigError::new("n_folds", "2 to 100 folds", raw.n_folds));
         }
+        let count = |key: &str, n: usize| match n {
+            1..=100 => Ok(n),
+            _ => Err(ConfigError::new(key, "1 to 100", n)),
+        };
+        let time_test_fraction = raw.time_test_fraction;
         Ok(Self {
             n_folds: raw.n_folds,
+            n_repeats: count("n_repeats", raw.n_repeats)?,
+            n_inner_folds: count("n_inner_folds", raw.n_inner_folds)?,
+            time_test_fraction: check_range("time_test_fraction", time_test_fraction, 0.05..=0.9)?,
             val_fraction: check_range("val_fraction", raw.val_fraction, 0.01..=0.9)?,
             target_fraction: check_range("target_fraction", raw.target_fraction, 0.0..=0.9)?,
         })

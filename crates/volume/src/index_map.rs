@@ -65,12 +65,16 @@ impl IndexMap {
             .max_by(|p, q| agreement(p).total_cmp(&agreement(q)))
     }
 
-    /// How many source voxels one target step spans along each source axis, at most.
+    /// How many source voxels a target voxel spans along each source axis, where this map leads from the
+    /// source to the target: one source step moves so little in the target's steps.
     ///
-    /// A frequency along source axis `a` is alias-free if it is so along every target axis, which
-    /// the largest entry of the row decides.
-    pub(crate) fn steps(&self) -> [f64; 3] {
-        self.linear.map(|row| row.iter().fold(0.0, |m: f64, v| m.max(v.abs())))
+    /// What a step along one target axis moves along another source axis does not count: planes that are
+    /// shifted against each other, as by a gantry's tilt, are no coarser for it.
+    pub(crate) fn spans(&self) -> [f64; 3] {
+        [0, 1, 2].map(|a| {
+            let step = (0..3).map(|b| self.linear[b][a].powi(2)).sum::<f64>().sqrt();
+            1.0 / step
+        })
     }
 
     /// The targets `begin..end` of a row that lie inside a source axis of `n_source` voxels,

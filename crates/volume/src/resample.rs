@@ -9,7 +9,7 @@ use crate::index_map::{IndexMap, SNAP, nearest};
 use crate::sample::Sampler;
 use crate::{Geometry, Image, LabelMap};
 
-/// An axis of an oblique image is averaged first if one target step spans more voxels than this.
+/// An axis of an oblique image is averaged first if a target voxel spans more voxels than this.
 const COARSENED: f64 = 1.25;
 
 /// The fewest rows of an oblique grid worth a thread of their own.
@@ -78,7 +78,7 @@ impl Image {
     fn resample_oblique(&self, map: &IndexMap, target: &Geometry, background: f32) -> Vec<f32> {
         let own = self.geometry();
         let spacing = own.spacing_mm();
-        let steps = map.steps();
+        let steps = IndexMap::between(target, own).spans();
         let coarse = [0, 1, 2]
             .map(|a| if steps[a] > COARSENED { spacing[a] * steps[a] } else { spacing[a] });
         let averaged = match own.with_spacing(coarse) {

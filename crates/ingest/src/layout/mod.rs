@@ -36,6 +36,7 @@ mod bids;
 mod clinical;
 mod flat;
 mod folder;
+mod given;
 mod paired;
 mod sheet;
 mod studies;
@@ -44,6 +45,7 @@ mod table;
 use std::path::{Path, PathBuf};
 
 pub use clinical::Clinical;
+pub(crate) use given::given_splits;
 use hemex_volume::Lesion;
 
 use crate::{IngestError, LayoutChoice, Unusable};

@@ -1,14 +1,20 @@
 //! Who trains, who validates, who tests.
 //!
 //! - `patient`: patients dealt to k folds; a fold tests its own patients, the others train, but for
-//!   a part that validates. Strata: label, and site within it.
+//!   a part that validates. Strata: label, and site within it. Repeated, patients are dealt anew; nested,
+//!   what is not tested is dealt to inner folds that validate in turn. Folds are numbered through:
+//!   (repeat · k + fold) · inner folds + inner fold.
 //! - `site`: fold i holds out the i-th site by name. Its patients are parted at random, labels unseen,
 //!   into `target` (their images alone shape the weights) and `test`; the other sites train and
 //!   validate. Left out, with a warning, if there is but one site.
 //! - `same_patient`: the slices of every case dealt to the k folds, so that one patient trains and
 //!   tests. Optimistic; every page that shows it says so.
+//! - `time`: one fold; the patients scanned last test, the others train and validate. A patient's scan
+//!   is its latest. Left out, with a warning, where no date is known; who has none is left out too.
+//! - `given`: as `splits.csv` (or `.tsv`) at the dataset's root says, a row a case and fold: `case`, `fold`
+//!   from 0, `role` (train, val, test, target). Left out where there is none.
 //!
-//! A patient has one role a fold in the first two. A case whose label is undefined can neither train
+//! A patient has one role a fold in all but `same_patient`. A case whose label is undefined can neither train
 //! nor test: it is `target` where its patient is drawn so, else it has no row. A patient seen at the
 //! held-out site and at another gives to that fold what lies at the held-out site alone.
 
@@ -34,6 +40,10 @@ pub struct Unit {
     pub growth: Option<bool>,
     /// Slices of its canonical grid.
     pub n_slices: usize,
+    /// When it was scanned, as digits from the year on; `None` if that is not known.
+    pub scanned: Option<String>,
+    /// Its folds and roles as the dataset gives them.
+    pub given: Vec<(usize, Role)>,
 }
 
 /// The table of splits and what the user must hear about it.
@@ -49,8 +59,8 @@ pub struct Splits {
 /// units come.
 ///
 /// # Errors
-/// [`IngestError::Split`] for a fold whose training cases lack a class, or for more folds than
-/// patients.
+/// [`IngestError::Split`] for a fold whose training cases lack a class, for more folds than patients, or
+/// for a given split that gives a patient two roles.
 pub fn split(units: &[Unit], settings: &SplitSettings, seed: u64) -> Result<Splits, IngestError> {
     let mut units: Vec<&Unit> = units.iter().collect();
     units.sort_by(|a, b| a.case_id.cmp(&b.case_id));
@@ -65,6 +75,8 @@ pub fn split(units: &[Unit], settings: &SplitSettings, seed: u64) -> Result<Spli
     let mut rows = regimes::by_patient(&units, settings, seed)?;
     rows.extend(regimes::by_site(&units, settings, seed, &mut warnings)?);
     rows.extend(regimes::by_slice(&units, settings, seed));
+    rows.extend(regimes::by_time(&units, settings, seed, &mut warnings));
+    rows.extend(regimes::as_given(&units)?);
     rows.sort_by(|a, b| {
         let key = |row: &SplitRow| (row.regime, row.fold);
         key(a).cmp(&key(b)).then(a.case_id.cmp(&b.case_id)).then(a.slice_idx.cmp(&b.slice_idx))

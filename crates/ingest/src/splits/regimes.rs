@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hemex_artifacts::{Regime, Role, SplitRow};
 use hemex_stage::DrawKey;
@@ -22,19 +22,100 @@ pub(super) fn by_patient(
         );
         return Err(IngestError::Split { regime: Regime::Patient, fold: found, problem });
     }
-    let fold_of =
-        deal(&patients, settings.n_folds, &mut DrawKey::new(seed, "ingest.splits.patient").rng());
     let mut rows = Vec::new();
-    for fold in 0..settings.n_folds {
-        let (tested, rest): (Vec<_>, Vec<_>) =
-            patients.iter().cloned().zip(&fold_of).partition(|(_, of)| **of == fold);
-        let rest: Vec<Patient<'_>> = rest.into_iter().map(|(patient, _)| patient).collect();
-        for (patient, _) in tested {
-            rows.extend(
-                patient.cases.iter().map(|unit| row(unit, Regime::Patient, fold, Role::Test)),
-            );
+    for repeat in 0..settings.n_repeats {
+        let mut rng = DrawKey::new(seed, "ingest.splits.patient").repeat(repeat).rng();
+        let fold_of = deal(&patients, settings.n_folds, &mut rng);
+        for fold in 0..settings.n_folds {
+            let (tested, rest): (Vec<_>, Vec<_>) =
+                patients.iter().cloned().zip(&fold_of).partition(|(_, of)| **of == fold);
+            let rest: Vec<Patient<'_>> = rest.into_iter().map(|(patient, _)| patient).collect();
+            let outer = repeat * settings.n_folds + fold;
+            for inner in 0..settings.n_inner_folds {
+                let fold = outer * settings.n_inner_folds + inner;
+                for (patient, _) in &tested {
+                    let cases = patient.cases.iter();
+                    rows.extend(cases.map(|unit| row(unit, Regime::Patient, fold, Role::Test)));
+                }
+                rows.extend(match settings.n_inner_folds {
+                    1 => train_and_val(&rest, Regime::Patient, fold, settings, seed),
+                    n => inner_fold(&rest, fold, [outer, inner], n, seed),
+                });
+            }
         }
-        rows.extend(train_and_val(&rest, Regime::Patient, fold, settings, seed));
+    }
+    Ok(rows)
+}
+
+/// What is not tested, dealt to `n` inner folds of which one validates.
+fn inner_fold(
+    patients: &[Patient<'_>],
+    fold: usize,
+    [outer, inner]: [usize; 2],
+    n: usize,
+    seed: u64,
+) -> Vec<SplitRow> {
+    let mut rng = DrawKey::new(seed, "ingest.splits.patient.inner").repeat(outer).rng();
+    let inner_of = deal(patients, n, &mut rng);
+    let mut rows = Vec::new();
+    for (patient, of) in patients.iter().zip(inner_of) {
+        let role = if of == inner { Role::Val } else { Role::Train };
+        rows.extend(patient.cases.iter().map(|unit| row(unit, Regime::Patient, fold, role)));
+    }
+    rows
+}
+
+/// The patients scanned last test.
+pub(super) fn by_time(
+    units: &[&Unit],
+    settings: &SplitSettings,
+    seed: u64,
+    warnings: &mut Vec<String>,
+) -> Vec<SplitRow> {
+    let dated = Patient::group(labelled(units).filter(|unit| unit.scanned.is_some()));
+    let n_labelled = Patient::group(labelled(units)).len();
+    if dated.len() < 2 {
+        warnings
+            .push("no two patients have a scan with a date: there is no regime `time`".to_owned());
+        return Vec::new();
+    }
+    if dated.len() < n_labelled {
+        let n = n_labelled - dated.len();
+        warnings.push(format!("{n} patients have no date: they are not in the regime `time`"));
+    }
+    // By the latest scan, then by pseudonym.
+    let mut patients: Vec<(Option<&str>, Patient<'_>)> = dated
+        .into_iter()
+        .map(|patient| {
+            let latest = patient.cases.iter().filter_map(|unit| unit.scanned.as_deref()).max();
+            (latest, patient)
+        })
+        .collect();
+    patients.sort_by(|a, b| a.0.cmp(&b.0));
+    let n_tested = part(patients.len(), settings.time_test_fraction);
+    let tested = patients.split_off(patients.len() - n_tested);
+    let others: Vec<Patient<'_>> = patients.into_iter().map(|(_, patient)| patient).collect();
+    let mut rows = train_and_val(&others, Regime::Time, 0, settings, seed);
+    for (_, patient) in tested {
+        rows.extend(patient.cases.iter().map(|unit| row(unit, Regime::Time, 0, Role::Test)));
+    }
+    rows
+}
+
+/// The dataset's own split; a case whose label is undefined can be a target alone.
+pub(super) fn as_given(units: &[&Unit]) -> Result<Vec<SplitRow>, IngestError> {
+    let mut rows = Vec::new();
+    let mut roles: BTreeMap<(usize, &str), Role> = BTreeMap::new();
+    for unit in units {
+        for (fold, role) in &unit.given {
+            if *roles.entry((*fold, &unit.patient_id)).or_insert(*role) != *role {
+                let problem = format!("patient {} is given two roles", unit.patient_id);
+                return Err(IngestError::Split { regime: Regime::Given, fold: *fold, problem });
+            }
+            if unit.growth.is_some() || *role == Role::Target {
+                rows.push(row(unit, Regime::Given, *fold, *role));
+            }
+        }
     }
     Ok(rows)
 }
@@ -121,7 +202,8 @@ fn train_and_val(
 ) -> Vec<SplitRow> {
     let purpose = match regime {
         Regime::Site => "ingest.splits.site.val",
-        Regime::Patient | Regime::SamePatient => "ingest.splits.patient.val",
+        Regime::Time => "ingest.splits.time.val",
+        Regime::Patient | Regime::SamePatient | Regime::Given => "ingest.splits.patient.val",
     };
     let mut rng = DrawKey::new(seed, purpose).repeat(fold).rng();
     let is_val = draw_stratified(patients, settings.val_fraction, &mut rng);

@@ -4,8 +4,14 @@ use proptest::prelude::*;
 
 use super::*;
 
-const SETTINGS: SplitSettings =
-    SplitSettings { n_folds: 3, val_fraction: 0.2, target_fraction: 0.5 };
+const SETTINGS: SplitSettings = SplitSettings {
+    n_folds: 3,
+    n_repeats: 1,
+    n_inner_folds: 1,
+    val_fraction: 0.2,
+    target_fraction: 0.5,
+    time_test_fraction: 0.3,
+};
 
 fn unit(i: usize, patient: usize, site: usize, growth: Option<bool>) -> Unit {
     Unit {
@@ -14,6 +20,8 @@ fn unit(i: usize, patient: usize, site: usize, growth: Option<bool>) -> Unit {
         site: ["A", "B", "C"][site].to_owned(),
         growth,
         n_slices: 5 + i % 3,
+        scanned: Some(format!("2020{:04}", 100 + (i * 37) % 800)),
+        given: Vec::new(),
     }
 }
 
@@ -163,4 +171,86 @@ fn what_cannot_be_split_is_named() {
 
     let few: Vec<Unit> = (0..2).map(|i| unit(i, i, 0, Some(i == 0))).collect();
     assert!(split(&few, &SETTINGS, 1).unwrap_err().to_string().contains("lower `n_folds`"));
+}
+
+/// 60 patients with two scans each.
+fn pairs() -> Vec<Unit> {
+    (0..120).map(|i| unit(i, i / 2, i / 2 % 3, Some(i / 2 % 4 == 0))).collect()
+}
+
+#[test]
+fn repeats_deal_anew_and_inner_folds_validate_in_turn() {
+    let settings = SplitSettings { n_repeats: 2, n_inner_folds: 4, ..SETTINGS };
+    let splits = split(&pairs(), &settings, 1).unwrap();
+    let patients = |fold: usize, role: Role| -> BTreeSet<&str> {
+        let rows = of(&splits, Regime::Patient);
+        rows.filter(|row| (row.fold, row.role) == (fold, role))
+            .map(|row| row.patient_id.as_str())
+            .collect()
+    };
+    let n_folds = of(&splits, Regime::Patient).map(|row| row.fold).max().unwrap() + 1;
+    assert_eq!(n_folds, 2 * 3 * 4);
+    for outer in 0..6 {
+        let folds = (0..4).map(|inner| outer * 4 + inner);
+        let tested = patients(outer * 4, Role::Test);
+        let mut validated = BTreeSet::new();
+        let mut n_validated = 0;
+        for fold in folds {
+            assert_eq!(patients(fold, Role::Test), tested);
+            let val = patients(fold, Role::Val);
+            assert_eq!(val.len() + patients(fold, Role::Train).len() + tested.len(), 60);
+            n_validated += val.len();
+            validated.extend(val);
+        }
+        // Each of the others once.
+        assert_eq!((validated.len(), n_validated), (40, 40));
+    }
+    assert_ne!(patients(0, Role::Test), patients(12, Role::Test), "the second repeat");
+}
+
+#[test]
+fn the_patients_scanned_last_are_tested() {
+    let mut units = pairs();
+    units[7].scanned = None;
+    units[6].scanned = None;
+    let splits = split(&units, &SETTINGS, 1).unwrap();
+    assert!(
+        splits.warnings.iter().any(|w| w.contains("1 patients have no date")),
+        "{:?}",
+        splits.warnings
+    );
+    let latest = |role: Role| {
+        let rows = of(&splits, Regime::Time).filter(move |row| row.role == role);
+        rows.map(|row| {
+            let same = units.iter().filter(|unit| unit.patient_id == row.patient_id);
+            same.filter_map(|unit| unit.scanned.clone()).max().unwrap()
+        })
+    };
+    let first_tested = latest(Role::Test).min().unwrap();
+    assert!(latest(Role::Train).chain(latest(Role::Val)).all(|date| date <= first_tested));
+    let n_tested: BTreeSet<&str> = of(&splits, Regime::Time)
+        .filter(|row| row.role == Role::Test)
+        .map(|row| row.patient_id.as_str())
+        .collect();
+    assert_eq!(n_tested.len(), 18, "0.3 of 59");
+
+    units.iter_mut().for_each(|unit| unit.scanned = None);
+    let undated = split(&units, &SETTINGS, 1).unwrap();
+    assert_eq!(of(&undated, Regime::Time).count(), 0);
+}
+
+#[test]
+fn a_given_split_is_taken_unless_it_parts_a_patient() {
+    let mut units = pairs();
+    for (i, unit) in units.iter_mut().enumerate() {
+        let role = [Role::Train, Role::Train, Role::Val, Role::Test][i / 2 % 4];
+        unit.given = vec![(0, role)];
+    }
+    let splits = split(&units, &SETTINGS, 1).unwrap();
+    assert_eq!(of(&splits, Regime::Given).count(), 120);
+    let expected: Vec<Role> = units.iter().map(|unit| unit.given[0].1).collect();
+    assert_eq!(of(&splits, Regime::Given).map(|row| row.role).collect::<Vec<_>>(), expected);
+    units[1].given = vec![(0, Role::Test)];
+    let error = split(&units, &SETTINGS, 1).unwrap_err().to_string();
+    assert!(error.contains("regime `given`, fold 0: patient patient-0000"), "{error}");
 }

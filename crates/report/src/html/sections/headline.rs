@@ -56,6 +56,10 @@ fn regime_sentence(regime: Regime) -> &'static str {
             "Folds are divided by patient: nobody who is tested was seen in training, though others of \
              the same site were."
         }
+        Regime::Time => {
+            "The patients scanned last are tested: a network meets those who came after its training."
+        }
+        Regime::Given => "Folds are those that came with the dataset.",
         Regime::SamePatient => {
             "Folds are divided by slice, not by patient: this regime exists to show how much that \
              flatters."
