@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use hemex_artifacts::{ExclusionRow, PredictionStatus, nifti, table};
+use hemex_artifacts::{PredictionStatus, nifti};
 use hemex_tests::real_head::{self, Block, RealHead};
 use hemex_tests::{Workbench, copy_folder, real_data, unpack};
 
@@ -38,18 +38,20 @@ fn a_real_head_comes_back_in_its_own_geometry() {
     assert!(head.hematoma_ml > 0.8 * head.mask_ml, "{head:?}");
     unpack(&data.join("headct_ge_tilt/dicom.tar.xz"), &raw.join("tilted")).unwrap();
 
-    // The series as it came is refused by name, the rest goes on.
     let run = bench.predict(&raw, &eager_model(&bench)).succeeds();
-    run.says(&["warning: ingest: 1 of 3 cases are excluded", "predictions: "]);
-    let exclusions = bench.task("ingest").output("cases").join("exclusions.csv");
-    let exclusions: Vec<ExclusionRow> = table::read_rows(&exclusions).unwrap();
-    let [excluded] = &exclusions[..] else { panic!("{exclusions:?}") };
-    for reason in ["gantry tilt of 18.5°", "uneven slice distances"] {
-        assert!(excluded.reason.contains(reason), "{excluded:?}");
-    }
+    run.says(&["predictions: "]);
 
     let (rows, masks) = bench.predictions();
-    assert_eq!(rows.keys().collect::<Vec<_>>(), ["plain", "semi_synthetic"]);
+    assert_eq!(rows.keys().collect::<Vec<_>>(), ["plain", "semi_synthetic", "tilted"]);
+    // The series as it came: its masks lean as the gantry did, and its volume is theirs.
+    let tilted = &rows["tilted"];
+    let mask = nifti::read_label_map(&masks.join(format!("{}.nii.gz", tilted.case_id))).unwrap();
+    let [d, h, _] = mask.geometry().affine().axes_mm();
+    let dot = |a: [f64; 3], b: [f64; 3]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+    let lean = (dot(d, h) / (dot(d, d) * dot(h, h)).sqrt()).abs().asin().to_degrees();
+    assert!((lean - 18.5).abs() < 0.1, "{lean}°");
+    let volume_ml = mask.volume_ml(&[1]);
+    assert!((volume_ml - tilted.volume_ml.unwrap()).abs() < 1e-3, "{tilted:?} but {volume_ml} mL");
     for (name, path) in [("plain", &head.plain), ("semi_synthetic", &head.semi_synthetic)] {
         let row = &rows[name];
         assert_eq!(row.status, PredictionStatus::Ok, "{row:?}");
@@ -85,14 +87,16 @@ fn the_model_as_trained_says_something_of_both_heads() {
 }
 
 #[test]
-fn a_dataset_of_the_tilted_series_alone_is_one_plain_error() {
-    let test = "a_dataset_of_the_tilted_series_alone_is_one_plain_error";
+fn a_dataset_of_scans_that_are_refused_is_one_plain_error() {
+    let test = "a_dataset_of_scans_that_are_refused_is_one_plain_error";
     let Some(data) = real_data(test) else { return };
     let bench = Workbench::new();
     let raw = bench.folder().join("raw");
     unpack(&data.join("headct_ge_tilt/dicom.tar.xz"), &raw).unwrap();
-    let failed = bench.predict(&raw, &eager_model(&bench)).fails();
-    failed.says(&["none of 1 scans can be used", "gantry tilt of 18.5°", "uneven slice distances"]);
+    let model = eager_model(&bench);
+    let call = bench.predict(&raw, &model);
+    let failed = call.args(["--set", "ingest.dicom.uneven_slices=refuse"]).fails();
+    failed.says(&["none of 1 scans can be used", "uneven slice distances"]);
     assert_eq!(bench.published(), Vec::<String>::new());
 }
 
