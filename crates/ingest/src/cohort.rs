@@ -19,7 +19,7 @@ use crate::truth::{self, Truth};
 use crate::{Config, IngestError, layout};
 
 /// Version of the preparation's algorithm: a model is applied only to cases of its own version.
-const PREPARATION_VERSION: &str = "1";
+const PREPARATION_VERSION: &str = "2";
 
 /// Reasons named one by one in the log; the table has them all.
 const MOST_LOGGED: usize = 20;
