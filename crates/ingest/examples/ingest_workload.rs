@@ -11,8 +11,11 @@
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+#[path = "../tests/ingest/support/real.rs"]
+#[expect(dead_code, reason = "tests use the rest")]
+mod real;
+
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Instant;
 
 use hemex_artifacts::nifti;
@@ -48,13 +51,11 @@ fn w5(folder: &Path) -> impl FnMut() {
     }
 }
 
-fn w6(folder: &Path) -> impl FnMut() {
+fn w6() -> impl FnMut() {
     let data = std::env::var_os("HEMEX_TEST_DATA").expect("w6 needs HEMEX_TEST_DATA");
     let archive = PathBuf::from(data).join("headct_ge_tilt/dicom.tar.xz");
-    let unpacked =
-        Command::new("tar").arg("-xf").arg(archive).arg("-C").arg(folder).status().unwrap();
-    assert!(unpacked.success());
-    let files = hemex_stage::digest::list_files(folder).unwrap();
+    let unpacked = real::unpacked(&archive);
+    let files = hemex_stage::digest::list_files(unpacked.path()).unwrap();
     let settings = DicomSettings {
         slices: SliceThickness::Thick,
         kernel: Sharpness::Soft,
@@ -63,6 +64,8 @@ fn w6(folder: &Path) -> impl FnMut() {
     };
     let workers = Workers::new(&std::env::current_exe().unwrap(), 2);
     move || {
+        // The files live as long as they are read.
+        assert!(unpacked.path().exists());
         let series = workers.read_series(&files, &settings).unwrap();
         assert_eq!(series.stack.depths_mm.len(), 28);
     }
@@ -78,7 +81,7 @@ fn main() {
     let folder = tempfile::tempdir().unwrap();
     let mut step: Box<dyn FnMut()> = match name.as_str() {
         "w5" => Box::new(w5(folder.path())),
-        "w6" => Box::new(w6(folder.path())),
+        "w6" => Box::new(w6()),
         other => panic!("`{other}` is neither w5 nor w6"),
     };
     step();

@@ -2,8 +2,11 @@
 //! real series; `cargo xtask regress -p ingest`.
 #![expect(clippy::unwrap_used, reason = "a failed figure may panic")]
 
+#[path = "../tests/ingest/support/real.rs"]
+#[expect(dead_code, reason = "tests use the rest")]
+mod real;
+
 use std::path::Path;
-use std::process::Command;
 
 use hemex_artifacts::{Regime, Role};
 use hemex_ingest::dicom::read_series;
@@ -160,14 +163,7 @@ fn real_series(data: &Path) {
         ("tilt", "geometry/tilt_and_missing_slice.tar.xz", "gantrytilting/001"),
         ("gap", "geometry/tilt_and_missing_slice.tar.xz", "sliceincrement/001"),
     ] {
-        let unpacked = tempfile::tempdir().unwrap();
-        let tar = Command::new("tar")
-            .arg("-xf")
-            .arg(data.join(archive))
-            .arg("-C")
-            .arg(unpacked.path())
-            .status();
-        assert!(tar.unwrap().success(), "{archive} cannot be unpacked");
+        let unpacked = real::unpacked(&data.join(archive));
         let files = digest::list_files(&unpacked.path().join(folder)).unwrap();
         let series = read_series(&files, &dicom).unwrap();
         println!("real_{name}_tilt_degrees {}", series.stack.tilt_degrees());
