@@ -45,7 +45,10 @@ pub(crate) fn run(arguments: &RegressArgs) -> Result<()> {
         let figures = compute(&name, &programs)?;
         let golden_path = folder(&name).join("regress.toml");
         if arguments.update {
-            if without_data() && golden_path.is_file() && read(&golden_path)?.keys().any(is_real) {
+            if without_data()
+                && golden_path.is_file()
+                && read(&golden_path)?.keys().any(|name| is_real(name))
+            {
                 bail!("`{name}` has figures of real scans: set {DATA} before they are rewritten");
             }
             update(&golden_path, &figures)?;
@@ -85,8 +88,7 @@ fn without_data() -> bool {
 }
 
 /// Whether a figure needs them.
-#[expect(clippy::ptr_arg, reason = "what the keys of a map are")]
-fn is_real(name: &String) -> bool {
+fn is_real(name: &str) -> bool {
     name.starts_with("real_")
 }
 

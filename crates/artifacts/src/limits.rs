@@ -4,8 +4,8 @@
 /// The largest file that is opened, bytes.
 pub const MAX_FILE_BYTES: u64 = 4 << 30;
 
-/// The most voxels of a volume: 1,000 slices of 1,024 × 1,024.
-pub const MAX_VOXELS: usize = 1 << 30;
+/// The most voxels of a volume: 1,024 slices of 512 × 512, 1 GiB as 32-bit floats.
+pub const MAX_VOXELS: usize = 1 << 28;
 
 /// The most bytes of a NIfTI file's extensions, which are skipped.
 pub const MAX_EXTENSION_BYTES: u64 = 64 << 20;

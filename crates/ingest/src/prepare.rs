@@ -40,6 +40,8 @@ pub struct Prepared {
 /// [`Unusable`] if the grid cannot be that of a head CT, or no head or brain is found.
 pub fn prepare(native: Image, settings: &PreparationSettings) -> Result<Prepared, Unusable> {
     check_plausible(native.geometry())?;
+    // A grid that leans much covers far more when it stands upright.
+    check_plausible(&native.geometry().straightened().map_err(unsound)?)?;
     let slice_mm = settings.spacing_mm[0].clamp(SEARCH_MM, SEARCH_SLICE_MM);
     let search_mm = [slice_mm, SEARCH_MM, SEARCH_MM];
     let whole = canonical_grid(native.geometry(), search_mm).map_err(unsound)?;

@@ -237,7 +237,9 @@ fn dicom_campaign() {
         // Its neighbour in the list is often the next slice.
         let beside = files[(place + 1) % files.len()].clone();
         let begin = Instant::now();
-        let result = workers.read_series(&[file, beside], &DICOM);
+        let result = workers
+            .read_series(&[file, beside], &DICOM)
+            .and_then(|series| series.stack.into_image(series.voxels, &DICOM));
         let elapsed = begin.elapsed();
         slowest = slowest.max(elapsed);
         let name = &seed.name;

@@ -1,3 +1,4 @@
+use crate::vector::{cross, dot};
 use crate::{Affine, VolumeError};
 
 /// A voxel grid in space: its shape `[D, H, W]` and the [`Affine`] that places it.
@@ -42,9 +43,7 @@ impl Geometry {
     /// Volume of one voxel in mL: the determinant of the affine, so that a sheared grid is right too.
     pub fn voxel_ml(&self) -> f64 {
         let [a, b, c] = self.affine.axes_mm();
-        let cross =
-            [b[1] * c[2] - b[2] * c[1], b[2] * c[0] - b[0] * c[2], b[0] * c[1] - b[1] * c[0]];
-        (a[0] * cross[0] + a[1] * cross[1] + a[2] * cross[2]).abs() / 1000.0
+        dot(a, cross(b, c)).abs() / 1000.0
     }
 
     /// The place of the index `[d, h, w]` in the voxel array.

@@ -35,6 +35,7 @@ mod physics;
 mod resample;
 mod sample;
 mod straighten;
+pub mod vector;
 
 pub use affine::{Affine, InverseAffine};
 pub use components::{Components, Connectivity};

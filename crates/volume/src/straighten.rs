@@ -1,5 +1,6 @@
 //! Leaning grids made upright.
 
+use crate::vector::{cross, dot, norm};
 use crate::{Affine, Geometry, VolumeError};
 
 /// Cosines up to it are rounding.
@@ -55,17 +56,8 @@ impl Geometry {
     }
 }
 
-fn dot(a: [f64; 3], b: [f64; 3]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
-}
-
-fn cross(a: [f64; 3], b: [f64; 3]) -> [f64; 3] {
-    [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
-}
-
 fn unit(v: [f64; 3]) -> [f64; 3] {
-    let length = dot(v, v).sqrt();
-    v.map(|x| x / length)
+    v.map(|x| x / norm(v))
 }
 
 fn cosine(a: [f64; 3], b: [f64; 3]) -> f64 {

@@ -1,6 +1,7 @@
 use std::path::Path;
 
 use hemex_volume::Affine;
+use hemex_volume::vector::{angle_degrees, norm};
 
 use super::fields::Fields;
 use crate::ArtifactError;
@@ -106,7 +107,7 @@ fn difference(sform: &Affine, qform: &Affine, shape: [usize; 3]) -> Option<Strin
             let index: [f64; 3] =
                 std::array::from_fn(|i| if corner >> i & 1 == 1 { last[i] } else { 0.0 });
             let (a, b) = (sform.point_mm(index), qform.point_mm(index));
-            (0..3).map(|i| (a[i] - b[i]).powi(2)).sum::<f64>().sqrt()
+            norm(std::array::from_fn(|i| a[i] - b[i]))
         })
         .fold(0.0, f64::max);
     let degrees = sform
@@ -121,10 +122,4 @@ fn difference(sform: &Affine, qform: &Affine, shape: [usize; 3]) -> Option<Strin
              is taken"
         )
     })
-}
-
-fn angle_degrees(a: [f64; 3], b: [f64; 3]) -> f64 {
-    let dot: f64 = a.iter().zip(b).map(|(a, b)| a * b).sum();
-    let cross = [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]];
-    cross.iter().map(|v| v * v).sum::<f64>().sqrt().atan2(dot).to_degrees()
 }

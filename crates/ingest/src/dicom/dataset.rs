@@ -3,6 +3,8 @@
 //! Nothing is copied and nothing is allocated by a length that a file merely claims: values are slices
 //! of the bytes there are. Sequences are followed to a limited depth.
 
+use std::borrow::Cow;
+
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use hemex_artifacts::limits::MAX_NESTING;
@@ -123,13 +125,14 @@ impl<'a> DataSet<'a> {
     ///
     /// A sequence of known length looks like any value where representations are not written, so it is
     /// read only here.
-    pub(super) fn items(&self, tag: Tag) -> Vec<DataSet<'a>> {
+    pub(super) fn items(&self, tag: Tag) -> Cow<'_, [DataSet<'a>]> {
         match self.value(tag) {
-            Some(Value::Items(items)) => items.clone(),
+            Some(Value::Items(items)) => Cow::Borrowed(items),
             Some(Value::Bytes(bytes)) => Reader { bytes, at: 0 }
                 .items(self.encoding, bytes.len(), MAX_NESTING / 2)
-                .unwrap_or_default(),
-            None => Vec::new(),
+                .unwrap_or_default()
+                .into(),
+            None => Cow::Borrowed(&[]),
         }
     }
 }

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
+use std::sync::OnceLock;
 
 use dicom_dictionary_std::uids;
 use flate2::read::DeflateDecoder;
@@ -85,6 +86,10 @@ pub(super) fn open(path: &Path) -> Opened {
 /// The first `bytes` of a file of `length`.
 pub(super) fn of_bytes(bytes: Vec<u8>, length: u64) -> Opened {
     let is_whole = bytes.len() as u64 == length;
+    let is_dicom = bytes.get(128..START_BYTES) == Some(b"DICM") || bare_encoding(&bytes).is_some();
+    if is_dicom && length > MAX_DICOM_BYTES {
+        return Opened::Damaged;
+    }
     if bytes.get(128..START_BYTES) != Some(b"DICM") {
         let transfer_syntax = match bare_encoding(&bytes) {
             Some(Encoding::EXPLICIT) => uids::EXPLICIT_VR_LITTLE_ENDIAN,
@@ -93,9 +98,6 @@ pub(super) fn of_bytes(bytes: Vec<u8>, length: u64) -> Opened {
         };
         let (sop_class, transfer_syntax) = (String::new(), transfer_syntax.to_owned());
         return Opened::Content(Content { bytes, begin: 0, is_whole, sop_class, transfer_syntax });
-    }
-    if length > MAX_DICOM_BYTES {
-        return Opened::Damaged;
     }
     match read_meta(&bytes) {
         Some(meta) => Opened::Content(Content {
@@ -166,32 +168,47 @@ impl Content {
     }
 }
 
-/// Where the pixels of a file lie, found while its begin was read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Where the pixels of a file lie, found while its begin was read; what its frames share.
+#[derive(Debug)]
 pub(super) struct Pixels {
-    pub(super) place: PixelPlace,
+    place: PixelPlace,
     /// Where the data set begins in the file, of which `place` counts.
-    pub(super) begin: usize,
+    begin: usize,
     pub(super) transfer_syntax: String,
+    /// What [`value_bytes`](Self::value_bytes) has read; `None` where it could not be.
+    shared: OnceLock<Option<Vec<u8>>>,
 }
 
 impl Pixels {
+    pub(super) fn new(place: PixelPlace, begin: usize, transfer_syntax: &str) -> Self {
+        let transfer_syntax = transfer_syntax.to_owned();
+        Self { place, begin, transfer_syntax, shared: OnceLock::new() }
+    }
+
+    /// Whether they are a sequence of fragments.
+    pub(super) fn is_encapsulated(&self) -> bool {
+        self.place.length.is_none()
+    }
+
     /// `n` bytes of pixels that are not compressed, `skip` bytes on; `None` if the file does not hold
     /// them.
-    pub(super) fn native(&self, path: &Path, skip: usize, n: usize) -> Option<Vec<u8>> {
+    pub(super) fn native(
+        &self,
+        path: &Path,
+        n_frames: usize,
+        skip: usize,
+        n: usize,
+    ) -> Option<Vec<u8>> {
         let end = skip.checked_add(n)?;
         // An odd length is padded, but never shortened.
         if self.place.length.is_some_and(|length| length < end) {
             return None;
         }
-        let at = self.place.offset.checked_add(skip)?;
-        if self.transfer_syntax == uids::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN {
-            let Opened::Content(content) = of_whole(path).ok()? else { return None };
-            let set = content.data_set_bytes().ok()?;
-            return set.get(at..at.checked_add(n)?).map(<[u8]>::to_vec);
+        if self.is_deflated() {
+            return self.value_bytes(path, n_frames)?.get(skip..end).map(<[u8]>::to_vec);
         }
         let mut file = File::open(path).ok()?;
-        let at = (self.begin + at) as u64;
+        let at = (self.begin.checked_add(self.place.offset)?.checked_add(skip)?) as u64;
         // Before a byte of memory is taken.
         if file.metadata().ok()?.len() < at.checked_add(n as u64)? {
             return None;
@@ -202,13 +219,29 @@ impl Pixels {
         Some(bytes)
     }
 
-    /// The bytes of the file from its fragments on.
-    pub(super) fn encapsulated(&self, path: &Path) -> io::Result<Vec<u8>> {
-        let mut file = File::open(path)?;
-        file.seek(SeekFrom::Start((self.begin + self.place.offset) as u64))?;
+    /// All bytes from the pixels' value on, inflated: of a file of several frames read once and kept
+    /// for all of them.
+    pub(super) fn value_bytes(&self, path: &Path, n_frames: usize) -> Option<Cow<'_, [u8]>> {
+        if n_frames == 1 {
+            return self.whole(path).map(Cow::Owned);
+        }
+        self.shared.get_or_init(|| self.whole(path)).as_deref().map(Cow::Borrowed)
+    }
+
+    fn whole(&self, path: &Path) -> Option<Vec<u8>> {
+        if self.is_deflated() {
+            let Opened::Content(content) = of_whole(path).ok()? else { return None };
+            return content.data_set_bytes().ok()?.get(self.place.offset..).map(<[u8]>::to_vec);
+        }
+        let mut file = File::open(path).ok()?;
+        file.seek(SeekFrom::Start((self.begin + self.place.offset) as u64)).ok()?;
         let mut bytes = Vec::new();
-        file.take(MAX_DICOM_BYTES).read_to_end(&mut bytes)?;
-        Ok(bytes)
+        file.take(MAX_DICOM_BYTES).read_to_end(&mut bytes).ok()?;
+        Some(bytes)
+    }
+
+    fn is_deflated(&self) -> bool {
+        self.transfer_syntax == uids::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
     }
 }
 

@@ -1,15 +1,17 @@
 //! What a DICOM file says of itself before its pixels are read.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use dicom_core::Tag;
 use dicom_dictionary_std::{tags, uids};
 use hemex_artifacts::limits::MAX_MATRIX;
+use hemex_volume::vector::{cross, dot, norm};
 
 use super::dataset::{DataSet, Fault};
 use super::file::{Opened, Pixels, open};
 use super::pixels::Format;
-use super::stack::cross;
 use crate::{Unusable, kernel};
 
 /// What a file of the folder is.
@@ -73,11 +75,12 @@ pub(super) struct Slice {
     pub(super) orientation: [[f64; 3]; 2],
     /// Centre of the first voxel, patient coordinates (LPS), mm.
     pub(super) position_mm: [f64; 3],
-    pub(super) pixels: Pixels,
+    /// Shared by the frames of a file.
+    pub(super) pixels: Arc<Pixels>,
     /// How stored values become HU, or why they do not.
     pub(super) format: Result<Format, Unusable>,
     /// The extended offset table of a file of several frames.
-    pub(super) frame_offsets: Vec<u64>,
+    pub(super) frame_offsets: Arc<[u64]>,
 }
 
 /// Body parts that show the head; others are out. A file that names none may be a head.
@@ -152,7 +155,9 @@ fn of_set(path: &Path, set: &DataSet<'_>, transfer_syntax: &str, begin: usize) -
         // A CT image that ends before its pixels.
         return Content::Damaged;
     };
-    let pixels = Pixels { place, begin, transfer_syntax: transfer_syntax.to_owned() };
+    let pixels = Arc::new(Pixels::new(place, begin, transfer_syntax));
+    let frame_offsets: Arc<[u64]> =
+        set.longs(tags::EXTENDED_OFFSET_TABLE).unwrap_or_default().into();
     let n_frames = set.integer(tags::NUMBER_OF_FRAMES).unwrap_or(1);
     let groups = set.items(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE);
     if n_frames < 1 || n_frames as usize != groups.len().max(1) {
@@ -165,9 +170,11 @@ fn of_set(path: &Path, set: &DataSet<'_>, transfer_syntax: &str, begin: usize) -
         if let Some(what) = kind_of_frame(&frame) {
             return other(Some(set), what);
         }
-        let Some(slice) = slice(path, &frame, &pixels, frame_idx, n_frames as usize) else {
+        let Some(mut slice) = slice(path, &frame, &pixels, frame_idx) else {
             return other(Some(set), "images without position, orientation, spacing or matrix");
         };
+        slice.n_frames = n_frames as usize;
+        slice.frame_offsets = Arc::clone(&frame_offsets);
         if !is_axial(slice.orientation) {
             return other(Some(set), "images that are not axial");
         }
@@ -217,11 +224,14 @@ struct Frame<'a, 's> {
     own: Option<&'s DataSet<'a>>,
 }
 
-impl<'a> Frame<'a, '_> {
+impl<'a, 's> Frame<'a, 's> {
     /// The data set that holds an attribute: an item of a functional group, else the image itself.
-    fn group(&self, sequence: Tag) -> DataSet<'a> {
-        let item = |groups: Option<&DataSet<'a>>| groups?.items(sequence).into_iter().next();
-        item(self.own).or_else(|| item(self.shared)).unwrap_or_else(|| self.set.clone())
+    fn group(&self, sequence: Tag) -> Cow<'s, DataSet<'a>> {
+        let item = |groups: Option<&'s DataSet<'a>>| match groups?.items(sequence) {
+            Cow::Borrowed(items) => items.first().map(Cow::Borrowed),
+            Cow::Owned(items) => items.into_iter().next().map(Cow::Owned),
+        };
+        item(self.own).or_else(|| item(self.shared)).unwrap_or(Cow::Borrowed(self.set))
     }
 }
 
@@ -246,9 +256,8 @@ fn kind_of_frame(frame: &Frame<'_, '_>) -> Option<&'static str> {
 fn slice(
     path: &Path,
     frame: &Frame<'_, '_>,
-    pixels: &Pixels,
+    pixels: &Arc<Pixels>,
     frame_idx: usize,
-    n_frames: usize,
 ) -> Option<Slice> {
     let set = frame.set;
     let matrix = |tag| set.word(tag).map(usize::from).filter(|n| (1..=MAX_MATRIX).contains(n));
@@ -269,19 +278,19 @@ fn slice(
             .integer(tags::ACQUISITION_NUMBER)
             .or_else(|| content.word(tags::FRAME_ACQUISITION_NUMBER).map(i64::from)),
         frame_idx,
-        n_frames,
+        n_frames: 1,
         n_rows: matrix(tags::ROWS)?,
         n_columns: matrix(tags::COLUMNS)?,
         pixel_spacing_mm,
         orientation: unit_and_perpendicular([[a, b, c], [d, e, f]])?,
         position_mm: position.numbers(tags::IMAGE_POSITION_PATIENT)?,
-        pixels: pixels.clone(),
+        pixels: Arc::clone(pixels),
         format: Format::of(
             set,
             &frame.group(tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE),
             &pixels.transfer_syntax,
         ),
-        frame_offsets: set.longs(tags::EXTENDED_OFFSET_TABLE).unwrap_or_default(),
+        frame_offsets: Arc::new([]),
     })
 }
 
@@ -324,8 +333,7 @@ fn maker(name: &str) -> Option<String> {
 /// The two directions at length 1, if they are perpendicular unit vectors up to rounding.
 fn unit_and_perpendicular(directions: [[f64; 3]; 2]) -> Option<[[f64; 3]; 2]> {
     let [row, column] = directions;
-    let norm = |v: [f64; 3]| v.iter().map(|x| x * x).sum::<f64>().sqrt();
-    let cosine: f64 = row.iter().zip(column).map(|(a, b)| a * b).sum();
+    let cosine = dot(row, column);
     let sound =
         (norm(row) - 1.0).abs() < 0.01 && (norm(column) - 1.0).abs() < 0.01 && cosine.abs() < 0.01;
     sound.then(|| directions.map(|v| v.map(|x| x / norm(v))))

@@ -15,16 +15,16 @@ pub(super) fn read_slice(slice: &Slice, out: &mut [f32]) -> Result<(), Unusable>
     let format = slice.format.clone()?;
     let (n_rows, n_columns) = (slice.n_rows, slice.n_columns);
     let shape = Shape { n_rows, n_columns, bits_allocated: format.bits_allocated };
-    let is_encapsulated = slice.pixels.place.length.is_none();
-    let values = if is_encapsulated {
-        let bytes = slice.pixels.encapsulated(&slice.path).map_err(|_| cut_short())?;
+    let values = if slice.pixels.is_encapsulated() {
+        let bytes = slice.pixels.value_bytes(&slice.path, slice.n_frames).ok_or_else(cut_short)?;
         let frame = codec::frame_of(&bytes, &slice.frame_offsets, slice.frame_idx, slice.n_frames);
         codec::decode(&frame.ok_or_else(cut_short)?, format.compression, shape)
             .ok_or_else(|| Unusable::series("a slice's pixels cannot be decoded"))?
     } else if format.compression == Compression::None {
         let n = shape.n_bytes();
         let skip = n * slice.frame_idx;
-        let mut bytes = slice.pixels.native(&slice.path, skip, n).ok_or_else(cut_short)?;
+        let mut bytes =
+            slice.pixels.native(&slice.path, slice.n_frames, skip, n).ok_or_else(cut_short)?;
         if format.is_big_endian {
             bytes.as_chunks_mut::<2>().0.iter_mut().for_each(|word| word.reverse());
         }

@@ -8,10 +8,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use hemex_volume::vector::{cross, dot};
 use serde::{Deserialize, Serialize};
 
 use super::header::{Content, Other, Slice};
-use super::stack::{SAME_MM, cross, dot};
+use super::stack::SAME_MM;
 use crate::kernel::{self, Sharpness};
 use crate::{DicomSettings, SliceThickness, Unusable};
 

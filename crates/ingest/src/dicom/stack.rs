@@ -1,5 +1,7 @@
 //! From the positions of slices to the grid they make.
 
+use hemex_artifacts::limits::MAX_VOXELS;
+use hemex_volume::vector::{cross, dot, norm};
 use hemex_volume::{Affine, Geometry, Image};
 use serde::{Deserialize, Serialize};
 
@@ -81,7 +83,7 @@ impl Stack {
 
     /// The angle between the stack and the slices' normal, degrees: the gantry's tilt.
     pub fn tilt_degrees(&self) -> f64 {
-        dot(self.lean, self.lean).sqrt().atan().to_degrees()
+        norm(self.lean).atan().to_degrees()
     }
 
     /// From the first to the last slice along the normal, mm.
@@ -157,6 +159,13 @@ impl Stack {
                     self.extent_mm() / distances_mm.len() as f64
                 };
                 let n = (self.extent_mm() / step).round() as usize + 1;
+                // Many slices with a gap now and then: the even grid may be far larger than they are.
+                if n > MAX_VOXELS / (self.matrix[0] * self.matrix[1]) {
+                    let extent_mm = self.extent_mm();
+                    let problem =
+                        format!("{extent_mm:.0} mm of slices every {step:.1} mm are no head");
+                    return Err(Unusable::series(problem));
+                }
                 (n, self.evened(&voxels, n))
             }
         };
@@ -233,16 +242,6 @@ fn unevenness(distances_mm: &[f64]) -> Option<StackProblem> {
     } else {
         StackProblem::Uneven { distances_mm: found }
     })
-}
-
-/// The cross product.
-pub(super) fn cross(a: [f64; 3], b: [f64; 3]) -> [f64; 3] {
-    [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
-}
-
-/// The scalar product.
-pub(super) fn dot(a: [f64; 3], b: [f64; 3]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
 #[cfg(test)]
@@ -326,6 +325,17 @@ mod tests {
         let depths = [0.0, 5.0, 10.0, 40.0];
         let problems = image(&depths, &[0.0; 4], UnevenSlices::Resample).unwrap_err();
         assert_eq!(problems, [StackProblem::Gap { gap_mm: 30.0, max_gap_mm: 15.0 }]);
+    }
+
+    #[test]
+    fn an_even_grid_that_would_not_fit_is_refused_before_it_is_made() {
+        // 100,000 slices of 64 × 64, one of them missing: 1.4 km.
+        let positions: Vec<[f64; 3]> = (0..100_000)
+            .map(|i| [0.0, 0.0, f64::from(i) * 14.0 + f64::from(i32::from(i > 0))])
+            .collect();
+        let stack = Stack::of([64, 64], [0.5, 0.5], AXIAL, &positions).unwrap();
+        let reason = stack.into_image(Vec::new(), &settings(UnevenSlices::Resample)).unwrap_err();
+        assert!(reason.to_string().contains("are no head"), "{reason}");
     }
 
     #[test]

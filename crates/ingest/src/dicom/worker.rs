@@ -24,6 +24,9 @@ pub const ARGUMENT: &str = "--dicom-worker";
 /// Voxels are handed on in pieces of so many bytes.
 const CHUNK_BYTES: usize = 1 << 18;
 
+/// The longest line of an answer, which names the source of each slice.
+const MAX_LINE_BYTES: u64 = 64 << 20;
+
 /// What a pipe to a worker holds, as much as an ordinary user may have.
 #[cfg(target_os = "linux")]
 const PIPE_BYTES: usize = 1 << 20;
@@ -214,15 +217,10 @@ impl Workers {
             problem: "its files made the reader stop: damaged, or more memory than is allowed"
                 .into(),
         };
-        let given = worker
-            .child
-            .stdin
-            .as_mut()
-            .map(|stdin| stdin.write_all(job.as_bytes()).and_then(|()| stdin.write_all(b"\n")));
-        if !matches!(given, Some(Ok(()))) {
+        let Some(mut stdin) = worker.child.stdin.take() else {
             end(worker.child);
             return Err(ended());
-        }
+        };
         let Worker { child, mut answers } = worker;
         let (done, waits) = mpsc::channel::<()>();
         let limit = self.limit;
@@ -234,10 +232,13 @@ impl Workers {
                 }
                 Ok(()) | Err(RecvTimeoutError::Disconnected) => Some(child),
             });
-            let answer = read_answer(&mut answers);
+            let answer = writeln!(stdin, "{job}").and_then(|()| read_answer(&mut answers));
             drop(done);
             match (watch.join(), answer) {
-                (Ok(Some(child)), Ok(answer)) => Ok((Worker { child, answers }, answer)),
+                (Ok(Some(mut child)), Ok(answer)) => {
+                    child.stdin = Some(stdin);
+                    Ok((Worker { child, answers }, answer))
+                }
                 (Ok(Some(child)), Err(_)) => {
                     end(child);
                     Err(ended())
@@ -254,7 +255,7 @@ type Asked = (Worker, Result<Series, Unusable>);
 
 fn read_answer(from: &mut impl BufRead) -> io::Result<Result<Series, Unusable>> {
     let mut line = String::new();
-    from.read_line(&mut line)?;
+    from.by_ref().take(MAX_LINE_BYTES).read_line(&mut line)?;
     match serde_json::from_str(&line)? {
         Answer::Unusable(problem) => Ok(Err(Unusable::Reported { problem })),
         Answer::Series { stack, facts, n_voxels, is_whole } => {

@@ -76,7 +76,7 @@ impl Job<'_> {
     /// Returns the sums of each group of blocks, one after the other.
     fn by_blocks(&self) -> Buffer {
         let blocks = self.blocks(OWN_TABLE_NUMBERS);
-        let groups: Vec<&[Block]> = blocks.chunks(blocks.len().div_ceil(N_GROUPS)).collect();
+        let groups: Vec<&[Block]> = blocks.chunks(blocks.len().div_ceil(N_GROUPS).max(1)).collect();
         let strides = Strides::new(self, &blocks);
         let n_sums = POINTS * self.sum_stride;
         let mut sums = Buffer::zeroed(groups.len() * n_sums);
