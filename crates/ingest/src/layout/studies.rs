@@ -21,13 +21,13 @@ pub(super) fn discover(root: &Path) -> Result<Vec<Source>, IngestError> {
             studies.entry(study).or_default().push(path);
         }
     }
-    let mut clinical = by_participant(root, str::to_owned)?;
+    let clinical = by_participant(root, str::to_owned)?;
     Ok(studies
         .into_iter()
         .map(|(study, files)| {
             let path = files.first().map(|path| relative(root, path)).unwrap_or_default();
             let clinical =
-                clinical.remove(&study.patient_id).unwrap_or_else(|| Ok(Clinical::default()));
+                clinical.get(&study.patient_id).cloned().unwrap_or_else(|| Ok(Clinical::default()));
             let scan = clinical.map(|clinical| Scan {
                 image: ImageFiles::Dicom(files),
                 baseline_mask: None,

@@ -10,7 +10,7 @@
 //! - `same_patient`: the slices of every case dealt to the k folds, so that one patient trains and
 //!   tests. Optimistic; every page that shows it says so.
 //! - `time`: one fold; the patients scanned last test, the others train and validate. A patient's scan
-//!   is its latest. Left out, with a warning, where no date is known; who has none is left out too.
+//!   is its latest. Left out where no date is known; who has none is left out too, with a warning.
 //! - `given`: as `splits.csv` (or `.tsv`) at the dataset's root says, a row a case and fold: `case`, `fold`
 //!   from 0, `role` (train, val, test, target). Left out where there is none.
 //!

@@ -74,6 +74,10 @@ pub(super) fn by_time(
 ) -> Vec<SplitRow> {
     let dated = Patient::group(labelled(units).filter(|unit| unit.scanned.is_some()));
     let n_labelled = Patient::group(labelled(units)).len();
+    // Where nobody has a date, nobody expects this regime; asked for, it is missed by name.
+    if dated.is_empty() {
+        return Vec::new();
+    }
     if dated.len() < 2 {
         warnings
             .push("no two patients have a scan with a date: there is no regime `time`".to_owned());

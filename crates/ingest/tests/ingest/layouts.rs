@@ -257,7 +257,7 @@ fn public_layouts_are_recognised_and_their_labels_understood() {
 fn a_tree_of_dicom_files_is_parted_into_studies() {
     let raw = tempfile::tempdir().unwrap();
     for (i, study) in ["1.2.9.1", "1.2.9.2"].into_iter().enumerate() {
-        let one = series::Series { study, ..Default::default() };
+        let one = series::Series { study, patient: "p", ..Default::default() };
         let image = marked(head(grid(), 10.0), study);
         series::write(&raw.path().join(format!("all/{i}")), &image, &one);
     }
@@ -268,6 +268,13 @@ fn a_tree_of_dicom_files_is_parted_into_studies() {
     let (name, sources) = layout::discover(raw.path(), LayoutChoice::Dicom).unwrap();
     let ids: Vec<&str> = sources.iter().map(|source| source.id.as_str()).collect();
     assert_eq!((name, ids), ("dicom", vec!["1.2.9.1", "1.2.9.2"]));
+    // Both are of one patient, whose row counts for either.
+    std::fs::write(raw.path().join("participants.tsv"), "participant_id\tsite\np\tX\n").unwrap();
+    let (_, sources) = layout::discover(raw.path(), LayoutChoice::Dicom).unwrap();
+    for source in sources {
+        assert_eq!(source.patient, "p");
+        assert_eq!(source.scan.unwrap().clinical.site.as_deref(), Some("X"));
+    }
     let chosen = config(&[("layout = \"auto\"", "layout = \"dicom\"")]);
     let outputs = run(raw.path(), &chosen, &UNLABELLED).unwrap();
     assert_eq!(outputs.table("cases/cases.csv").len(), 2);

@@ -13,6 +13,7 @@ use hemex_volume::Image;
 #[derive(Clone)]
 pub(crate) struct Series {
     pub(crate) study: &'static str,
+    pub(crate) patient: &'static str,
     pub(crate) uid: &'static str,
     pub(crate) number: i32,
     pub(crate) image_type: &'static str,
@@ -40,6 +41,7 @@ impl Default for Series {
     fn default() -> Self {
         Self {
             study: "1.2.3",
+            patient: "Canary-007",
             uid: "1.2.3.1",
             number: 2,
             image_type: "ORIGINAL\\PRIMARY\\AXIAL",
@@ -147,6 +149,7 @@ fn slice(image: &Image, d: usize, series: &Series) -> InMemDicomObject {
     };
     text(tags::SOP_CLASS_UID, VR::UI, series.class.to_owned());
     text(tags::SOP_INSTANCE_UID, VR::UI, format!("{}.{}", series.uid, d + 1));
+    text(tags::PATIENT_ID, VR::LO, series.patient.to_owned());
     text(tags::STUDY_INSTANCE_UID, VR::UI, series.study.to_owned());
     text(tags::SERIES_INSTANCE_UID, VR::UI, series.uid.to_owned());
     text(tags::SERIES_NUMBER, VR::IS, series.number.to_string());
