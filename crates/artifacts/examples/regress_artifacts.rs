@@ -35,7 +35,10 @@ fn case() -> CaseRow {
         native_spacing_d_mm: 5.0,
         native_spacing_h_mm: 0.45,
         native_spacing_w_mm: 1.0 / 3.0,
+        slice_thickness_mm: None,
         convolution_kernel: None,
+        tube_voltage_kvp: None,
+        manufacturer: None,
         noise_hu: Some(4.5),
     }
 }

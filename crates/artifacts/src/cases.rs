@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use hemex_volume::{Affine, Geometry, Image, LabelMap, VolumeError};
+use hemex_volume::{Affine, BrainDescriptors, Geometry, Image, LabelMap, VolumeError};
 use serde::{Deserialize, Serialize};
 
 use crate::{ArtifactError, flag, json, nifti, table};
@@ -39,15 +39,21 @@ pub struct CaseRow {
     pub native_spacing_h_mm: f64,
     /// Native distance of columns, mm.
     pub native_spacing_w_mm: f64,
-    /// The scanner's reconstruction kernel, if the file says.
+    /// Nominal thickness of slices, mm, if the files say.
+    pub slice_thickness_mm: Option<f64>,
+    /// The scanner's reconstruction kernel, if the files say.
     pub convolution_kernel: Option<String>,
+    /// Tube voltage, kVp, if the files say.
+    pub tube_voltage_kvp: Option<f64>,
+    /// The scanner's maker, if the files say and the name is known.
+    pub manufacturer: Option<String>,
     /// Standard deviation of the noise measured inside the brain, HU.
     pub noise_hu: Option<f64>,
 }
 
 impl CaseRow {
     /// The columns, in order.
-    pub const COLUMNS: [&str; 15] = [
+    pub const COLUMNS: [&str; 18] = [
         "case_id",
         "patient_id",
         "site",
@@ -61,9 +67,71 @@ impl CaseRow {
         "native_spacing_d_mm",
         "native_spacing_h_mm",
         "native_spacing_w_mm",
+        "slice_thickness_mm",
         "convolution_kernel",
+        "tube_voltage_kvp",
+        "manufacturer",
         "noise_hu",
     ];
+}
+
+/// A row of `descriptors.csv`: what an image shows within the brain, without any lesion mask. The table
+/// may be missing or leave cases out. Definitions: [`BrainDescriptors`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DescriptorRow {
+    /// Pseudonym of the scan.
+    pub case_id: String,
+    /// Volume of the brain mask, mL.
+    pub brain_volume_ml: f64,
+    /// Mean of the tissue, HU.
+    pub brain_mean_hu: f64,
+    /// Standard deviation of the tissue, HU.
+    pub brain_sd_hu: f64,
+    /// 5th percentile of the tissue, HU.
+    pub brain_p05_hu: f64,
+    /// 25th percentile of the tissue, HU.
+    pub brain_p25_hu: f64,
+    /// Median of the tissue, HU.
+    pub brain_p50_hu: f64,
+    /// 75th percentile of the tissue, HU.
+    pub brain_p75_hu: f64,
+    /// 95th percentile of the tissue, HU.
+    pub brain_p95_hu: f64,
+    /// Volume as dense as fresh blood, mL.
+    pub hyperdense_ml: f64,
+}
+
+impl DescriptorRow {
+    /// The columns, in order.
+    pub const COLUMNS: [&str; 10] = [
+        "case_id",
+        "brain_volume_ml",
+        "brain_mean_hu",
+        "brain_sd_hu",
+        "brain_p05_hu",
+        "brain_p25_hu",
+        "brain_p50_hu",
+        "brain_p75_hu",
+        "brain_p95_hu",
+        "hyperdense_ml",
+    ];
+
+    /// The row of a case.
+    pub fn new(case_id: &str, brain: &BrainDescriptors) -> Self {
+        let [p05, p25, p50, p75, p95] = brain.percentiles_hu;
+        Self {
+            case_id: case_id.to_owned(),
+            brain_volume_ml: brain.volume_ml,
+            brain_mean_hu: brain.mean_hu,
+            brain_sd_hu: brain.sd_hu,
+            brain_p05_hu: p05,
+            brain_p25_hu: p25,
+            brain_p50_hu: p50,
+            brain_p75_hu: p75,
+            brain_p95_hu: p95,
+            hyperdense_ml: brain.hyperdense_ml,
+        }
+    }
 }
 
 /// Sex as recorded.
@@ -147,6 +215,19 @@ impl Cases {
             preparation: json::read(&folder.join("preparation.json"))?,
             geometry: json::read(&folder.join("geometry.json"))?,
         })
+    }
+
+    /// What the images show within the brain, by case; empty if the artifact has no such table.
+    ///
+    /// # Errors
+    /// If the table cannot be read.
+    pub fn descriptors(&self) -> Result<BTreeMap<String, DescriptorRow>, ArtifactError> {
+        let path = self.folder.join("descriptors.csv");
+        if !path.exists() {
+            return Ok(BTreeMap::new());
+        }
+        let rows: Vec<DescriptorRow> = table::read_rows(&path)?;
+        Ok(rows.into_iter().map(|row| (row.case_id.clone(), row)).collect())
     }
 
     /// The case's image, canonical grid, HU.

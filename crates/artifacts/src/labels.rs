@@ -1,5 +1,6 @@
 //! `labels/1`: growth labels, volumes, reference masks.
 
+use hemex_volume::LesionDescriptors;
 use serde::{Deserialize, Serialize};
 
 use crate::flag;
@@ -41,6 +42,71 @@ impl LabelRow {
         "true_probability",
         "true_probability_image_signs",
     ];
+}
+
+/// A row of `lesions.csv`: a hematoma as its baseline mask shows it, those labels alone whose volume
+/// decides growth. Cases without a mask or with an empty one have no row; the table may be missing.
+/// Definitions: [`LesionDescriptors`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LesionRow {
+    /// Pseudonym of the scan.
+    pub case_id: String,
+    /// Volume, mL.
+    pub volume_ml: f64,
+    /// Connected parts.
+    pub n_components: usize,
+    /// Volume by ABC/2, mL.
+    pub abc2_ml: f64,
+    /// Surface, mm².
+    pub surface_mm2: f64,
+    /// Area of a ball of that volume over the surface.
+    pub sphericity: f64,
+    /// Mean, HU.
+    pub mean_hu: f64,
+    /// Standard deviation, HU.
+    pub sd_hu: f64,
+    /// How far its centre of mass lies to the patient's right of the brain's, mm; negative: left.
+    pub right_mm: f64,
+    /// How far its centre of mass lies in front of the brain's, mm.
+    pub anterior_mm: f64,
+    /// How far its centre of mass lies above the brain's, mm.
+    pub superior_mm: f64,
+}
+
+impl LesionRow {
+    /// The columns, in order.
+    pub const COLUMNS: [&str; 11] = [
+        "case_id",
+        "volume_ml",
+        "n_components",
+        "abc2_ml",
+        "surface_mm2",
+        "sphericity",
+        "mean_hu",
+        "sd_hu",
+        "right_mm",
+        "anterior_mm",
+        "superior_mm",
+    ];
+
+    /// The row of a case; the centre of mass of its brain as `[x, y, z]`, mm, RAS+.
+    pub fn new(case_id: &str, lesion: &LesionDescriptors, brain_mm: [f64; 3]) -> Self {
+        let [right_mm, anterior_mm, superior_mm] =
+            std::array::from_fn(|axis| lesion.centroid_mm[axis] - brain_mm[axis]);
+        Self {
+            case_id: case_id.to_owned(),
+            volume_ml: lesion.volume_ml,
+            n_components: lesion.n_components,
+            abc2_ml: lesion.abc2_ml,
+            surface_mm2: lesion.surface_mm2,
+            sphericity: lesion.sphericity,
+            mean_hu: lesion.mean_hu,
+            sd_hu: lesion.sd_hu,
+            right_mm,
+            anterior_mm,
+            superior_mm,
+        }
+    }
 }
 
 /// `labels.json`: the rule and its outcome.

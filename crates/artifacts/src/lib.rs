@@ -16,9 +16,9 @@ pub mod splits;
 pub mod table;
 pub mod weights;
 
-pub use cases::{CaseRow, Cases, ExclusionRow, GeometryRecord, Preparation, Sex};
+pub use cases::{CaseRow, Cases, DescriptorRow, ExclusionRow, GeometryRecord, Preparation, Sex};
 pub use error::ArtifactError;
-pub use labels::{LabelRow, LabelSummary, Oracle};
+pub use labels::{LabelRow, LabelSummary, LesionRow, Oracle};
 pub use model::{HistoryRow, ModelCard};
 pub use predictions::{PredictionCard, PredictionRow, PredictionStatus};
 pub use splits::{Regime, Role, SplitRow};

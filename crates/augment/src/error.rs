@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 
 use hemex_artifacts::ArtifactError;
+use hemex_volume::VolumeError;
 
 /// What can go wrong when augmenting.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +24,9 @@ pub enum AugmentError {
         /// Voxels and spacing it was applied to (D, H, W).
         found: String,
     },
+    /// Volumes of one case do not fit together.
+    #[error(transparent)]
+    Volume(#[from] VolumeError),
     /// A file of an artifact cannot be read or written.
     #[error(transparent)]
     Artifact(#[from] ArtifactError),

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use hemex_artifacts::{CaseRow, Cases, ExclusionRow, GeometryRecord, LabelRow, json, nifti, table};
+use hemex_artifacts::{
+    CaseRow, Cases, DescriptorRow, ExclusionRow, GeometryRecord, LabelRow, json, nifti, table,
+};
 use hemex_stage::{DrawKey, Progress, Request};
-use hemex_volume::{Image, LabelMap, Lesion};
+use hemex_volume::{BrainDescriptors, Image, LabelMap, Lesion};
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -72,6 +74,7 @@ struct Source<'a> {
 /// What an example leaves in the tables.
 struct Example {
     row: CaseRow,
+    descriptors: Option<DescriptorRow>,
     geometry: GeometryRecord,
     draw: DrawRow,
 }
@@ -175,7 +178,9 @@ impl<'a> Source<'a> {
         let draw = self.draw_row(&case_id, &drawn, &mask);
         // The measured noise is that of the original and no longer known.
         let row = CaseRow { case_id, noise_hu: None, ..self.row.clone() };
-        Ok(Example { row, geometry: self.geometry.clone(), draw })
+        let descriptors = BrainDescriptors::of(&image, &brain)?
+            .map(|described| DescriptorRow::new(&row.case_id, &described));
+        Ok(Example { row, descriptors, geometry: self.geometry.clone(), draw })
     }
 
     fn draw_row(&self, case_id: &str, drawn: &Drawn, mask: &LabelMap) -> DrawRow {
@@ -208,13 +213,15 @@ impl<'a> Source<'a> {
 
 fn write_tables(output: &Path, cases: &Cases, examples: Vec<Example>) -> Result<(), AugmentError> {
     let mut geometry = BTreeMap::new();
-    let (mut rows, mut draws) = (Vec::new(), Vec::new());
+    let (mut rows, mut descriptors, mut draws) = (Vec::new(), Vec::new(), Vec::new());
     for example in examples {
         geometry.insert(example.row.case_id.clone(), example.geometry);
         rows.push(example.row);
+        descriptors.extend(example.descriptors);
         draws.push(example.draw);
     }
     table::write_rows(&output.join("cases.csv"), &CaseRow::COLUMNS, &rows)?;
+    table::write_rows(&output.join("descriptors.csv"), &DescriptorRow::COLUMNS, &descriptors)?;
     table::write_rows(&output.join("draws.csv"), &DrawRow::COLUMNS, &draws)?;
     let excluded: [ExclusionRow; 0] = [];
     table::write_rows(&output.join("exclusions.csv"), &ExclusionRow::COLUMNS, &excluded)?;

@@ -71,7 +71,10 @@ fn write_inputs(cases: &Path, labels: &Path) {
             native_spacing_d_mm: 5.0,
             native_spacing_h_mm: 0.45,
             native_spacing_w_mm: 0.45,
+            slice_thickness_mm: None,
             convolution_kernel: None,
+            tube_voltage_kvp: None,
+            manufacturer: None,
             noise_hu: Some(4.0),
         });
         label_rows.push(LabelRow {

@@ -18,7 +18,7 @@ use hemex_ingest::{
     SliceThickness, SplitSettings, UnevenSlices, prepare,
 };
 use hemex_stage::digest;
-use hemex_volume::{Affine, Geometry, Image};
+use hemex_volume::{Affine, BrainDescriptors, Geometry, Image};
 
 /// A head made of balls, its neck below, on a headrest; LPS, whole HU with some grain.
 fn head() -> Image {
@@ -174,6 +174,9 @@ fn real_series(data: &Path) {
             println!("real_{name}_prepared_digest {}", image_digest(&prepared.image));
             println!("real_{name}_brain_ml {}", prepared.brain.volume_ml(&[1]));
             println!("real_{name}_noise_hu {}", prepared.noise_hu.unwrap());
+            let brain = BrainDescriptors::of(&prepared.image, &prepared.brain).unwrap().unwrap();
+            println!("real_{name}_brain_median_hu {}", brain.percentiles_hu[2]);
+            println!("real_{name}_hyperdense_ml {}", brain.hyperdense_ml);
         }
     }
 }

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
-use hemex_artifacts::{CaseRow, GeometryRecord, LabelRow, nifti};
+use hemex_artifacts::{CaseRow, DescriptorRow, GeometryRecord, LabelRow, LesionRow, nifti};
 use hemex_stage::digest;
-use hemex_volume::Image;
+use hemex_volume::{BrainDescriptors, Image, LesionDescriptors, VolumeError};
 
+use crate::acquisition::Acquisition;
 use crate::dicom::worker::Workers;
 use crate::guard::guarded;
 use crate::labels::{self, Volumes};
@@ -14,7 +15,7 @@ use crate::masks::{self, Masks};
 use crate::prepare::{Prepared, prepare};
 use crate::pseudonym::NamedSource;
 use crate::truth::Truth;
-use crate::{Config, IngestError, Unusable, dicom, kernel};
+use crate::{Config, IngestError, Unusable, dicom};
 
 /// Gantry tilts up to it are rounding of positions, degrees.
 const NOTED_TILT_DEGREES: f64 = 0.05;
@@ -32,6 +33,10 @@ pub(crate) struct Folders {
 #[derive(Debug, Clone)]
 pub(crate) struct Done {
     pub(crate) row: CaseRow,
+    /// What the prepared image shows; `None` if nothing in it is as dense as tissue.
+    pub(crate) descriptors: Option<DescriptorRow>,
+    /// `None` without a mask or a lesion in it.
+    pub(crate) lesion: Option<LesionRow>,
     pub(crate) native: GeometryRecord,
     /// `None` where neither labels nor splits are wanted.
     pub(crate) label: Option<LabelRow>,
@@ -126,6 +131,8 @@ fn ready(
         false => Masks::default(),
     };
     found.notes.extend(masks.warnings.iter().cloned());
+    let lesion = lesion(&native.image, &masks, config)?;
+    let acquisition = native.acquisition;
     let prepared = prepare(native.image, &config.preparation)?;
     let [spacing_d, spacing_h, spacing_w] = native.spacing_mm;
     let clinical = &scan.clinical;
@@ -143,11 +150,20 @@ fn ready(
         native_spacing_d_mm: spacing_d,
         native_spacing_h_mm: spacing_h,
         native_spacing_w_mm: spacing_w,
-        convolution_kernel: native.convolution_kernel,
+        slice_thickness_mm: acquisition.slice_thickness_mm,
+        convolution_kernel: acquisition.convolution_kernel,
+        tube_voltage_kvp: acquisition.tube_voltage_kvp,
+        manufacturer: acquisition.manufacturer,
         noise_hu: prepared.noise_hu,
     };
+    let brain = BrainDescriptors::of(&prepared.image, &prepared.brain).map_err(unsound)?;
+    let brain_mm = prepared.brain.centroid_mm(&[1]);
     let done = Done {
         row,
+        descriptors: brain.map(|brain| DescriptorRow::new(&named.case_id, &brain)),
+        lesion: lesion
+            .zip(brain_mm)
+            .map(|(lesion, at)| LesionRow::new(&named.case_id, &lesion, at)),
         native: GeometryRecord::from(&geometry),
         label: with_labels.then(|| label(named, scan, config, tools.truth, &masks)),
         n_slices: prepared.image.geometry().shape()[0],
@@ -156,6 +172,26 @@ fn ready(
         source_id: named.source.id.clone(),
     };
     Ok(Ready { prepared, masks, done })
+}
+
+/// The lesion of the baseline mask on the native image.
+fn lesion(
+    native: &Image,
+    masks: &Masks,
+    config: &Config,
+) -> Result<Option<LesionDescriptors>, Unusable> {
+    let Some(mask) = &masks.baseline else { return Ok(None) };
+    let labels = config.labels.counted();
+    // One grid, though its axes may run otherwise in the mask's file, and corners be rounded.
+    let found = match mask.geometry().is_same_grid(native.geometry()) {
+        true => LesionDescriptors::of(mask, labels, native),
+        false => LesionDescriptors::of(&mask.resample(native.geometry()), labels, native),
+    };
+    found.map_err(unsound)
+}
+
+fn unsound(error: VolumeError) -> Unusable {
+    Unusable::Volume { what: "baseline CT", problem: error.to_string() }
 }
 
 /// The date of the table, else that of the files, as digits; `None` for what does not begin with a year,
@@ -208,7 +244,7 @@ fn label(
 struct Native {
     image: Image,
     format: &'static str,
-    convolution_kernel: Option<String>,
+    acquisition: Acquisition,
     /// Distance of slices, rows, columns as they were acquired.
     spacing_mm: [f64; 3],
 }
@@ -224,7 +260,7 @@ impl Native {
                     spacing_mm: read.volume.geometry().spacing_mm(),
                     image: read.volume,
                     format: "nifti",
-                    convolution_kernel: kernel::of_sidecar(path),
+                    acquisition: Acquisition::of_sidecar(path),
                 })
             }
             ImageFiles::Dicom(files) => Self::of_dicom(files, tools, found),
@@ -235,12 +271,12 @@ impl Native {
         let settings = &tools.config.dicom;
         let dicom::Series { stack, voxels, facts } = tools.workers.read_series(files, settings)?;
         found.notes.extend(notes(&facts, &stack));
-        let convolution_kernel = facts.convolution_kernel.clone();
+        let acquisition = Acquisition::from(&facts);
         found.series = Some(Series { facts, depths_mm: stack.depths_mm.clone() });
         let [rows_mm, columns_mm] = stack.pixel_spacing_mm;
         let spacing_mm = [stack.step_mm(), rows_mm, columns_mm];
         let image = stack.into_image(voxels, settings)?;
-        Ok(Self { image, format: "dicom", convolution_kernel, spacing_mm })
+        Ok(Self { image, format: "dicom", acquisition, spacing_mm })
     }
 }
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use hemex_artifacts::{
-    ArtifactError, CaseRow, ExclusionRow, LabelRow, LabelSummary, Preparation, Role, SplitRow,
-    json, table,
+    ArtifactError, CaseRow, DescriptorRow, ExclusionRow, LabelRow, LabelSummary, LesionRow,
+    Preparation, Role, SplitRow, json, table,
 };
 use hemex_stage::{Progress, Request, log, warning};
 use rayon::prelude::*;
@@ -13,7 +13,7 @@ use rayon::prelude::*;
 use crate::case::{self, Done, Folders, Outcome, Tools};
 use crate::dicom::worker::Workers;
 use crate::private::{MappingRow, SeriesRow, SliceRow};
-use crate::pseudonym::{NamedSource, named};
+use crate::pseudonym::{Key, NamedSource, named};
 use crate::splits::{Unit, split};
 use crate::truth::{self, Truth};
 use crate::{Config, IngestError, layout};
@@ -57,7 +57,8 @@ pub fn run_with(config: &Config, request: &Request, program: &Path) -> anyhow::R
     let (layout, sources) = layout::discover(root, config.layout)?;
     let truth = truth::read(root)?;
     let given = layout::given_splits(root)?;
-    let sources = named(sources, request.seed)?;
+    let key = Key::of(&sources, request.seed);
+    let sources = named(sources, &key)?;
     log(format_args!("layout `{layout}`, {} cases", sources.len()));
 
     let n_threads = rayon::current_num_threads();
@@ -68,7 +69,7 @@ pub fn run_with(config: &Config, request: &Request, program: &Path) -> anyhow::R
     let (workers, folders) = (&workers, &folders);
     let tools = Tools { config, truth: &truth, workers, folders, with_labels };
     let outcomes = ingest_all(&sources, &tools)?;
-    write_private(&sources, &outcomes, &outputs)?;
+    write_private(&sources, &outcomes, &key, &outputs)?;
     check_images_differ(&sources, &outcomes)?;
     let exclusions = exclusions(&sources, &outcomes);
     report(&sources, &outcomes, &exclusions);
@@ -168,9 +169,11 @@ fn counted(exclusions: &[ExclusionRow]) -> Vec<String> {
 fn write_private(
     sources: &[NamedSource],
     outcomes: &[Outcome],
+    key: &Key,
     outputs: &Outputs,
 ) -> Result<(), ArtifactError> {
     let Some(folder) = &outputs.private else { return Ok(()) };
+    json::write(&folder.join("key.json"), &serde_json::json!({ "key": key.as_hex() }))?;
     let rows: Vec<MappingRow> = sources
         .iter()
         .zip(outcomes)
@@ -208,6 +211,9 @@ fn write_cases(
 ) -> Result<(), ArtifactError> {
     let rows: Vec<&CaseRow> = cases.iter().map(|done| &done.row).collect();
     table::write_rows(&folder.join("cases.csv"), &CaseRow::COLUMNS, &rows)?;
+    let descriptors: Vec<&DescriptorRow> =
+        cases.iter().filter_map(|done| done.descriptors.as_ref()).collect();
+    table::write_rows(&folder.join("descriptors.csv"), &DescriptorRow::COLUMNS, &descriptors)?;
     table::write_rows(&folder.join("exclusions.csv"), &ExclusionRow::COLUMNS, exclusions)?;
     let geometry: BTreeMap<&str, _> =
         cases.iter().map(|done| (done.row.case_id.as_str(), &done.native)).collect();
@@ -237,6 +243,8 @@ fn write_labels(
         oracle: truth.oracle,
     };
     table::write_rows(&folder.join("labels.csv"), &LabelRow::COLUMNS, &rows)?;
+    let lesions: Vec<&LesionRow> = cases.iter().filter_map(|done| done.lesion.as_ref()).collect();
+    table::write_rows(&folder.join("lesions.csv"), &LesionRow::COLUMNS, &lesions)?;
     json::write(&folder.join("labels.json"), &summary)?;
     log(format_args!(
         "labels: {} grown, {} stable, {} undefined",

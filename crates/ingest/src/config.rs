@@ -1,4 +1,5 @@
 use hemex_stage::{ConfigError, check_positive, check_range};
+use hemex_volume::Lesion;
 use serde::{Deserialize, Serialize};
 
 use crate::kernel::Sharpness;
@@ -231,6 +232,14 @@ pub struct LabelRule {
     pub count_intraventricular: bool,
     /// Follow-up scans within this window count, hours after the baseline scan.
     pub followup_window_h: [f64; 2],
+}
+
+impl LabelRule {
+    /// The labels of a mask whose volume decides growth.
+    pub(crate) fn counted(&self) -> &'static [u8] {
+        const BOTH: [u8; 2] = [Lesion::Intraparenchymal as u8, Lesion::Intraventricular as u8];
+        if self.count_intraventricular { &BOTH } else { &BOTH[..1] }
+    }
 }
 
 /// How a cohort is split.

@@ -1,11 +1,6 @@
 //! The reconstruction kernel, as far as a file names it, and whether it is soft or sharp.
 
-use std::path::Path;
-
 use serde::{Deserialize, Serialize};
-
-/// A sidecar is a few lines.
-const MAX_BYTES: u64 = 1 << 20;
 
 /// The name's first word, if it is one that makers give kernels: a free text might hold anything, a
 /// patient's name too.
@@ -60,26 +55,7 @@ pub(crate) fn sharpness(name: &str) -> Option<Sharpness> {
     Some(if is_bone { Sharpness::Bone } else { Sharpness::Soft })
 }
 
-/// The name in the BIDS sidecar beside a NIfTI file (`NAME.json` for `NAME.nii.gz`), key
-/// `ConvolutionKernel`.
-pub(crate) fn of_sidecar(nifti: &Path) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Sidecar {
-        #[serde(rename = "ConvolutionKernel")]
-        convolution_kernel: String,
-    }
-    let path = nifti.to_str()?;
-    let stem = path.strip_suffix(".nii.gz").or_else(|| path.strip_suffix(".nii"))?;
-    let path = format!("{stem}.json");
-    if std::fs::metadata(&path).ok()?.len() > MAX_BYTES {
-        return None;
-    }
-    let sidecar: Sidecar = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
-    known(&sidecar.convolution_kernel)
-}
-
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod tests {
     use super::*;
 
@@ -104,17 +80,5 @@ mod tests {
         for unknown in ["", "XYZ", "H3", "é", "FC", "7"] {
             assert_eq!(sharpness(unknown), None, "{unknown}");
         }
-    }
-
-    #[test]
-    fn a_sidecar_is_read_where_it_is_sound() {
-        let folder = tempfile::tempdir().unwrap();
-        let nifti = folder.path().join("a_ct.nii.gz");
-        assert_eq!(of_sidecar(&nifti), None);
-        let sidecar = folder.path().join("a_ct.json");
-        std::fs::write(&sidecar, r#"{"Modality": "CT", "ConvolutionKernel": "H40"}"#).unwrap();
-        assert_eq!(of_sidecar(&nifti), Some("H40".to_owned()));
-        std::fs::write(&sidecar, "{").unwrap();
-        assert_eq!(of_sidecar(&nifti), None);
     }
 }

@@ -14,6 +14,7 @@
 //! - [`prepare()`]: native image to canonical grid, brain mask, noise
 //! - [`labels`]: the growth rule; [`splits`]: who trains, who tests
 
+mod acquisition;
 mod brain;
 mod case;
 mod cohort;

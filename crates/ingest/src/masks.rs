@@ -30,7 +30,7 @@ pub(crate) struct Masks {
 
 /// Reads the masks there are; the baseline mask must lie on the grid of its image (`native`).
 pub(crate) fn read(scan: &Scan, native: &Geometry, rule: &LabelRule) -> Result<Masks, Unusable> {
-    let volume_ml = |mask: &LabelMap| mask.volume_ml(counted(rule));
+    let volume_ml = |mask: &LabelMap| mask.volume_ml(rule.counted());
     let ivh_ml = |mask: &LabelMap| mask.volume_ml(&[Lesion::Intraventricular as u8]);
     let mut masks = Masks::default();
     if let Some(path) = &scan.baseline_mask {
@@ -54,12 +54,6 @@ pub(crate) fn read(scan: &Scan, native: &Geometry, rule: &LabelRule) -> Result<M
         masks.followup_ivh_ml = Some(ivh_ml(&mask));
     }
     Ok(masks)
-}
-
-/// The labels whose volume grows.
-fn counted(rule: &LabelRule) -> &'static [u8] {
-    const BOTH: [u8; 2] = [Lesion::Intraparenchymal as u8, Lesion::Intraventricular as u8];
-    if rule.count_intraventricular { &BOTH } else { &BOTH[..1] }
 }
 
 fn read_one(

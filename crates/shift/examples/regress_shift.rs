@@ -4,10 +4,10 @@
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
-use hemex_artifacts::{CaseRow, Sex, WeightRow, WeightSummary, json, nifti, table};
+use hemex_artifacts::{CaseRow, DescriptorRow, Sex, WeightRow, WeightSummary, json, table};
 use hemex_shift::{Config, FEATURES, RawConfig};
 use hemex_stage::CONTRACT_VERSION;
-use hemex_volume::{Affine, Geometry, Image, LabelMap};
+use hemex_volume::BrainDescriptors;
 
 /// Cases of site A train, those of site C are the target: older, noisier, in thicker slices.
 fn case(i: usize) -> CaseRow {
@@ -27,30 +27,40 @@ fn case(i: usize) -> CaseRow {
         native_spacing_d_mm: if target { 5.0 } else { 4.0 },
         native_spacing_h_mm: 0.5,
         native_spacing_w_mm: 0.5,
+        slice_thickness_mm: None,
         convolution_kernel: None,
+        tube_voltage_kvp: None,
+        manufacturer: None,
         noise_hu: Some(3.0 + (i * 7 % 13) as f64 / 6.0 + if target { 0.6 } else { 0.0 }),
     }
 }
 
+fn descriptors(i: usize) -> DescriptorRow {
+    let target = if i >= 30 { 1.0 } else { 0.0 };
+    let brain = BrainDescriptors {
+        volume_ml: 1250.0 + (i * 13 % 19) as f64 * 17.0 - 60.0 * target,
+        mean_hu: 31.0 + (i * 5 % 11) as f64 * 0.3,
+        sd_hu: 9.0 + (i * 3 % 7) as f64 * 0.4 + target,
+        percentiles_hu: [8.0, 25.0, 31.0, 37.0, 45.0],
+        hyperdense_ml: 4.0 + (i * 19 % 29) as f64 * 1.7,
+    };
+    DescriptorRow::new(&format!("c{i:02}"), &brain)
+}
+
 fn write_inputs(root: &Path) {
-    for folder in ["cases/images", "cases/brain", "splits", "weights"] {
+    for folder in ["cases", "splits", "weights"] {
         std::fs::create_dir_all(root.join(folder)).unwrap();
     }
-    let affine = Affine::from_spacing([5.0, 2.0, 2.0], [0.0; 3]).unwrap();
-    let geometry = Geometry::new([3, 8, 8], affine).unwrap();
     let mut splits = "case_id,slice_idx,patient_id,site,regime,fold,role\n".to_owned();
     for i in 0..48 {
-        // From −40 to 122 HU, so that the limits of tissue and of blood lie within.
-        let hu = |at: usize| ((at * 37 + i * 29) % (110 + i)) as f32 * 1.04 - 40.0;
-        let image = Image::new(geometry, (0..192).map(hu).collect()).unwrap();
-        let brain = LabelMap::new(geometry, (0..192).map(|at| u8::from(at > i)).collect()).unwrap();
-        nifti::write_image(&root.join(format!("cases/images/c{i:02}.nii")), &image).unwrap();
-        nifti::write_label_map(&root.join(format!("cases/brain/c{i:02}.nii")), &brain).unwrap();
         let role = if i < 30 { "train" } else { "target" };
         splits += &format!("c{i:02},,p{i:02},A,site,0,{role}\n");
     }
     let rows: Vec<CaseRow> = (0..48).map(case).collect();
     table::write_rows(&root.join("cases/cases.csv"), &CaseRow::COLUMNS, &rows).unwrap();
+    let rows: Vec<DescriptorRow> = (0..48).map(descriptors).collect();
+    let path = root.join("cases/descriptors.csv");
+    table::write_rows(&path, &DescriptorRow::COLUMNS, &rows).unwrap();
     std::fs::write(root.join("splits/splits.csv"), splits).unwrap();
     let preparation =
         r#"{"version": "1", "spacing_mm": [5.0, 2.0, 2.0], "window_hu": [-100.0, 200.0]}"#;
@@ -98,7 +108,7 @@ fn main() -> ExitCode {
     println!("overlap {}", summaries[0].overlap.unwrap());
     println!("n_clipped {}", summaries[0].n_clipped);
     println!("n_features {}", summaries[0].features.len());
-    // The last columns are measured in the image.
+    // The last columns are descriptors of the image.
     let features = std::fs::read_to_string(folder.join("features.csv")).unwrap();
     for (name, column) in FEATURES[8..].iter().zip(9..) {
         let cell = |line: &str| line.split(',').nth(column)?.parse::<f64>().ok();

@@ -12,12 +12,6 @@ pub enum ShiftError {
         /// The case.
         case_id: String,
     },
-    /// An image and its brain mask do not fit together.
-    #[error("case `{case_id}`: its brain mask is empty or on another grid than its image")]
-    NoBrain {
-        /// The case.
-        case_id: String,
-    },
     /// The classifier cannot be fitted.
     #[error("the classifier of regime `{regime}`, fold {fold} cannot be fitted: raise `l2`")]
     NotFitted {

@@ -1,8 +1,6 @@
 use std::path::Path;
 
-use hemex_artifacts::{CaseRow, Cases, Sex, table};
-use hemex_stage::Progress;
-use rayon::prelude::*;
+use hemex_artifacts::{CaseRow, Cases, DescriptorRow, Sex, table};
 use serde::Serialize;
 
 use crate::ShiftError;
@@ -20,13 +18,8 @@ pub const FEATURES: [&str; 12] = [
     "brain_volume_ml",
     "brain_mean_hu",
     "brain_sd_hu",
-    "hyperdense_share",
+    "hyperdense_ml",
 ];
-
-/// HU of fresh blood; the share of the brain within tells how much there is, without a mask.
-const HYPERDENSE_HU: std::ops::RangeInclusive<f32> = 50.0..=90.0;
-/// HU of brain tissue, fluid and blood; bone at the edge of the mask is left out.
-const TISSUE_HU: std::ops::RangeInclusive<f32> = -20.0..=100.0;
 
 /// Features of every case; a row a case, a column a name of [`FEATURES`].
 #[derive(Debug, Clone)]
@@ -44,17 +37,14 @@ struct Row<'a> {
 }
 
 impl FeatureTable {
-    /// Measures every case.
+    /// Collects what the cases' tables say; a case without descriptors has none of its image's features.
     ///
     /// # Errors
-    /// If an image or brain mask cannot be read or they do not fit together.
-    pub fn measure(cases: &Cases, progress: &Progress) -> Result<Self, ShiftError> {
-        let values = cases.rows.par_iter().map(|row| {
-            let measured = measure(cases, row);
-            progress.add(1);
-            measured
-        });
-        let values = values.collect::<Result<_, _>>()?;
+    /// If the table of descriptors cannot be read.
+    pub fn of(cases: &Cases) -> Result<Self, ShiftError> {
+        let descriptors = cases.descriptors()?;
+        let values = cases.rows.iter().map(|row| features(row, descriptors.get(&row.case_id)));
+        let values = values.collect();
         let case_ids = cases.rows.iter().map(|row| row.case_id.clone()).collect();
         Ok(Self { case_ids, values })
     }
@@ -80,27 +70,9 @@ impl FeatureTable {
     }
 }
 
-fn measure(cases: &Cases, row: &CaseRow) -> Result<[Option<f64>; FEATURES.len()], ShiftError> {
-    let image = cases.image(&row.case_id)?;
-    let brain = cases.brain(&row.case_id)?;
-    let no_brain = || ShiftError::NoBrain { case_id: row.case_id.clone() };
-    if !image.geometry().is_same_grid(brain.geometry()) {
-        return Err(no_brain());
-    }
-    let pairs = image.voxels().iter().zip(brain.voxels());
-    let tissue: Vec<f64> = pairs
-        .filter(|(hu, brain)| **brain > 0 && TISSUE_HU.contains(*hu))
-        .map(|(hu, _)| f64::from(*hu))
-        .collect();
-    if tissue.is_empty() {
-        return Err(no_brain());
-    }
-    let n = tissue.len() as f64;
-    let mean = tissue.iter().sum::<f64>() / n;
-    let variance = tissue.iter().map(|hu| (hu - mean).powi(2)).sum::<f64>() / n;
-    let n_hyperdense = tissue.iter().filter(|hu| HYPERDENSE_HU.contains(&(**hu as f32))).count();
+fn features(row: &CaseRow, image: Option<&DescriptorRow>) -> [Option<f64>; FEATURES.len()] {
     let flag = |value: Option<bool>| value.map(|v| f64::from(u8::from(v)));
-    Ok([
+    [
         row.age_years,
         row.sex.map(|sex| f64::from(u8::from(sex == Sex::M))),
         row.onset_to_ct_h,
@@ -109,9 +81,9 @@ fn measure(cases: &Cases, row: &CaseRow) -> Result<[Option<f64>; FEATURES.len()]
         flag(row.ivh),
         row.noise_hu,
         Some(row.native_spacing_d_mm),
-        Some(brain.volume_ml(&[1])),
-        Some(mean),
-        Some(variance.sqrt()),
-        Some(n_hyperdense as f64 / n),
-    ])
+        image.map(|image| image.brain_volume_ml),
+        image.map(|image| image.brain_mean_hu),
+        image.map(|image| image.brain_sd_hu),
+        image.map(|image| image.hyperdense_ml),
+    ]
 }

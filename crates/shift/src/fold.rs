@@ -111,6 +111,9 @@ fn column(
     let known: Vec<(f64, bool)> =
         values.iter().zip(is_target).filter_map(|(v, t)| Some(((*v)?, *t))).collect();
     let n_known_target = known.iter().filter(|(_, target)| *target).count();
+    if known.is_empty() {
+        return Err("known of no case".to_owned());
+    }
     if n_known_target == 0 || n_known_target == known.len() {
         return Err("known in one domain alone".to_owned());
     }
@@ -293,6 +296,11 @@ mod tests {
         assert_eq!(n_columns(&table), 1);
         table.values[5][0] = None;
         assert_eq!(n_columns(&table), 2);
+        assert_eq!(
+            column(&table, &cases, &is_target, "gcs", &config(&[])).unwrap_err(),
+            "known of no case"
+        );
+        table.values[7][4] = Some(15.0);
         assert_eq!(
             column(&table, &cases, &is_target, "gcs", &config(&[])).unwrap_err(),
             "known in one domain alone"

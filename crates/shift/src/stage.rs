@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use hemex_artifacts::{Cases, Regime, Role, SplitRow, WeightRow, WeightSummary, json, table};
-use hemex_stage::{Progress, Request, warning};
+use hemex_stage::{Request, warning};
 
 use crate::fold::FoldWeights;
 use crate::{Config, FeatureTable, ShiftError, weigh};
@@ -21,7 +21,7 @@ pub fn run(config: &Config, request: &Request) -> anyhow::Result<()> {
     let cases = Cases::open(request.input("cases")?)?;
     let splits = table::read_rows::<SplitRow>(&request.input("splits")?.join("splits.csv"))?;
     let output = request.output("weights")?;
-    let features = FeatureTable::measure(&cases, &Progress::new(cases.rows.len(), "cases"))?;
+    let features = FeatureTable::of(&cases)?;
     features.write(&output.join("features.csv"))?;
     let mut rows = Vec::new();
     let mut summaries = Vec::new();

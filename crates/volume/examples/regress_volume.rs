@@ -2,8 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "a failed figure may panic")]
 
 use hemex_volume::{
-    Affine, Connectivity, ConvolutionKernel, Deformation, DisplacementField, Geometry, Image,
-    LabelMap, correlated_noise, dilate_mm, distance_mm, erode_mm,
+    Affine, BrainDescriptors, Connectivity, ConvolutionKernel, Deformation, DisplacementField,
+    Geometry, Image, LabelMap, LesionDescriptors, correlated_noise, dilate_mm, distance_mm,
+    erode_mm, surface_area_mm2,
 };
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -69,6 +70,16 @@ fn main() {
         let parts = labels.components(&[1, 2], connectivity);
         figure(&format!("largest_component_{name}_ml"), parts.volumes_ml()[0]);
     }
+
+    figure("surface_mm2", surface_area_mm2(&mask, &geometry).unwrap());
+    let lesion = LesionDescriptors::of(&labels, &[1, 2], &image).unwrap().unwrap();
+    figure("abc2_ml", lesion.abc2_ml);
+    figure("sphericity", lesion.sphericity);
+    figure("lesion_sd_hu", lesion.sd_hu);
+    figure("lesion_centroid_mm", lesion.centroid_mm.iter().sum());
+    let brain = BrainDescriptors::of(&image, &labels).unwrap().unwrap();
+    figure("percentiles_hu", brain.percentiles_hu.iter().sum());
+    figure("hyperdense_ml", brain.hyperdense_ml);
 
     let deformation = bending();
     hu("warped_hu", &image.warp(&deformation, -100.0));

@@ -87,4 +87,19 @@ impl LabelMap {
     pub fn volume_ml(&self, labels: &[u8]) -> f64 {
         self.count(labels) as f64 * self.geometry.voxel_ml()
     }
+
+    /// Centre of mass `[x, y, z]` (mm, RAS+) of the voxels that carry one of `labels`; `None` if there are
+    /// none.
+    pub fn centroid_mm(&self, labels: &[u8]) -> Option<[f64; 3]> {
+        let [_, n_h, n_w] = self.geometry.shape();
+        let inside = self.voxels.iter().enumerate().filter(|(_, label)| labels.contains(label));
+        let (mut n, mut sums) = (0_usize, [0_usize; 3]);
+        for (place, _) in inside {
+            n += 1;
+            sums[0] += place / (n_h * n_w);
+            sums[1] += place / n_w % n_h;
+            sums[2] += place % n_w;
+        }
+        (n > 0).then(|| self.geometry.point_mm(sums.map(|sum| sum as f64 / n as f64)))
+    }
 }

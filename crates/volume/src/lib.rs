@@ -13,15 +13,18 @@
 //! - grids: [`Affine`], [`Geometry`], [`Image`], [`LabelMap`]
 //! - moving voxels: [`Image::resample`], [`Image::warp`] by a [`Deformation`]
 //! - shapes in masks: [`Components`], [`distance_mm`], [`dilate_mm`], [`erode_mm`]
+//! - what describes a scan: [`BrainDescriptors`], [`LesionDescriptors`], [`surface_area_mm2`]
 //! - the scanner: [`Image::average_slices`], [`ConvolutionKernel`], [`correlated_noise`], [`Image::blur_mm`]
 //!
 //! Nothing here depends on the number of threads: every voxel is computed from its inputs alone, in
 //! a fixed order.
 
+mod abc2;
 mod affine;
 mod axis;
 mod components;
 mod deform;
+mod descriptors;
 mod displacement;
 mod distance;
 mod error;
@@ -35,11 +38,13 @@ mod physics;
 mod resample;
 mod sample;
 mod straighten;
+mod surface_area;
 pub mod vector;
 
 pub use affine::{Affine, InverseAffine};
 pub use components::{Components, Connectivity};
 pub use deform::Deformation;
+pub use descriptors::{BrainDescriptors, LesionDescriptors};
 pub use displacement::{DisplacementField, FieldExtremes};
 pub use distance::{dilate_mm, distance_mm, erode_mm};
 pub use error::VolumeError;
@@ -47,3 +52,4 @@ pub use geometry::Geometry;
 pub use image::Image;
 pub use label_map::{LabelMap, Lesion};
 pub use noise::{ConvolutionKernel, correlated_noise};
+pub use surface_area::surface_area_mm2;

@@ -8,6 +8,7 @@
 mod cohort;
 mod concurrency;
 mod damage;
+mod export;
 mod finished;
 mod interruption;
 mod mistakes;

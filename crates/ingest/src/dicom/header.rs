@@ -12,6 +12,7 @@ use hemex_volume::vector::{cross, dot, norm};
 use super::dataset::{DataSet, Fault};
 use super::file::{Opened, Pixels, open};
 use super::pixels::Format;
+use crate::acquisition::known_maker;
 use crate::{Unusable, kernel};
 
 /// What a file of the folder is.
@@ -306,28 +307,10 @@ fn series(frame: &Frame<'_, '_>) -> SeriesHeader {
         number: set.integer(tags::SERIES_NUMBER),
         convolution_kernel: name(&reconstruction, tags::CONVOLUTION_KERNEL),
         tube_voltage_kvp: one(set, tags::KVP),
-        manufacturer: set.text(tags::MANUFACTURER).and_then(|name| maker(&name)),
+        manufacturer: set.text(tags::MANUFACTURER).and_then(|name| known_maker(&name)),
         thickness_mm: one(&measures, tags::SLICE_THICKNESS).filter(|mm| *mm > 0.0),
         acquired: acquired(set),
     }
-}
-
-/// The maker's name as one word of a closed list: the element is a free text.
-fn maker(name: &str) -> Option<String> {
-    const KNOWN: [(&str, &str); 10] = [
-        ("siemens", "Siemens"),
-        ("ge med", "GE"),
-        ("general electric", "GE"),
-        ("philips", "Philips"),
-        ("toshiba", "Toshiba"),
-        ("canon", "Canon"),
-        ("hitachi", "Hitachi"),
-        ("neusoft", "Neusoft"),
-        ("united imaging", "United Imaging"),
-        ("uih", "United Imaging"),
-    ];
-    let name = name.to_lowercase();
-    KNOWN.iter().find(|(word, _)| name.contains(word)).map(|(_, maker)| (*maker).to_owned())
 }
 
 /// The two directions at length 1, if they are perpendicular unit vectors up to rounding.

@@ -42,6 +42,8 @@ pub(super) fn by_participant(
 /// missing column is unknown.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Clinical {
+    /// `patient`: the dataset's name of the patient, where its ids name scans and a patient may have several.
+    pub patient: Option<String>,
     /// `site`: where the scan was made.
     pub site: Option<String>,
     /// `age` (or `age_years`): years, 0 to 130.
@@ -77,6 +79,7 @@ impl Clinical {
         let yes_no = |column| sheet.parsed(row, column, "0 or 1", flag);
         let age_column = if sheet.cell(row, "age").is_some() { "age" } else { "age_years" };
         Ok(Self {
+            patient: text("patient"),
             site: text("site"),
             age_years: sheet.parsed(row, age_column, "years from 0 to 130", |t| {
                 number(t).filter(|age| (0.0..=130.0).contains(age))

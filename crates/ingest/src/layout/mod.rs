@@ -99,6 +99,16 @@ pub enum ImageFiles {
     Dicom(Vec<PathBuf>),
 }
 
+impl ImageFiles {
+    /// The file, or the first of them.
+    pub fn first_file(&self) -> Option<&Path> {
+        match self {
+            Self::Nifti(path) => Some(path),
+            Self::Dicom(paths) => paths.first().map(PathBuf::as_path),
+        }
+    }
+}
+
 /// The cases of the dataset in this folder, sorted by their name in it, and the layout's name.
 ///
 /// # Errors

@@ -138,6 +138,8 @@ impl Pairs {
                 });
                 let clinical = clinical.remove(&id).unwrap_or_else(|| Ok(Clinical::default()));
                 let place = relative(root, &path);
+                let patient = clinical.as_ref().ok().and_then(|clinical| clinical.patient.clone());
+                let patient = patient.unwrap_or_else(|| id.clone());
                 let scan = clinical.map(|clinical| Scan {
                     image: ImageFiles::Nifti(path),
                     baseline_mask: mask,
@@ -150,7 +152,7 @@ impl Pairs {
                     Some(_) => scan,
                     None => Err(Unusable::Ambiguous { what: "baseline CT", n: 2 }),
                 };
-                sources.push(Source { patient: id.clone(), id, path: place, scan });
+                sources.push(Source { patient, id, path: place, scan });
             }
         }
         Ok(sources)

@@ -1,5 +1,6 @@
 //! A small BIDS cohort through the whole stage.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::support::{
@@ -90,6 +91,23 @@ fn a_cohort_becomes_cases_labels_and_splits() {
     let case = outputs.row("cases/cases.csv", "sub-Canary17");
     assert_eq!((case["source_format"].as_str(), case["site"].as_str()), ("dicom", "C"));
     assert_eq!(case["convolution_kernel"], "H31s");
+    assert_eq!(
+        ["tube_voltage_kvp", "manufacturer"].map(|name| case[name].as_str()),
+        ["120.0", "GE"]
+    );
+    assert_eq!(case["slice_thickness_mm"], case["native_spacing_d_mm"]);
+    let number = |row: &BTreeMap<String, String>, column: &str| row[column].parse::<f64>().unwrap();
+    let described = outputs.row("cases/descriptors.csv", "sub-Canary17");
+    // Brain of 34 HU and ventricles of 8 HU with grain; the hematoma alone is dense.
+    assert!((number(&described, "brain_p50_hu") - 34.0).abs() < 1.5, "{described:?}");
+    assert!((number(&described, "hyperdense_ml") / native - 1.0).abs() < 0.1, "{described:?}");
+    let lesion = outputs.row("labels/lesions.csv", "sub-Canary17");
+    assert_eq!((number(&lesion, "volume_ml"), lesion["n_components"].as_str()), (native, "1"));
+    assert!((number(&lesion, "mean_hu") - 65.0).abs() < 0.5, "{lesion:?}");
+    assert!((number(&lesion, "abc2_ml") / native - 1.0).abs() < 0.35, "{lesion:?}");
+    for (axis, expected) in [("right_mm", 22.0), ("anterior_mm", 14.0), ("superior_mm", 8.0)] {
+        assert!((number(&lesion, axis) - expected).abs() < 2.0, "{axis}: {lesion:?}");
+    }
     let image = outputs.image("sub-Canary17");
     // The head's 75 voxels (single ones at its poles do not count) and 3 on every side.
     assert_eq!(image.geometry().shape()[1..], [81, 81]);
@@ -143,6 +161,11 @@ fn no_name_date_or_path_leaves_the_private_artifact() {
     // The search itself finds what is there.
     let mapping = std::fs::read(outputs.path("private").join("mapping.csv")).unwrap();
     assert!(holds(&mapping, "Canary") && holds(&mapping, "1999-12-31"));
+    let key = std::fs::read_to_string(outputs.path("private").join("key.json")).unwrap();
+    let key: serde_json::Value = serde_json::from_str(&key).unwrap();
+    let key = key["key"].as_str().unwrap();
+    let public = ["cases", "labels", "splits"].map(|output| contents(&outputs.path(output)));
+    assert!(public.iter().flatten().all(|(_, bytes)| !holds(bytes, key)), "the key is elsewhere");
 }
 
 #[test]

@@ -225,6 +225,10 @@ fn public_layouts_are_recognised_and_their_labels_understood() {
     let json = r#"{"labels": {"background": 0, "IVH": 1, "intraparenchymal hemorrhage": 2}}"#;
     std::fs::write(nnunet.path().join("dataset.json"), json).unwrap();
     let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let table = "participant_id\tpatient\na\tp\nb\tp\n";
+    std::fs::write(nnunet.path().join("participants.tsv"), table).unwrap();
+    let (_, sources) = layout::discover(nnunet.path(), LayoutChoice::Auto).unwrap();
+    assert!(sources.iter().all(|source| source.patient == "p"), "two scans of one patient");
     assert_eq!(ingested(nnunet.path()), ("nnunet", names(&["a", "b"]), vec![0, 1]));
 
     let msd = tempfile::tempdir().unwrap();

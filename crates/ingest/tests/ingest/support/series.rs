@@ -122,7 +122,7 @@ fn text_elements() -> Vec<(Tag, VR, &'static str)> {
 fn slice(image: &Image, d: usize, series: &Series) -> InMemDicomObject {
     let geometry = image.geometry();
     let [_, n_h, n_w] = geometry.shape();
-    let [_, spacing_h, spacing_w] = geometry.spacing_mm();
+    let [spacing_d, spacing_h, spacing_w] = geometry.spacing_mm();
     // The first pixel is that at the right front.
     let mut first = geometry.point_mm([d as f64, (n_h - 1) as f64, (n_w - 1) as f64]);
     first[1] -= series.shift_mm * d as f64;
@@ -159,6 +159,9 @@ fn slice(image: &Image, d: usize, series: &Series) -> InMemDicomObject {
     text(tags::STUDY_DATE, VR::DA, "20200229".to_owned());
     text(tags::STUDY_TIME, VR::TM, "123456".to_owned());
     text(tags::CONVOLUTION_KERNEL, VR::SH, series.kernel.to_owned());
+    text(tags::KVP, VR::DS, "120".to_owned());
+    text(tags::MANUFACTURER, VR::LO, "GE MEDICAL SYSTEMS".to_owned());
+    text(tags::SLICE_THICKNESS, VR::DS, spacing_d.to_string());
     if let Some(part) = series.body_part {
         text(tags::BODY_PART_EXAMINED, VR::CS, part.to_owned());
     }
