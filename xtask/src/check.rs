@@ -17,6 +17,10 @@ pub(crate) fn run() -> Result<()> {
     let lints =
         ["clippy", "--release", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"];
     step("lints", &lints, &[])?;
+    // Without libFuzzer itself, which asks for a C++ compiler.
+    let fuzz = ["check", "--release", "--locked", "--manifest-path", "fuzz/Cargo.toml"];
+    let fuzz = [&fuzz[..], &["--target-dir", "target/fuzz"]].concat();
+    step("fuzz targets", &fuzz, &[("CUSTOM_LIBFUZZER_PATH", "none/none.a")])?;
     let docs =
         ["doc", "--release", "--locked", "--workspace", "--no-deps", "--document-private-items"];
     step("documentation", &docs, &[("RUSTDOCFLAGS", "-D warnings")])?;

@@ -13,8 +13,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use hemex_artifacts::nifti;
-use hemex_ingest::Unusable;
+use hemex_ingest::dicom::read_series;
 use hemex_ingest::dicom::worker::Workers;
+use hemex_ingest::{StackProblem, Unusable};
 use hemex_stage::DrawKey;
 use hemex_volume::{Geometry, Image};
 use rand::{Rng, RngExt};
@@ -257,4 +258,23 @@ fn dicom_campaign() {
     }
     println!("DICOM: {n} mutations of {} files, {counts:?}, slowest {slowest:.1?}", seeds.len());
     assert!(counts.contains_key("refused"), "the campaign tests nothing");
+}
+
+/// The seeds of the fuzz targets (`fuzz/`) lead into the readers, not only to their first check.
+#[test]
+fn the_seeds_of_the_fuzz_targets_are_read() {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus");
+    let files = |target: &str| hemex_stage::digest::list_files(&corpus.join(target)).unwrap();
+    let (volumes, slices) = (files("nifti"), files("dicom"));
+    assert!(volumes.len() >= 5 && slices.len() >= 4, "{} and {}", volumes.len(), slices.len());
+    for path in volumes {
+        let bytes = std::fs::read(&path).unwrap();
+        assert!(nifti::image_of_bytes(&path, &bytes, None).is_ok(), "{}", path.display());
+    }
+    let single = Unusable::Stack { problems: vec![StackProblem::Single] };
+    for path in slices {
+        // A single slice is refused when its pixels are read.
+        let read = read_series(std::slice::from_ref(&path), &DICOM);
+        assert_eq!(read.err(), Some(single.clone()), "{}", path.display());
+    }
 }

@@ -19,7 +19,7 @@ fn spec(kind: NetworkKind, dims: Dims, pooling: Pooling) -> NetworkSpec {
         n_planar_levels: usize::from(volumes),
         pooling,
         window: if volumes { [4, 16, 16] } else { [1, 16, 16] },
-        input: InputSpec { window_hu: [-10.0, 90.0], brain_only: true },
+        input: InputSpec { windows_hu: vec![[-10.0, 90.0]], brain_only: true },
     };
     NetworkSpec::try_from(raw).unwrap()
 }

@@ -24,7 +24,7 @@ fn spec(dims: Dims, window: [usize; 3]) -> NetworkSpec {
         n_planar_levels: if dims == Dims::Volumes { 1 } else { 0 },
         pooling: Pooling::Mean,
         window,
-        input: InputSpec { window_hu: [0.0, 100.0], brain_only: false },
+        input: InputSpec { windows_hu: vec![[0.0, 100.0]], brain_only: false },
     };
     NetworkSpec::try_from(raw).unwrap()
 }

@@ -60,7 +60,8 @@ impl Encoder {
         let n_levels = spec.channels().len();
         let levels = (0..n_levels)
             .map(|level| {
-                let channels_in = if level == 0 { 1 } else { spec.channels()[level - 1] };
+                let channels_in =
+                    if level == 0 { spec.input().n_channels() } else { spec.channels()[level - 1] };
                 Block::new(spec, level, channels_in, device)
             })
             .collect();

@@ -11,9 +11,9 @@ pub struct CaseInput {
 
 impl CaseInput {
     /// Normalises an image; `brain` is not 0 within the brain, on the image's grid.
-    pub fn new(image: &Image, brain: &LabelMap, input: InputSpec) -> Self {
+    pub fn new(image: &Image, brain: &LabelMap, input: &InputSpec) -> Self {
         let pairs = image.voxels().iter().zip(brain.voxels());
-        let voxels = pairs.map(|(hu, brain)| input.normalise(*hu, *brain > 0)).collect();
+        let voxels = input.normalise(pairs.map(|(hu, brain)| (*hu, *brain > 0)));
         Self { voxels, geometry: *image.geometry() }
     }
 
@@ -23,18 +23,21 @@ impl CaseInput {
     #[must_use]
     pub fn keep_slices(&self, slices: &[usize]) -> Self {
         let [depth, h, w] = self.geometry.shape();
-        let kept = slices.iter().filter(|slice| **slice < depth);
-        let voxels: Vec<f32> =
-            kept.flat_map(|d| self.voxels[d * h * w..(d + 1) * h * w].iter().copied()).collect();
-        match self.geometry.window([0; 3], [voxels.len() / (h * w), h, w]) {
-            Ok(geometry) => Self { voxels, geometry },
+        let kept: Vec<usize> = slices.iter().copied().filter(|slice| *slice < depth).collect();
+        let of_channel = |channel: &[f32]| -> Vec<f32> {
+            kept.iter().flat_map(|d| channel[d * h * w..(d + 1) * h * w].iter().copied()).collect()
+        };
+        match self.geometry.window([0; 3], [kept.len(), h, w]) {
+            Ok(geometry) => {
+                Self { voxels: self.channels().flat_map(of_channel).collect(), geometry }
+            }
             Err(_) => self.clone(),
         }
     }
 
-    /// Normalised values, `[D, H, W]`.
-    pub fn voxels(&self) -> &[f32] {
-        &self.voxels
+    /// Normalised values of each channel, `[D, H, W]`.
+    pub fn channels(&self) -> impl Iterator<Item = &[f32]> {
+        self.voxels.chunks_exact(self.geometry.n_voxels())
     }
 
     /// The grid.

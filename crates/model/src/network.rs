@@ -33,11 +33,14 @@ impl Network {
         initialise(network, seed)
     }
 
-    /// `[B, 1, D, H, W]`, a window or any multiple of the network's step.
+    /// `[B, C, D, H, W]`, a window or any multiple of the network's step; a channel a window of HU.
     pub fn forward(&self, x: Tensor<5>) -> Output {
         let [b, c, d, h, w] = x.dims();
         // Inside, channels lie last; one channel lies first and last at once.
-        let x = x.reshape([b, d, h, w, c]);
+        let x = match c {
+            1 => x.reshape([b, d, h, w, c]),
+            _ => x.permute([0, 2, 3, 4, 1]),
+        };
         match self {
             Network::Joint(network) => network.forward(x),
             Network::Vgg(network) => network.forward(x),
@@ -57,11 +60,14 @@ mod tests {
     #[test]
     fn outputs_have_the_shapes_promised() {
         let device = Device::flex();
-        for dims in [Dims::Slices, Dims::Volumes] {
+        let both = |dims| [(dims, 1), (dims, 3)];
+        for (dims, n_channels) in [Dims::Slices, Dims::Volumes].into_iter().flat_map(both) {
             for kind in [NetworkKind::JointUnet, NetworkKind::Vgg] {
-                let spec = NetworkSpec::try_from(raw(kind, dims)).unwrap();
+                let mut raw = raw(kind, dims);
+                raw.input.windows_hu = vec![[0.0, 100.0]; n_channels];
+                let spec = NetworkSpec::try_from(raw).unwrap();
                 let [d, h, w] = spec.window();
-                let x = Tensor::random([3, 1, d, h, w], Distribution::Default, &device);
+                let x = Tensor::random([3, n_channels, d, h, w], Distribution::Default, &device);
                 let output = Network::new(&spec, 1, &device).forward(x);
                 assert_eq!(output.growth_logit.dims(), [3]);
                 let joint = kind == NetworkKind::JointUnet;
@@ -82,7 +88,7 @@ mod tests {
             n_planar_levels: 0,
             pooling: Pooling::Mean,
             window: [1, 128, 128],
-            input: InputSpec { window_hu: [0.0, 100.0], brain_only: false },
+            input: InputSpec { windows_hu: vec![[0.0, 100.0]], brain_only: false },
         };
         let network = Network::new(&NetworkSpec::try_from(raw).unwrap(), 1, &Device::flex());
         assert_eq!(network.num_params(), 482_578);

@@ -25,23 +25,32 @@ pub struct RawNetworkSpec {
 }
 
 /// How Hounsfield units become the network's input.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InputSpec {
-    /// HU from the first to the second become −1 to 1; what lies outside is clipped.
-    pub window_hu: [f32; 2],
+    /// Windows, a channel each: HU from the first to the second number become −1 to 1; what lies outside is
+    /// clipped.
+    pub windows_hu: Vec<[f32; 2]>,
     /// Whether everything outside the brain becomes −1, so that skull and head holder give no cue.
     pub brain_only: bool,
 }
 
 impl InputSpec {
-    /// The network's input for one voxel: `hu`, and whether it lies in the brain.
-    pub fn normalise(&self, hu: f32, in_brain: bool) -> f32 {
-        if self.brain_only && !in_brain {
-            return -1.0;
-        }
-        let [low, high] = self.window_hu;
-        ((hu.clamp(low, high) - low) / (high - low)).mul_add(2.0, -1.0)
+    /// Channels of the network's input.
+    pub fn n_channels(&self) -> usize {
+        self.windows_hu.len()
+    }
+
+    /// The network's input of voxels `[D, H, W]` with their HU and whether they lie in the brain: channels
+    /// first, `[C, D, H, W]`.
+    pub fn normalise(&self, voxels: impl Iterator<Item = (f32, bool)> + Clone) -> Vec<f32> {
+        let channel = |&[low, high]: &[f32; 2]| {
+            voxels.clone().map(move |(hu, in_brain)| match in_brain || !self.brain_only {
+                true => ((hu.clamp(low, high) - low) / (high - low)).mul_add(2.0, -1.0),
+                false => -1.0,
+            })
+        };
+        self.windows_hu.iter().flat_map(channel).collect()
     }
 }
 
@@ -99,10 +108,11 @@ impl TryFrom<RawNetworkSpec> for NetworkSpec {
             let found = format!("{} for {:?}", raw.n_groups, raw.channels);
             return refuse("n_groups", expected, found);
         }
-        let [low, high] = raw.input.window_hu;
-        if !(low.is_finite() && high.is_finite() && low < high) {
-            let found = format!("{:?}", raw.input.window_hu);
-            return refuse("input.window_hu", "two rising finite numbers".into(), found);
+        let rises = |[low, high]: &[f32; 2]| low.is_finite() && high.is_finite() && low < high;
+        if raw.input.windows_hu.is_empty() || !raw.input.windows_hu.iter().all(rises) {
+            let found = format!("{:?}", raw.input.windows_hu);
+            let expected = "at least one pair of rising finite numbers".into();
+            return refuse("input.windows_hu", expected, found);
         }
         match raw.dims {
             Dims::Slices if raw.window[0] != 1 => {
@@ -164,8 +174,8 @@ impl NetworkSpec {
     }
 
     /// How Hounsfield units become the network's input.
-    pub fn input(&self) -> InputSpec {
-        self.0.input
+    pub fn input(&self) -> &InputSpec {
+        &self.0.input
     }
 
     /// The window the network sees, `[D, H, W]` voxels.
@@ -214,7 +224,7 @@ pub(crate) mod tests {
             n_planar_levels,
             pooling: Pooling::MeanMax,
             window,
-            input: InputSpec { window_hu: [0.0, 100.0], brain_only: true },
+            input: InputSpec { windows_hu: vec![[0.0, 100.0]], brain_only: true },
         }
     }
 
@@ -230,7 +240,9 @@ pub(crate) mod tests {
         };
         assert_eq!(key(|r| r.channels = vec![8], Dims::Slices), "channels");
         assert_eq!(key(|r| r.n_groups = 3, Dims::Slices), "n_groups");
-        assert_eq!(key(|r| r.input.window_hu = [100.0, 0.0], Dims::Slices), "input.window_hu");
+        let falling = |r: &mut RawNetworkSpec| r.input.windows_hu.push([100.0, 0.0]);
+        assert_eq!(key(falling, Dims::Slices), "input.windows_hu");
+        assert_eq!(key(|r| r.input.windows_hu.clear(), Dims::Slices), "input.windows_hu");
         assert_eq!(key(|r| r.n_groups = 0, Dims::Slices), "n_groups");
         assert_eq!(key(|r| r.window = [2, 16, 16], Dims::Slices), "window");
         assert_eq!(key(|r| r.window = [1, 18, 16], Dims::Slices), "window");
@@ -240,13 +252,15 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn the_window_becomes_minus_one_to_one() {
-        let input = InputSpec { window_hu: [0.0, 100.0], brain_only: true };
-        let values = [-1024.0, 0.0, 50.0, 75.0, 3000.0].map(|hu| input.normalise(hu, true));
-        assert_eq!(values, [-1.0, -1.0, 0.0, 0.5, 1.0]);
-        assert_eq!(input.normalise(75.0, false), -1.0);
+    fn every_window_becomes_a_channel_from_minus_one_to_one() {
+        let input = InputSpec { windows_hu: vec![[0.0, 100.0], [50.0, 150.0]], brain_only: true };
+        let voxels = [-1024.0, 0.0, 50.0, 75.0, 3000.0].map(|hu| (hu, true));
+        let of =
+            |input: &InputSpec, voxels: &[(f32, bool)]| input.normalise(voxels.iter().copied());
+        assert_eq!(of(&input, &voxels), [-1.0, -1.0, 0.0, 0.5, 1.0, -1.0, -1.0, -1.0, -0.5, 1.0]);
+        assert_eq!(of(&input, &[(75.0, false)]), [-1.0, -1.0]);
         let whole = InputSpec { brain_only: false, ..input };
-        assert_eq!(whole.normalise(75.0, false), 0.5);
+        assert_eq!(of(&whole, &[(75.0, false)]), [0.5, -0.5]);
     }
 
     #[test]

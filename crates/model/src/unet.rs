@@ -41,7 +41,7 @@ impl JointUnet {
         }
     }
 
-    /// `[B, D, H, W, 1]`.
+    /// `[B, D, H, W, C]`.
     pub(crate) fn forward(&self, x: Tensor<5>) -> Output {
         let mut skips = self.encoder.forward(x);
         // The encoder has at least two levels: the spec checks it.

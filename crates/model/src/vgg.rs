@@ -31,7 +31,7 @@ impl Vgg {
         }
     }
 
-    /// `[B, D, H, W, 1]`.
+    /// `[B, D, H, W, C]`.
     pub(crate) fn forward(&self, x: Tensor<5>) -> Output {
         let mut levels = self.encoder.forward(x);
         let deepest = levels.remove(levels.len() - 1);

@@ -63,13 +63,18 @@ pub fn predict_case(
     batch_size: usize,
     device: &Device,
 ) -> Result<CaseOutput, ModelError> {
-    let (input, shape, size) = (case.voxels(), case.geometry().shape(), spec.window());
+    let (shape, size) = (case.geometry().shape(), spec.window());
+    let n_channels = spec.input().n_channels();
     let plan = plan_windows(shape, size);
     let mut windows = Vec::with_capacity(plan.len());
     let mut blend = Blend::new(shape, size);
     for batch in plan.chunks(batch_size.max(1)) {
-        let voxels = batch.iter().flat_map(|start| cut(input, shape, *start, size)).collect();
-        let dims = [batch.len(), 1, size[0], size[1], size[2]];
+        let window = |start: &Window| {
+            let start = *start;
+            case.channels().flat_map(move |channel| cut(channel, shape, start, size))
+        };
+        let voxels = batch.iter().flat_map(window).collect();
+        let dims = [batch.len(), n_channels, size[0], size[1], size[2]];
         let x = Tensor::<5>::from_data(TensorData::new(voxels, dims), device);
         let output = network.forward(x);
         let growth = values(output.growth_logit)?;

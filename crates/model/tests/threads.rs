@@ -26,7 +26,7 @@ fn weights(dims: Dims, window: [usize; 3]) -> Vec<u32> {
         n_planar_levels: if dims == Dims::Volumes { 1 } else { 0 },
         pooling: Pooling::MeanMax,
         window,
-        input: InputSpec { window_hu: [0.0, 100.0], brain_only: false },
+        input: InputSpec { windows_hu: vec![[0.0, 100.0]], brain_only: false },
     };
     let spec = NetworkSpec::try_from(raw).unwrap_or_else(|e| panic!("{e}"));
     let device = Device::flex().autodiff();

@@ -97,7 +97,7 @@ fn config() -> serde_json::Value {
     let network = |kind: &str| {
         json!({ "kind": kind, "dims": "2d", "channels": [4, 8], "n_groups": 2,
                 "n_planar_levels": 0, "pooling": "mean_max", "window": [1, 16, 16],
-                "input": { "window_hu": [-10.0, 90.0], "brain_only": true } })
+                "input": { "windows_hu": [[-10.0, 90.0]], "brain_only": true } })
     };
     json!({
         "regime": "patient", "n_epochs": 2, "steps_per_epoch": 3, "batch_size": 4,

@@ -11,7 +11,7 @@ use crate::sampler::Sampler;
 
 /// Windows of a step, on the device.
 pub(crate) struct Batch {
-    /// `[B, 1, D, H, W]`, −1 to 1.
+    /// `[B, C, D, H, W]`, −1 to 1.
     pub(crate) input: Tensor<5>,
     /// 1 in the hematoma, `[B, 1, D, H, W]`.
     pub(crate) mask: Tensor<5>,
@@ -52,17 +52,17 @@ impl WindowSource<'_> {
     pub(crate) fn batch(&self, samples: &[Sample], device: &Device) -> Batch {
         let [d, h, w] = self.spec.window();
         let n = samples.len();
-        let volume = |voxels: &dyn Fn(&Sample) -> &Vec<f32>| {
+        let volume = |n_channels: usize, voxels: &dyn Fn(&Sample) -> &Vec<f32>| {
             let data = samples.iter().flat_map(|s| voxels(s).iter().copied()).collect();
-            Tensor::from_data(TensorData::new(data, [n, 1, d, h, w]), device)
+            Tensor::from_data(TensorData::new(data, [n, n_channels, d, h, w]), device)
         };
         let vector = |value: &dyn Fn(&Sample) -> f64| {
             let data: Vec<f32> = samples.iter().map(|s| value(s) as f32).collect();
             Tensor::from_data(TensorData::new(data, [n]), device)
         };
         Batch {
-            input: volume(&|s| &s.input),
-            mask: volume(&|s| &s.mask),
+            input: volume(self.spec.input().n_channels(), &|s| &s.input),
+            mask: volume(1, &|s| &s.mask),
             growth: vector(&|s| f64::from(u8::from(s.growth))),
             shows_lesion: vector(&|s| f64::from(u8::from(s.shows_lesion))),
             class_weight: vector(&|s| self.class_weights[usize::from(s.growth)]),
@@ -88,7 +88,7 @@ impl WindowSource<'_> {
         let mask: Vec<f32> =
             labels.voxels().iter().map(|v| f32::from(u8::from(is_lesion(*v)))).collect();
         Ok(Sample {
-            input: pairs.map(|(hu, label)| input.normalise(*hu, label & BRAIN > 0)).collect(),
+            input: input.normalise(pairs.map(|(hu, label)| (*hu, label & BRAIN > 0))),
             shows_lesion: mask.contains(&1.0),
             mask,
             growth: case.growth,

@@ -53,7 +53,9 @@ fn assert_reported(bench: &Workbench, n_models: usize) {
 fn a_cohort_of_three_sites_ends_with_a_report() {
     let bench = Workbench::new();
     let raw = finished().task("phantom").output("raw");
-    cohort(&bench, &raw).succeeds().says(&["report: "]);
+    // Two windows of HU as two channels.
+    let windows = "train.arm.joint.input.windows_hu=[[-20.0, 100.0], [0.0, 60.0]]";
+    cohort(&bench, &raw).args(["--set", windows]).succeeds().says(&["report: "]);
     assert_reported(&bench, 2 * 3);
 }
 

@@ -50,6 +50,12 @@ pub(super) fn nifti_stem(name: &str) -> Option<&str> {
     plain.strip_suffix(".nii").or_else(|| plain.strip_suffix(".hdr"))
 }
 
+/// Whether a file is a medium's directory by its name, which the standard sets (PS3.10, 8.6). What it lists is
+/// found by content as well, and so is what it forgot.
+pub(super) fn is_dicomdir(path: &Path) -> bool {
+    path.is_file() && path.file_name().is_some_and(|name| name.eq_ignore_ascii_case("DICOMDIR"))
+}
+
 /// Every file below a folder of DICOM files.
 pub(super) fn dicom_tree(folder: &Path) -> Result<ImageFiles, Unusable> {
     let files = hemex_stage::digest::list_files(folder).map_err(|_| Unusable::NoDicom)?;

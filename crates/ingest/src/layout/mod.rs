@@ -4,12 +4,12 @@
 //! **BIDS**: `participants.tsv` (optional) and a folder `sub-X` a patient, with the baseline scan in
 //! `ses-baseline/ct/` (or, without sessions, in `ct/`) and the follow-up scan in `ses-followup/ct/`.
 //! The scan is `*_ct.nii`, `*_ct.nii.gz`, a folder `*_ct` of DICOM files, or DICOM files lying in `ct/`;
-//! its mask is `*_dseg.nii[.gz]` or `*_mask.nii[.gz]`, a sidecar `*_ct.json` may name its kernel. Rows of the table are found by `participant_id`,
-//! with or without `sub-`.
+//! its mask is `*_dseg.nii[.gz]` or `*_mask.nii[.gz]`, a sidecar `*_ct.json` may tell how it was taken. Rows
+//! of the table are found by `participant_id`, with or without `sub-`.
 //!
-//! **Table of paths**: `cases.csv` or `cases.tsv` at the root, a row a case: `case` and `image` (NIfTI
-//! file or folder of DICOM files), and as far as known `patient` (else the case is a patient of its
-//! own), `mask` and `followup_mask`. Paths are relative to the dataset's folder and stay within it, since
+//! **Table of paths**: `cases.csv`, `cases.tsv` or `cases.parquet` at the root, a row a case: `case` and
+//! `image` (NIfTI file, DICOM file, folder of DICOM files or its DICOMDIR), and as far as known `patient`
+//! (else the case is a patient of its own), `mask` and `followup_mask`. Paths are relative to the dataset's folder and stay within it, since
 //! only what is below it counts for the cache.
 //!
 //! **Flat folder**: each NIfTI file and each folder of DICOM files is a case and a patient; DICOM files
@@ -23,8 +23,8 @@
 //! `ground truths`): images and masks under the same names. The masks of the first two do not tell the
 //! kind of bleeding: all of it is taken for intraparenchymal, with a word in the log.
 //!
-//! **DICOM tree**: any folders; a case a study, a patient a patient id, found in the files. Not
-//! recognised by itself, since folders of DICOM files side by side are flat.
+//! **DICOM tree**: any folders; a case a study, a patient a patient id, found in the files. Recognised by a
+//! DICOMDIR at the root alone, since folders of DICOM files side by side are flat.
 //!
 //! Where these have a `participants.tsv`, its `participant_id` is the case's name (in a DICOM tree the
 //! patient's).
@@ -153,8 +153,9 @@ fn recognise(root: &Path) -> Result<LayoutChoice, IngestError> {
     if let (false, Some(paired)) = (is_table, paired::recognise(root)) {
         return Ok(paired);
     }
+    let folder::Listing { files, folders } = folder::list(root, "auto")?;
     let is_bids = root.join(clinical::PARTICIPANTS).is_file()
-        || folder::list(root, "auto")?.folders.iter().any(|(name, _)| name.starts_with("sub-"));
+        || folders.iter().any(|(name, _)| name.starts_with("sub-"));
     match (is_table, is_bids) {
         (true, true) => Err(IngestError::Dataset {
             layout: "auto",
@@ -162,6 +163,9 @@ fn recognise(root: &Path) -> Result<LayoutChoice, IngestError> {
         }),
         (true, false) => Ok(LayoutChoice::Table),
         (false, true) => Ok(LayoutChoice::Bids),
+        (false, false) if files.iter().any(|(_, path)| folder::is_dicomdir(path)) => {
+            Ok(LayoutChoice::Dicom)
+        }
         (false, false) => Ok(LayoutChoice::Flat),
     }
 }

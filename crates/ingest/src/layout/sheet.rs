@@ -1,41 +1,36 @@
+use std::fs::File;
 use std::path::Path;
 
-use polars_core::prelude::DataFrame;
+use polars_core::prelude::{DataFrame, DataType, PolarsResult};
 use polars_io::SerReader;
-use polars_io::prelude::{CsvEncoding, CsvReadOptions};
+use polars_io::prelude::{CsvEncoding, CsvReadOptions, ParquetReader};
 
+use crate::guard::guarded;
 use crate::{IngestError, Unusable};
 
 /// A table of the dataset, every cell as text.
 pub(super) struct Sheet {
     name: String,
     frame: DataFrame,
+    /// Number of the first row: a text has a header above it.
+    first_line: usize,
 }
 
 impl Sheet {
-    /// Reads `name` (`.csv` with quotes, `.tsv` without) below the dataset's folder.
+    /// Reads `name` (`.csv` with quotes, `.tsv` without, `.parquet`) below the dataset's folder.
     pub(super) fn read(root: &Path, name: &str) -> Result<Self, IngestError> {
-        let is_csv = name.ends_with(".csv");
-        let (separator, quote) = if is_csv { (b',', Some(b'"')) } else { (b'\t', None) };
-        let frame = CsvReadOptions::default()
-            .with_has_header(true)
-            // No inference: "007" stays a name.
-            .with_infer_schema_length(Some(0))
-            .map_parse_options(|options| {
-                options
-                    .with_separator(separator)
-                    .with_quote_char(quote)
-                    .with_encoding(CsvEncoding::LossyUtf8)
-            })
-            .try_into_reader_with_file_path(Some(root.join(name)))
-            .and_then(SerReader::finish)
+        let is_parquet = name.ends_with(".parquet");
+        let path = root.join(name);
+        let read = guarded(|| {
+            let frame = if is_parquet { read_parquet(&path) } else { read_text(&path) };
             // The library's message may quote the table.
-            .map_err(|_| IngestError::Table {
-                table: name.to_owned(),
-                problem: "it cannot be read; expected a header and rows of as many cells"
-                    .to_owned(),
-            })?;
-        Ok(Self { name: name.to_owned(), frame })
+            frame.map_err(|_| Unusable::Panic)
+        });
+        let frame = read.map_err(|_| IngestError::Table {
+            table: name.to_owned(),
+            problem: "it cannot be read; expected a header and rows of as many cells".to_owned(),
+        })?;
+        Ok(Self { name: name.to_owned(), frame, first_line: if is_parquet { 1 } else { 2 } })
     }
 
     /// How many rows there are below the header.
@@ -43,9 +38,9 @@ impl Sheet {
         self.frame.height()
     }
 
-    /// The line of a row in the file, from 1.
+    /// The line of a row in the file, from 1; of Parquet the row's number.
     pub(super) fn line(&self, row: usize) -> usize {
-        row + 2
+        row + self.first_line
     }
 
     /// The table's name.
@@ -98,4 +93,27 @@ impl Sheet {
             expected,
         }
     }
+}
+
+fn read_text(path: &Path) -> PolarsResult<DataFrame> {
+    let is_csv = path.extension().is_some_and(|ending| ending == "csv");
+    let (separator, quote) = if is_csv { (b',', Some(b'"')) } else { (b'\t', None) };
+    CsvReadOptions::default()
+        .with_has_header(true)
+        // No inference: "007" stays a name.
+        .with_infer_schema_length(Some(0))
+        .map_parse_options(|options| {
+            options
+                .with_separator(separator)
+                .with_quote_char(quote)
+                .with_encoding(CsvEncoding::LossyUtf8)
+        })
+        .try_into_reader_with_file_path(Some(path.to_owned()))
+        .and_then(SerReader::finish)
+}
+
+fn read_parquet(path: &Path) -> PolarsResult<DataFrame> {
+    let frame = ParquetReader::new(File::open(path)?).finish()?;
+    let columns = frame.columns().iter().map(|column| column.cast(&DataType::String));
+    DataFrame::new(frame.height(), columns.collect::<PolarsResult<Vec<_>>>()?)
 }

@@ -1,19 +1,23 @@
 use std::path::{Component, Path, PathBuf};
 
-use super::folder::{dicom_tree, nifti_stem};
+use super::folder::{dicom_tree, is_dicomdir, nifti_stem};
 use super::sheet::Sheet;
 use super::{Clinical, ImageFiles, LabelScheme, Scan, Source};
 use crate::{IngestError, Unusable};
 
 /// The tables that make a dataset one of this layout.
-pub(super) const NAMES: [&str; 2] = ["cases.csv", "cases.tsv"];
+pub(super) const NAMES: [&str; 3] = ["cases.csv", "cases.tsv", "cases.parquet"];
 
 const BELOW: &str = "a path below the dataset's folder, without `..`";
 
 /// A case a row.
 pub(super) fn discover(root: &Path) -> Result<Vec<Source>, IngestError> {
-    let Some(name) = NAMES.into_iter().find(|name| root.join(name).is_file()) else {
-        let problem = "there is no cases.csv or cases.tsv".to_owned();
+    let found: Vec<&str> = NAMES.into_iter().filter(|name| root.join(name).is_file()).collect();
+    let [name] = found[..] else {
+        let problem = match found.is_empty() {
+            true => format!("there is none of {}", NAMES.join(", ")),
+            false => format!("there are {}; keep one", found.join(" and ")),
+        };
         return Err(IngestError::Dataset { layout: "table", problem });
     };
     let sheet = Sheet::read(root, name)?;
@@ -38,14 +42,25 @@ fn source(root: &Path, sheet: &Sheet, row: usize) -> Result<Source, IngestError>
 fn scan(root: &Path, sheet: &Sheet, row: usize) -> Result<Scan, Unusable> {
     let path = |column| sheet.parsed(row, column, BELOW, |text| below(root, text));
     let image = path("image")?.ok_or(Unusable::NoBaseline)?;
-    let is_nifti = image.to_str().is_some_and(|name| nifti_stem(name).is_some());
     Ok(Scan {
-        image: if is_nifti { ImageFiles::Nifti(image) } else { dicom_tree(&image)? },
+        image: image_files(image)?,
         baseline_mask: path("mask")?,
         followup_mask: path("followup_mask")?,
         labels: LabelScheme::Own,
         clinical: Clinical::from_row(sheet, row)?,
     })
+}
+
+/// A NIfTI file, a DICOM file, or every file of a folder: that which is named or that of a DICOMDIR.
+fn image_files(path: PathBuf) -> Result<ImageFiles, Unusable> {
+    if path.to_str().is_some_and(|name| nifti_stem(name).is_some()) {
+        return Ok(ImageFiles::Nifti(path));
+    }
+    match path.parent().filter(|_| is_dicomdir(&path)) {
+        Some(folder) => dicom_tree(folder),
+        None if path.is_file() => Ok(ImageFiles::Dicom(vec![path])),
+        None => dicom_tree(&path),
+    }
 }
 
 /// The path below the root, unless it would lead out of it.

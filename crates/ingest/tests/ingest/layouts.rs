@@ -1,5 +1,6 @@
 //! Flat folders and tables of paths; NIfTI in every shape.
 
+use std::fs::File;
 use std::path::Path;
 
 use crate::support::{UNLABELLED, config, grid, head, lesion, marked, run, series};
@@ -8,6 +9,8 @@ use hemex_ingest::layout::{self, ImageFiles};
 use hemex_ingest::{LayoutChoice, canonical_grid};
 use hemex_stage::Kind;
 use hemex_volume::Image;
+use polars_core::df;
+use polars_io::prelude::ParquetWriter;
 
 fn discovered(root: &Path) -> (&'static str, Vec<layout::Source>) {
     layout::discover(root, LayoutChoice::Auto).unwrap()
@@ -80,6 +83,63 @@ fn a_table_of_paths_joins_files_and_columns() {
     let outputs = run(raw.path(), &config(&[]), &UNLABELLED).unwrap();
     assert!(outputs.exclusion("four").contains("the file does not exist"));
     assert!(outputs.exclusion("five").contains("no baseline CT found"));
+}
+
+#[test]
+fn a_table_of_paths_may_be_parquet_and_name_dicom_files() {
+    let raw = tempfile::tempdir().unwrap();
+    let image = head(grid(), 10.0);
+    nifti::write_image_i16(&raw.path().join("a.nii.gz"), &head(grid(), 9.0)).unwrap();
+    let medium = raw.path().join("medium");
+    series::write(&medium.join("IMAGES"), &image, &series::Series::default());
+    std::fs::write(medium.join("DICOMDIR"), "").unwrap();
+    let mut frame = df!(
+        "case" => ["007", "8", "9"],
+        "image" => ["a.nii.gz", "medium/DICOMDIR", "medium/IMAGES/2-001"],
+        "age" => [Some(71.5), None, Some(f64::NAN)],
+        "growth" => [Some(1_i64), Some(0), None],
+        "ivh" => [Some(true), Some(false), None],
+    )
+    .unwrap();
+    let path = raw.path().join("cases.parquet");
+    ParquetWriter::new(File::create(&path).unwrap()).finish(&mut frame).unwrap();
+    let (name, sources) = discovered(raw.path());
+    assert_eq!(name, "table");
+    let scan = |id: &str| sources.iter().find(|s| s.id == id).unwrap().scan.clone().unwrap();
+    let clinical = scan("007").clinical;
+    assert_eq!(
+        (clinical.age_years, clinical.growth, clinical.ivh),
+        (Some(71.5), Some(true), Some(true))
+    );
+    assert_eq!((scan("8").clinical.growth, scan("8").clinical.age_years), (Some(false), None));
+    assert_eq!((scan("9").clinical.growth, scan("9").clinical.age_years), (None, None));
+    let n_files = |id: &str| match scan(id).image {
+        ImageFiles::Dicom(files) => files.len(),
+        ImageFiles::Nifti(_) => 0,
+    };
+    assert_eq!((n_files("8"), n_files("9")), (image.geometry().shape()[0] + 1, 1));
+    let outputs = run(raw.path(), &config(&[]), &UNLABELLED).unwrap();
+    assert_eq!(outputs.row("cases/cases.csv", "8")["source_format"], "dicom");
+
+    std::fs::write(raw.path().join("cases.csv"), "case,image\n").unwrap();
+    let two = layout::discover(raw.path(), LayoutChoice::Auto).unwrap_err().to_string();
+    assert!(two.contains("cases.csv and cases.parquet; keep one"), "{two}");
+    std::fs::remove_file(raw.path().join("cases.csv")).unwrap();
+    let bytes = std::fs::read(&path).unwrap();
+    for n in [0, 4, 20, bytes.len() / 2, bytes.len() - 1] {
+        std::fs::write(&path, &bytes[..n]).unwrap();
+        let cut = layout::discover(raw.path(), LayoutChoice::Auto).unwrap_err().to_string();
+        assert!(cut.contains("cases.parquet of the dataset: it cannot be read"), "{cut}");
+    }
+}
+
+#[test]
+fn a_medium_with_a_dicomdir_is_a_tree() {
+    let raw = tempfile::tempdir().unwrap();
+    series::write(&raw.path().join("A/B"), &head(grid(), 10.0), &series::Series::default());
+    std::fs::write(raw.path().join("DICOMDIR"), "").unwrap();
+    let (name, sources) = discovered(raw.path());
+    assert_eq!((name, sources.len(), sources[0].scan.is_ok()), ("dicom", 1, true));
 }
 
 #[test]
