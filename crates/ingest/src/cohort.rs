@@ -13,7 +13,7 @@ use rayon::prelude::*;
 use crate::case::{self, Done, Folders, Outcome, Tools};
 use crate::dicom::worker::Workers;
 use crate::private::{MappingRow, SeriesRow, SliceRow};
-use crate::pseudonym::{Key, NamedSource, named};
+use crate::pseudonym::{NamedSource, named};
 use crate::splits::{Unit, split};
 use crate::truth::{self, Truth};
 use crate::{Config, IngestError, layout};
@@ -57,8 +57,7 @@ pub fn run_with(config: &Config, request: &Request, program: &Path) -> anyhow::R
     let (layout, sources) = layout::discover(root, config.layout)?;
     let truth = truth::read(root)?;
     let given = layout::given_splits(root)?;
-    let key = Key::of(&sources, request.seed);
-    let sources = named(sources, &key)?;
+    let sources = named(sources, request.seed)?;
     log(format_args!("layout `{layout}`, {} cases", sources.len()));
 
     let n_threads = rayon::current_num_threads();
@@ -69,7 +68,7 @@ pub fn run_with(config: &Config, request: &Request, program: &Path) -> anyhow::R
     let (workers, folders) = (&workers, &folders);
     let tools = Tools { config, truth: &truth, workers, folders, with_labels };
     let outcomes = ingest_all(&sources, &tools)?;
-    write_private(&sources, &outcomes, &key, &outputs)?;
+    write_private(&sources, &outcomes, &outputs)?;
     check_images_differ(&sources, &outcomes)?;
     let exclusions = exclusions(&sources, &outcomes);
     report(&sources, &outcomes, &exclusions);
@@ -169,11 +168,9 @@ fn counted(exclusions: &[ExclusionRow]) -> Vec<String> {
 fn write_private(
     sources: &[NamedSource],
     outcomes: &[Outcome],
-    key: &Key,
     outputs: &Outputs,
 ) -> Result<(), ArtifactError> {
     let Some(folder) = &outputs.private else { return Ok(()) };
-    json::write(&folder.join("key.json"), &serde_json::json!({ "key": key.as_hex() }))?;
     let rows: Vec<MappingRow> = sources
         .iter()
         .zip(outcomes)
@@ -184,6 +181,7 @@ fn write_private(
             MappingRow {
                 case_id: named.case_id.clone(),
                 patient_id: named.patient_id.clone(),
+                key: named.key.as_hex().to_owned(),
                 source_id: named.source.id.clone(),
                 source_path: named.source.path.clone(),
                 baseline_datetime: clinical.and_then(|c| c.baseline_datetime.clone()).or(acquired),

@@ -9,6 +9,8 @@ use crate::case::Series;
 pub(crate) struct MappingRow {
     pub(crate) case_id: String,
     pub(crate) patient_id: String,
+    /// What the pseudonyms of the patient were made with.
+    pub(crate) key: String,
     pub(crate) source_id: String,
     pub(crate) source_path: String,
     pub(crate) baseline_datetime: Option<String>,
@@ -17,9 +19,10 @@ pub(crate) struct MappingRow {
 
 impl MappingRow {
     /// The columns, in order.
-    pub(crate) const COLUMNS: [&str; 6] = [
+    pub(crate) const COLUMNS: [&str; 7] = [
         "case_id",
         "patient_id",
+        "key",
         "source_id",
         "source_path",
         "baseline_datetime",

@@ -1,6 +1,6 @@
 //! Names that tell no patient.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
@@ -21,20 +21,22 @@ const KEY_BYTES: u64 = 16 << 10;
 pub(crate) struct NamedSource {
     pub(crate) case_id: String,
     pub(crate) patient_id: String,
+    /// Of the patient.
+    pub(crate) key: Key,
     pub(crate) source: Source,
 }
 
-/// What makes pseudonyms of names; it leads from a guessed name to its pseudonym, so it is kept in the
-/// artifact `private` alone.
+/// What makes pseudonyms of a patient's names. It leads from a guessed name to its pseudonym, so it is kept
+/// in the artifact `private` alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Key(String);
 
 impl Key {
-    /// SHA-256 over the seed, the cases' names and bytes from the middle of each image: the same for the same
-    /// dataset, so that a run can be repeated, and out of reach of whoever does not have the images (the seed
-    /// is no secret, and names of patients can be guessed).
-    pub(crate) fn of(sources: &[Source], seed: u64) -> Self {
-        let mut by_name: Vec<&Source> = sources.iter().collect();
+    /// SHA-256 over the seed, the names of the patient's cases and bytes from the middle of each image: the
+    /// same whatever other patients there are, so that a run can be repeated and added to, and out of reach
+    /// of whoever does not have the images (the seed is no secret, and names can be guessed).
+    fn of(cases: &[Source], seed: u64) -> Self {
+        let mut by_name: Vec<&Source> = cases.iter().collect();
         by_name.sort_by(|a, b| a.id.cmp(&b.id));
         let parts = by_name.into_iter().map(|source| {
             let image = source.scan.as_ref().ok().and_then(|scan| scan.image.first_file());
@@ -67,22 +69,29 @@ fn middle_of(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Gives every source its pseudonyms, `case-` and `patient-` with digits of SHA-256 over key and name,
-/// and sorts by them, so that not even the order tells a name.
+/// Gives every source its pseudonyms, `case-` and `patient-` with digits of SHA-256 over its patient's key
+/// and its name, and sorts by them, so that not even the order tells a name.
 ///
 /// # Errors
 /// [`IngestError::Collision`] if two names get one pseudonym.
-pub(crate) fn named(sources: Vec<Source>, key: &Key) -> Result<Vec<NamedSource>, IngestError> {
-    let mut patients: BTreeMap<String, String> = BTreeMap::new();
-    let mut named = Vec::with_capacity(sources.len());
+pub(crate) fn named(sources: Vec<Source>, seed: u64) -> Result<Vec<NamedSource>, IngestError> {
+    let mut patients: BTreeMap<String, Vec<Source>> = BTreeMap::new();
     for source in sources {
-        let case_id = key.pseudonym("case", &source.id);
-        let patient_id = key.pseudonym("patient", &source.patient);
-        let known = patients.entry(patient_id.clone()).or_insert_with(|| source.patient.clone());
-        if *known != source.patient {
+        patients.entry(source.patient.clone()).or_default().push(source);
+    }
+    let (mut named, mut patient_ids) = (Vec::new(), BTreeSet::new());
+    for (patient, cases) in patients {
+        let key = Key::of(&cases, seed);
+        let patient_id = key.pseudonym("patient", &patient);
+        if !patient_ids.insert(patient_id.clone()) {
             return Err(collision(patient_id));
         }
-        named.push(NamedSource { case_id, patient_id, source });
+        named.extend(cases.into_iter().map(|source| NamedSource {
+            case_id: key.pseudonym("case", &source.id),
+            patient_id: patient_id.clone(),
+            key: key.clone(),
+            source,
+        }));
     }
     named.sort_by(|a, b| a.case_id.cmp(&b.case_id));
     match named.windows(2).find(|pair| pair[0].case_id == pair[1].case_id) {
@@ -113,17 +122,14 @@ mod tests {
     }
 
     #[test]
-    fn pseudonyms_depend_on_key_and_name_alone() {
+    fn pseudonyms_depend_on_seed_and_patient_alone() {
         let sources =
             || vec![without_scan("a", "p"), without_scan("b", "p"), without_scan("c", "q")];
-        let key = Key::of(&sources(), 1);
-        let first = named(sources(), &key).unwrap();
+        let first = named(sources(), 1).unwrap();
         let mut reversed = sources();
         reversed.reverse();
-        assert_eq!(Key::of(&reversed, 1), key);
-        assert_eq!(named(reversed, &key).unwrap(), first);
-        let other = Key::of(&sources(), 2);
-        assert_ne!(named(sources(), &other).unwrap()[0].case_id, first[0].case_id);
+        assert_eq!(named(reversed, 1).unwrap(), first);
+        assert_ne!(named(sources(), 2).unwrap()[0].case_id, first[0].case_id);
         let of = |id: &str| first.iter().find(|n| n.source.id == id).unwrap();
         assert_eq!(of("a").patient_id, of("b").patient_id);
         assert_ne!(of("a").patient_id, of("c").patient_id);
@@ -132,6 +138,10 @@ mod tests {
             let digits = name.case_id.strip_prefix("case-").unwrap();
             assert!(digits.len() == 10 && digits.chars().all(|c| c.is_ascii_hexdigit()));
         }
+        // A patient more leaves the others as they were.
+        let more = sources().into_iter().chain([without_scan("d", "r")]).collect();
+        let more = named(more, 1).unwrap();
+        assert!(first.iter().all(|named| more.contains(named)));
     }
 
     #[test]
