@@ -11,7 +11,7 @@ pub(crate) fn run(arguments: &BenchArgs) -> Result<()> {
     let peer = arguments.peer.as_deref();
     match workload::program_of(name) {
         Some(example) => return workload::run(name, example, peer, arguments.rounds),
-        None if peer.is_some() => bail!("--peer goes with a workload: w1, w2, w3, w5 or w6"),
+        None if peer.is_some() => bail!("--peer goes with a workload: w1, w2, w3, w4, w5 or w6"),
         None => {}
     }
     let mut command = workspace::cargo();

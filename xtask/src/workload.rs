@@ -1,4 +1,4 @@
-//! `cargo xtask bench w1|w2|w3|w5|w6`: the reference workloads, alone or in turn with a peer.
+//! `cargo xtask bench w1|w2|w3|w4|w5|w6`: the reference workloads, alone or in turn with a peer.
 //!
 //! Machines are shared and noisy: an absolute time means little, a ratio of runs that alternate does.
 
@@ -11,11 +11,12 @@ use serde_json::{Value, json};
 
 use crate::workspace;
 
-/// The workloads, and the example that runs each: the networks', and ingest's.
-const PROGRAMS: [(&str, &str); 5] = [
+/// The workloads, and the example that runs each: the networks', augmentation's and ingest's.
+const PROGRAMS: [(&str, &str); 6] = [
     ("w1", "workload"),
     ("w2", "workload"),
     ("w3", "workload"),
+    ("w4", "augment_workload"),
     ("w5", "ingest_workload"),
     ("w6", "ingest_workload"),
 ];

@@ -1,7 +1,7 @@
 //! Golden figures of one draw and of what it makes of a made head; `cargo xtask regress -p augment`.
 #![expect(clippy::unwrap_used, reason = "a failed figure may panic")]
 
-use hemex_augment::{MIN_JACOBIAN, Policy, RawElastic, RawPolicy};
+use hemex_augment::{MIN_JACOBIAN, Policy, RawElastic, RawLesion, RawPolicy};
 use hemex_stage::DrawKey;
 use hemex_volume::{Affine, Geometry, Image, LabelMap};
 
@@ -19,6 +19,13 @@ fn policy() -> Policy {
         scale: 0.1,
         translation_mm: [3.0, 6.0, 6.0],
         elastic,
+        lesion: RawLesion {
+            probability: 1.0,
+            volume_change: 0.1,
+            stretch: 0.2,
+            lobe: 0.3,
+            reach_mm: 25.0,
+        },
         noise_hu: 6.0,
         blur_mm: 1.5,
         gain: 0.1,
@@ -61,10 +68,21 @@ fn main() {
     figure("elastic_strength", elastic.strength);
     figure("elastic_min_jacobian", elastic.extremes.min_jacobian);
 
-    let (image, labels) = drawn.apply(&image, &labels, [-50.0, 90.0]).unwrap();
     // Weights from 0 to 2 that differ from voxel to voxel show a shift, too.
-    let terms = image.voxels().iter().enumerate();
-    let sum: f64 = terms.map(|(i, v)| (i * 7919 % 101) as f64 / 50.0 * f64::from(*v)).sum();
-    figure("augmented_hu", sum / image.voxels().len() as f64);
-    figure("augmented_lesion_ml", labels.volume_ml(&[1]));
+    let weighted_mean = |image: &Image| {
+        let terms = image.voxels().iter().enumerate();
+        let sum: f64 = terms.map(|(i, v)| (i * 7919 % 101) as f64 / 50.0 * f64::from(*v)).sum();
+        sum / image.voxels().len() as f64
+    };
+    let (augmented, moved) = drawn.apply(&image, &labels, [-50.0, 90.0]).unwrap();
+    figure("augmented_hu", weighted_mean(&augmented));
+    figure("augmented_lesion_ml", moved.volume_ml(&[1]));
+
+    let places = (0..labels.voxels().len()).filter(|place| labels.voxels()[*place] > 0);
+    let drawn = policy().draw_around(&key, image.geometry(), &places.collect::<Vec<_>>());
+    let lesion = drawn.lesion.as_ref().unwrap();
+    figure("lesion_strength", lesion.strength);
+    figure("lesion_volume_factor", lesion.volume_factor);
+    let (augmented, _) = drawn.apply(&image, &labels, [-50.0, 90.0]).unwrap();
+    figure("lesion_hu", weighted_mean(&augmented));
 }

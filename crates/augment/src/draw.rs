@@ -1,10 +1,11 @@
 use hemex_volume::{Deformation, DisplacementField, FieldExtremes, Geometry, Image, LabelMap};
 
-use crate::{AugmentError, intensity};
+use crate::{AugmentError, DrawnLesion, intensity};
 
 /// One transform with every parameter that was drawn. Triples are `[D, H, W]`.
 ///
-/// Seen from the content of the image: it is mirrored, magnified, turned, shifted, then bent.
+/// Seen from the content of the image: the lesion is deformed, then all is mirrored, magnified, turned,
+/// shifted, then bent. Voxels are resampled once for all of that.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Drawn {
     /// Shape of the grid it was drawn for.
@@ -23,6 +24,8 @@ pub struct Drawn {
     pub translation_mm: [f64; 3],
     /// The elastic deformation, if there is one.
     pub elastic: Option<DrawnElastic>,
+    /// The deformation of the lesion, if there is one; it comes before all else.
+    pub lesion: Option<DrawnLesion>,
     /// Standard deviation of the Gaussian blur along `H` and `W`, mm.
     pub blur_mm: f64,
     /// What values are multiplied by.
@@ -59,6 +62,7 @@ impl Drawn {
             magnification: 1.0,
             translation_mm: [0.0; 3],
             elastic: None,
+            lesion: None,
             blur_mm: 0.0,
             gain: 1.0,
             offset_hu: 0.0,
@@ -78,17 +82,19 @@ impl Drawn {
         let translation_mm = linear
             .map(|row| 0.0 - row.iter().zip(self.translation_mm).map(|(m, t)| m * t).sum::<f64>());
         let elastic = self.elastic.as_ref().map(|elastic| elastic.field.clone());
-        Deformation { linear, translation_mm, elastic }
+        let flow = self.lesion.as_ref().map(|lesion| lesion.flow.clone());
+        Deformation { linear, translation_mm, elastic, flow }
     }
 
-    /// By what factor the volume of a lesion changes through scaling: the third power of the
-    /// magnification, its second power (of an area) in a single slice.
+    /// By what factor the volume of a lesion changes through scaling, the third power of the magnification
+    /// (its second power, of an area, in a single slice), and through its own deformation.
     ///
     /// The elastic part changes it further, locally, by between one over the largest and one over the
     /// smallest Jacobian. A growth label stays that of the original scan; see the crate's
     /// documentation for what that means.
     pub fn volume_factor(&self) -> f64 {
-        self.deformation().volume_factor(self.shape)
+        let of_lesion = self.lesion.as_ref().map_or(1.0, |lesion| lesion.volume_factor);
+        of_lesion * self.deformation().volume_factor(self.shape)
     }
 
     /// Image and labels, transformed together. Values are limited to `window_hu` (lowest, highest),
@@ -109,7 +115,12 @@ impl Drawn {
             let (image, labels) = (image.geometry().shape(), labels.geometry().shape());
             return Err(AugmentError::GridMismatch { image, labels });
         }
-        Ok((self.apply_to_image(image, window_hu)?, self.apply_to_labels(labels)?))
+        self.check_grid(image.geometry())?;
+        let (moved, labels) = match self.is_spatial() {
+            true => self.deformation().warp(image, labels, window_hu[0])?,
+            false => (image.clone(), labels.clone()),
+        };
+        Ok((intensity::apply(self, moved, window_hu), labels))
     }
 
     /// The image alone, as by [`Drawn::apply`].
@@ -147,6 +158,7 @@ impl Drawn {
             || self.magnification != 1.0
             || self.translation_mm != [0.0; 3]
             || self.elastic.is_some()
+            || self.lesion.is_some()
     }
 
     fn check_grid(&self, found: &Geometry) -> Result<(), AugmentError> {

@@ -3,7 +3,7 @@ use hemex_volume::{DisplacementField, Geometry};
 use rand::{Rng, RngExt};
 use serde::Deserialize;
 
-use crate::{Drawn, DrawnElastic};
+use crate::{Drawn, DrawnElastic, LesionPolicy, RawLesion};
 
 /// The least local change of volume (determinant of the Jacobian) an elastic deformation may make;
 /// stronger draws are weakened until they keep to it, so that nothing is folded or nearly so.
@@ -27,6 +27,8 @@ pub struct RawPolicy {
     pub translation_mm: [f64; 3],
     /// The elastic deformation.
     pub elastic: RawElastic,
+    /// The deformation of the lesion.
+    pub lesion: RawLesion,
     /// Largest standard deviation of the added noise, HU.
     pub noise_hu: f64,
     /// Largest standard deviation of the Gaussian blur within the slice, mm.
@@ -59,6 +61,7 @@ pub struct Policy {
     scale: f64,
     translation_mm: [f64; 3],
     elastic: ElasticPolicy,
+    lesion: LesionPolicy,
     noise_hu: f64,
     blur_mm: f64,
     gain: f64,
@@ -89,6 +92,7 @@ impl TryFrom<RawPolicy> for Policy {
             scale: check_range("scale", raw.scale, 0.0..=0.5)?,
             translation_mm: raw.translation_mm,
             elastic: raw.elastic.try_into().map_err(|e: ConfigError| e.within("elastic"))?,
+            lesion: raw.lesion.try_into().map_err(|e: ConfigError| e.within("lesion"))?,
             noise_hu: check_range("noise_hu", raw.noise_hu, 0.0..=200.0)?,
             blur_mm: check_range("blur_mm", raw.blur_mm, 0.0..=20.0)?,
             gain: check_range("gain", raw.gain, 0.0..=0.9)?,
@@ -116,11 +120,17 @@ impl TryFrom<RawElastic> for ElasticPolicy {
 }
 
 impl Policy {
-    /// Draws a transform for images on this grid; the key alone decides.
+    /// Draws a transform for images on this grid in which no lesion is known; the key alone decides.
     ///
     /// On a grid with one voxel along an axis (a single slice) nothing is displaced along that axis
     /// and nothing turns out of the plane: those parameters are drawn as 0.
     pub fn draw(&self, key: &DrawKey, geometry: &Geometry) -> Drawn {
+        self.draw_around(key, geometry, &[])
+    }
+
+    /// Draws a transform for images on this grid whose lesion fills the voxels `lesion` (their places in
+    /// `[D, H, W]` order): as [`Policy::draw`], with a deformation of the lesion.
+    pub fn draw_around(&self, key: &DrawKey, geometry: &Geometry, lesion: &[usize]) -> Drawn {
         let rng = &mut key.rng();
         let shape = geometry.shape();
         let moves = shape.map(|n| n > 1);
@@ -144,6 +154,8 @@ impl Policy {
             magnification,
             translation_mm: kept(translation_mm, moves),
             elastic: self.elastic.draw(rng, geometry),
+            // Last, so that it leaves the other draws as they are.
+            lesion: self.lesion.draw(rng, geometry, lesion),
             blur_mm,
             gain,
             offset_hu,

@@ -96,6 +96,8 @@ struct DrawRow {
     elastic_max_displacement_mm: Option<f64>,
     elastic_min_jacobian: Option<f64>,
     elastic_max_jacobian: Option<f64>,
+    lesion_strength: Option<f64>,
+    lesion_volume_factor: Option<f64>,
     blur_mm: f64,
     gain: f64,
     offset_hu: f64,
@@ -106,7 +108,7 @@ struct DrawRow {
 }
 
 impl DrawRow {
-    const COLUMNS: [&str; 21] = [
+    const COLUMNS: [&str; 23] = [
         "case_id",
         "source_case_id",
         "flip",
@@ -121,6 +123,8 @@ impl DrawRow {
         "elastic_max_displacement_mm",
         "elastic_min_jacobian",
         "elastic_max_jacobian",
+        "lesion_strength",
+        "lesion_volume_factor",
         "blur_mm",
         "gain",
         "offset_hu",
@@ -166,7 +170,10 @@ impl<'a> Source<'a> {
         output: &Path,
     ) -> Result<Example, AugmentError> {
         let key = DrawKey::new(seed, "augment.example").case(&self.row.case_id).repeat(n);
-        let drawn = config.policy.draw(&key, self.image.geometry());
+        let lesion: Vec<usize> = (0..self.mask.voxels().len())
+            .filter(|place| BLOOD.contains(&self.mask.voxels()[*place]))
+            .collect();
+        let drawn = config.policy.draw_around(&key, self.image.geometry(), &lesion);
         let (image, mask) = drawn.apply(&self.image, &self.mask, self.window_hu)?;
         let brain = drawn.apply_to_labels(&self.brain)?;
 
@@ -200,6 +207,8 @@ impl<'a> Source<'a> {
             elastic_max_displacement_mm: elastic.map(|e| e.extremes.max_displacement_mm),
             elastic_min_jacobian: elastic.map(|e| e.extremes.min_jacobian),
             elastic_max_jacobian: elastic.map(|e| e.extremes.max_jacobian),
+            lesion_strength: drawn.lesion.as_ref().map(|lesion| lesion.strength),
+            lesion_volume_factor: drawn.lesion.as_ref().map(|lesion| lesion.volume_factor),
             blur_mm: drawn.blur_mm,
             gain: drawn.gain,
             offset_hu: drawn.offset_hu,

@@ -1,7 +1,7 @@
 //! Draws keep to their limits, and image and labels move together.
 #![expect(clippy::unwrap_used, reason = "a failed test may panic")]
 
-use hemex_augment::{AugmentError, Drawn, MIN_JACOBIAN, Policy, RawElastic, RawPolicy};
+use hemex_augment::{AugmentError, Drawn, MIN_JACOBIAN, Policy, RawElastic, RawLesion, RawPolicy};
 use hemex_stage::DrawKey;
 use hemex_volume::{Affine, Geometry, Image, LabelMap};
 use proptest::prelude::*;
@@ -22,6 +22,13 @@ fn raw() -> RawPolicy {
             probability: 0.8,
             control_points: [3, 5, 5],
             max_displacement_mm: [2.0, 6.0, 6.0],
+        },
+        lesion: RawLesion {
+            probability: 0.0,
+            volume_change: 0.0,
+            stretch: 0.0,
+            lobe: 0.0,
+            reach_mm: 25.0,
         },
         noise_hu: 3.0,
         blur_mm: 1.0,
@@ -85,6 +92,13 @@ fn a_policy_without_limits_and_the_identity_change_nothing() {
             probability: 1.0,
             control_points: [2, 2, 2],
             max_displacement_mm: [0.0; 3],
+        },
+        lesion: RawLesion {
+            probability: 0.0,
+            volume_change: 0.0,
+            stretch: 0.0,
+            lobe: 0.0,
+            reach_mm: 25.0,
         },
         noise_hu: 0.0,
         blur_mm: 0.0,

@@ -111,7 +111,9 @@ fn config() -> serde_json::Value {
                      "translation_mm": [0.0, 4.0, 4.0], "noise_hu": 3.0, "blur_mm": 1.0,
                      "gain": 0.05, "offset_hu": 3.0,
                      "elastic": { "probability": 0.5, "control_points": [2, 4, 4],
-                                  "max_displacement_mm": [0.0, 3.0, 3.0] } },
+                                  "max_displacement_mm": [0.0, 3.0, 3.0] },
+                     "lesion": { "probability": 0.0, "volume_change": 0.0, "stretch": 0.0,
+                                 "lobe": 0.0, "reach_mm": 25.0 } },
         "arm": { "joint": network("joint_unet"), "vgg": network("vgg") },
     })
 }

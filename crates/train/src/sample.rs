@@ -79,7 +79,9 @@ impl WindowSource<'_> {
         let window_hu = self.cohort.preparation.window_hu;
         let (image, labels) = cut(case, start, self.spec.window(), window_hu[0])?;
         let key = key("train.augment").case(&case.case_id);
-        let drawn = self.policy.draw(&key, image.geometry());
+        let lesion: Vec<usize> =
+            (0..labels.voxels().len()).filter(|place| is_lesion(labels.voxels()[*place])).collect();
+        let drawn = self.policy.draw_around(&key, image.geometry(), &lesion);
         let (image, labels) = drawn
             .apply(&image, &labels, window_hu)
             .map_err(|source| TrainError::Augment { case_id: case.case_id.clone(), source })?;

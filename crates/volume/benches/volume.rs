@@ -27,6 +27,7 @@ fn deformation() -> Deformation {
         linear: [[1.0, 0.0, 0.0], [0.0, 0.98, 0.17], [0.0, -0.17, 0.98]],
         translation_mm: [0.0, 3.0, -2.0],
         elastic: Some(elastic),
+        flow: None,
     }
 }
 

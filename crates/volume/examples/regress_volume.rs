@@ -46,7 +46,7 @@ fn bending() -> Deformation {
     let control = |i: usize| [0.2, 0.9 * (i % 5) as f64 - 2.0, 0.7 * (i % 7) as f64 - 1.5];
     let field = DisplacementField::new([3, 5, 4], (0..60).map(control).collect()).unwrap();
     let linear = [[1.0, 0.0, 0.0], [0.0, 0.95, -0.2], [0.0, 0.2, 0.95]];
-    Deformation { linear, translation_mm: [1.0, -2.0, 3.0], elastic: Some(field) }
+    Deformation { linear, translation_mm: [1.0, -2.0, 3.0], elastic: Some(field), flow: None }
 }
 
 fn main() {

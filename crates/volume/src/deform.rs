@@ -3,14 +3,13 @@
 use rayon::prelude::*;
 
 use crate::displacement::{Basis, determinant};
-use crate::index_map::nearest;
-use crate::sample::Sampler;
-use crate::{DisplacementField, Geometry, Image, LabelMap};
+use crate::sample::{LinearRows, NearestRows, Row};
+use crate::{DisplacementField, Flow, Geometry, Image, LabelMap, VolumeError};
 
 /// The fewest rows worth a thread of their own.
 const MIN_ROWS: usize = 32;
 
-/// Where each point of the result comes from: `source = linear · (point + u(point)) + translation`.
+/// Where each point of the result comes from: `source = flow⁻¹(linear · (point + u(point)) + translation)`.
 ///
 /// Points are in mm along the grid's own axes `[D, H, W]`, measured from its centre, so a deformation
 /// is independent of where the grid lies and of its number of voxels. It maps the result *back* to
@@ -27,13 +26,16 @@ pub struct Deformation {
     pub translation_mm: [f64; 3],
     /// The elastic part `u`, applied before the linear one.
     pub elastic: Option<DisplacementField>,
+    /// A flow around a point of the source, such as the middle of a lesion: seen from the content it comes
+    /// first, and what has flown is then moved and bent.
+    pub flow: Option<Flow>,
 }
 
 impl Deformation {
     /// The deformation that leaves everything in place.
     pub fn identity() -> Self {
         let linear = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
-        Self { linear, translation_mm: [0.0; 3], elastic: None }
+        Self { linear, translation_mm: [0.0; 3], elastic: None, flow: None }
     }
 
     /// How volumes change by the linear part within a grid of this shape: `1 / |det(linear)|` over the
@@ -58,14 +60,11 @@ impl Image {
     /// Points that come from more than half a voxel outside the outermost voxel centres are
     /// `background`; within that half voxel the edge is repeated.
     pub fn warp(&self, deformation: &Deformation, background: f32) -> Image {
-        let shape = self.geometry().shape();
-        let sampler = Sampler::new(self.voxels(), shape);
-        let high = shape.map(|n| n as f32 - 0.5);
-        let warp = Warp::new(deformation, self.geometry());
-        let voxels = warp.map_voxels(background, |at| {
-            let inside = (0..3).all(|a| at[a] >= -0.5 && at[a] <= high[a]);
-            inside.then(|| sampler.linear(at))
-        });
+        let linear = LinearRows::of(self, background);
+        let mut voxels = vec![background; self.voxels().len()];
+        let n_w = self.geometry().shape()[2];
+        Warp::new(deformation, self.geometry())
+            .for_each_row(voxels.par_chunks_exact_mut(n_w), |row, out| linear.fill(row, out));
         Image::on(*self.geometry(), voxels)
     }
 }
@@ -76,15 +75,42 @@ impl LabelMap {
     ///
     /// With the deformation of an [`Image::warp`] on the same grid, labels and image stay together.
     pub fn warp(&self, deformation: &Deformation) -> LabelMap {
-        let shape = self.geometry().shape();
-        let warp = Warp::new(deformation, self.geometry());
-        let voxels = warp.map_voxels(0, |at| {
-            let d = nearest(f64::from(at[0]), shape[0])?;
-            let h = nearest(f64::from(at[1]), shape[1])?;
-            let w = nearest(f64::from(at[2]), shape[2])?;
-            Some(self.voxels()[(d * shape[1] + h) * shape[2] + w])
-        });
+        let nearest = NearestRows::of(self);
+        let mut voxels = vec![0; self.voxels().len()];
+        let n_w = self.geometry().shape()[2];
+        Warp::new(deformation, self.geometry())
+            .for_each_row(voxels.par_chunks_exact_mut(n_w), |row, out| nearest.fill(row, out));
         LabelMap::on(*self.geometry(), voxels)
+    }
+}
+
+impl Deformation {
+    /// An image and its labels seen through the deformation: as [`Image::warp`] and [`LabelMap::warp`], in
+    /// one pass.
+    ///
+    /// # Errors
+    /// [`VolumeError::GridMismatch`] if they lie on different grids.
+    pub fn warp(
+        &self,
+        image: &Image,
+        labels: &LabelMap,
+        background: f32,
+    ) -> Result<(Image, LabelMap), VolumeError> {
+        let geometry = *image.geometry();
+        if !geometry.is_same_grid(labels.geometry()) {
+            let right = labels.geometry().shape();
+            return Err(VolumeError::GridMismatch { left: geometry.shape(), right });
+        }
+        let (linear, nearest) = (LinearRows::of(image, background), NearestRows::of(labels));
+        let mut hu = vec![background; geometry.n_voxels()];
+        let mut moved = vec![0; geometry.n_voxels()];
+        let n_w = geometry.shape()[2];
+        let rows = hu.par_chunks_exact_mut(n_w).zip(moved.par_chunks_exact_mut(n_w));
+        Warp::new(self, &geometry).for_each_row(rows, |row, (hu, moved)| {
+            linear.fill(row, hu);
+            nearest.fill(row, moved);
+        });
+        Ok((Image::on(geometry, hu), LabelMap::on(*labels.geometry(), moved)))
     }
 }
 
@@ -94,11 +120,16 @@ struct Warp<'a> {
     linear: [[f64; 3]; 3],
     offset: [f64; 3],
     elastic: Option<Elastic<'a>>,
+    flow: Option<&'a Flow>,
+    spacing: [f64; 3],
 }
 
 struct Elastic<'a> {
     field: &'a DisplacementField,
-    bases: [Vec<Basis>; 3],
+    /// Along `D` and `H`.
+    bases: [Vec<Basis>; 2],
+    /// The parts of a row between the same control points: its begin, they, and each voxel's weights.
+    pieces: Vec<(usize, [usize; 4], Vec<[f32; 4]>)>,
     /// From a displacement in mm to one in source voxels.
     per_mm: [[f64; 3]; 3],
 }
@@ -122,51 +153,79 @@ impl<'a> Warp<'a> {
             let turned: f64 = linear[a].iter().zip(centre).map(|(m, c)| m * c).sum();
             centre[a] + deformation.translation_mm[a] / spacing[a] - turned
         });
+        let bases = |field: &DisplacementField, a: usize| -> Vec<Basis> {
+            (0..shape[a]).map(|i| Basis::at(i as f64, shape[a], field.n_control()[a])).collect()
+        };
         let elastic = deformation.elastic.as_ref().map(|field| Elastic {
             field,
-            bases: std::array::from_fn(|a| {
-                let basis = |i| Basis::at(i as f64, shape[a], field.n_control()[a]);
-                (0..shape[a]).map(basis).collect()
-            }),
+            bases: [bases(field, 0), bases(field, 1)],
+            pieces: pieces(&bases(field, 2)),
             per_mm: std::array::from_fn(|a| std::array::from_fn(|b| entry(a, b) / spacing[a])),
         });
-        Self { shape, linear, offset, elastic }
+        Self { shape, linear, offset, elastic, flow: deformation.flow.as_ref(), spacing }
     }
 
-    /// For each voxel `sample(source index)`, or `outside` where that is `None`.
-    fn map_voxels<T: Copy + Send + Sync>(
+    /// Calls `fill` with each row of the result, `[D, H]` in order, and where its voxels come from.
+    fn for_each_row<Out: Send>(
         &self,
-        outside: T,
-        sample: impl Fn([f32; 3]) -> Option<T> + Sync,
-    ) -> Vec<T> {
-        let [_, n_h, n_w] = self.shape;
-        let mut voxels = vec![outside; self.shape.iter().product()];
-        let rows = voxels.par_chunks_exact_mut(n_w).with_min_len(MIN_ROWS).enumerate();
-        rows.for_each_init(Vec::new, |control_row, (row, out)| {
-            let (d, h) = (row / n_h, row % n_h);
-            let at: [f64; 3] = std::array::from_fn(|a| {
-                self.linear[a][0] * d as f64 + self.linear[a][1] * h as f64 + self.offset[a]
-            });
-            let affine = |w: usize| -> [f32; 3] {
-                std::array::from_fn(|a| (at[a] + self.linear[a][2] * w as f64) as f32)
-            };
-            let Some(elastic) = &self.elastic else {
-                for (w, value) in out.iter_mut().enumerate() {
-                    *value = sample(affine(w)).unwrap_or(outside);
-                }
-                return;
-            };
-            elastic.along_row(d, h, control_row);
-            for (w, (value, basis)) in out.iter_mut().zip(&elastic.bases[2]).enumerate() {
-                let mut place = affine(w);
-                for (control, weight) in basis.control.into_iter().zip(basis.weights) {
-                    let u = control_row[control];
-                    place.iter_mut().zip(u).for_each(|(p, u)| *p += weight as f32 * u);
-                }
-                *value = sample(place).unwrap_or(outside);
-            }
+        rows: impl IndexedParallelIterator<Item = Out>,
+        fill: impl Fn(&mut Row, Out) + Sync,
+    ) {
+        let n_h = self.shape[1];
+        let rows = rows.with_min_len(MIN_ROWS).enumerate();
+        rows.for_each_init(Default::default, |(row, control): &mut (Row, Vec<_>), (n, out)| {
+            self.places([n / n_h, n % n_h], control, &mut row.places);
+            fill(row, out);
         });
-        voxels
+    }
+
+    /// Where the voxels of a row come from, in source voxels: a list an axis.
+    fn places(&self, [d, h]: [usize; 2], control: &mut Vec<[f32; 3]>, places: &mut [Vec<f32>; 3]) {
+        for (axis, linear) in places.iter_mut().zip(self.linear.iter().zip(self.offset)) {
+            let ([by_d, by_h, by_w], offset) = linear;
+            let at = by_d * d as f64 + by_h * h as f64 + offset;
+            axis.clear();
+            axis.extend((0..self.shape[2]).map(|w| (at + by_w * w as f64) as f32));
+        }
+        if let Some(elastic) = &self.elastic {
+            elastic.along_row(d, h, control);
+            elastic.displace(control, places);
+        }
+        if let Some(flow) = self.flow {
+            self.flow_back(flow, places);
+        }
+    }
+}
+
+/// Parts a row at its control points.
+fn pieces(row: &[Basis]) -> Vec<(usize, [usize; 4], Vec<[f32; 4]>)> {
+    let mut start = 0;
+    let parts = row.chunk_by(|a, b| a.control == b.control);
+    parts
+        .map(|part| {
+            let begin = start;
+            start += part.len();
+            let weights = part.iter().map(|basis| basis.weights.map(|weight| weight as f32));
+            (begin, part[0].control, weights.collect())
+        })
+        .collect()
+}
+
+impl Warp<'_> {
+    fn flow_back(&self, flow: &Flow, places: &mut [Vec<f32>; 3]) {
+        let centre = self.shape.map(|n| (n - 1) as f64 / 2.0);
+        let [along_d, along_h, along_w] = places;
+        for ((d, h), w) in along_d.iter_mut().zip(along_h).zip(along_w) {
+            let mut place = [d, h, w];
+            let point: [f64; 3] =
+                std::array::from_fn(|a| (f64::from(*place[a]) - centre[a]) * self.spacing[a]);
+            let source = flow.source(point);
+            if source != point {
+                for (a, place) in place.iter_mut().enumerate() {
+                    **place = (source[a] / self.spacing[a] + centre[a]) as f32;
+                }
+            }
+        }
     }
 }
 
@@ -186,5 +245,20 @@ impl Elastic<'_> {
             }
             self.per_mm.map(|m| m.iter().zip(sum).map(|(m, u)| m * u).sum::<f64>() as f32)
         }));
+    }
+
+    /// Moves the places of a row by the field, given its row of control displacements.
+    fn displace(&self, control: &[[f32; 3]], places: &mut [Vec<f32>; 3]) {
+        for (start, first, weights) in &self.pieces {
+            for (a, axis) in places.iter_mut().enumerate() {
+                let near: [f32; 4] = std::array::from_fn(|k| control[first[k]][a]);
+                for (place, weights) in axis[*start..].iter_mut().zip(weights) {
+                    *place += weights[0] * near[0]
+                        + weights[1] * near[1]
+                        + weights[2] * near[2]
+                        + weights[3] * near[3];
+                }
+            }
+        }
     }
 }

@@ -91,10 +91,13 @@ impl DisplacementField {
             min_jacobian: f64::INFINITY,
             max_jacobian: f64::NEG_INFINITY,
         };
+        let (mut plane, mut row) = (Vec::new(), Vec::new());
         for d in &points[0] {
+            self.along_d(d, &mut plane);
             for h in &points[1] {
+                along_h(&plane, self.n_control[2], h, &mut row);
                 for w in &points[2] {
-                    let (length, jacobian) = self.length_and_jacobian([*d, *h, *w], shape, spacing);
+                    let (length, jacobian) = length_and_jacobian(&row, w, shape, spacing);
                     extremes.max_displacement_mm = extremes.max_displacement_mm.max(length);
                     extremes.min_jacobian = extremes.min_jacobian.min(jacobian);
                     extremes.max_jacobian = extremes.max_jacobian.max(jacobian);
@@ -104,29 +107,21 @@ impl DisplacementField {
         extremes
     }
 
-    fn length_and_jacobian(
-        &self,
-        at: [Basis; 3],
-        shape: [usize; 3],
-        spacing: [f64; 3],
-    ) -> (f64, f64) {
-        let moves = |a: usize| shape[a] > 1;
-        let u = self.weighted([&at[0].weights, &at[1].weights, &at[2].weights], &at);
-        let length = (0..3).filter(|a| moves(*a)).map(|a| u[a] * u[a]).sum::<f64>().sqrt();
-        // gradient[b] = ∂u/∂p_b; an axis with one voxel neither moves nor is moved along.
-        let gradient: [[f64; 3]; 3] = std::array::from_fn(|b| {
-            if !moves(b) {
-                return [0.0; 3];
+    /// Control displacements and their slopes along `D` at a place on it: a plane of control points.
+    fn along_d(&self, at: &Basis, plane: &mut Vec<[[f64; 3]; 2]>) {
+        let [_, n_h, n_w] = self.n_control;
+        plane.clear();
+        plane.extend((0..n_h * n_w).map(|place| {
+            let mut sums = [[0.0; 3]; 2];
+            for k in 0..4 {
+                let u = self.displacements_mm[at.control[k] * n_h * n_w + place];
+                for a in 0..3 {
+                    sums[0][a] += at.weights[k] * u[a];
+                    sums[1][a] += at.slopes[k] * u[a];
+                }
             }
-            let weights: [&[f64; 4]; 3] =
-                std::array::from_fn(|a| if a == b { &at[a].slopes } else { &at[a].weights });
-            let per_mm = 1.0 / spacing[b];
-            self.weighted(weights, &at).map(|v| v * per_mm)
-        });
-        let entry = |a: usize, b: usize| {
-            f64::from(u8::from(a == b)) + if moves(a) { gradient[b][a] } else { 0.0 }
-        };
-        (length, determinant(std::array::from_fn(|a| std::array::from_fn(|b| entry(a, b)))))
+            sums
+        }));
     }
 
     /// The control displacements summed with weights per axis.
@@ -144,6 +139,52 @@ impl DisplacementField {
         }
         sum
     }
+}
+
+/// Displacements and their slopes along `D` and `H` at a place on both: a row of control points.
+fn along_h(plane: &[[[f64; 3]; 2]], n_w: usize, at: &Basis, row: &mut Vec<[[f64; 3]; 3]>) {
+    row.clear();
+    row.extend((0..n_w).map(|w| {
+        let mut sums = [[0.0; 3]; 3];
+        for k in 0..4 {
+            let [value, slope_d] = plane[at.control[k] * n_w + w];
+            for a in 0..3 {
+                sums[0][a] += at.weights[k] * value[a];
+                sums[1][a] += at.weights[k] * slope_d[a];
+                sums[2][a] += at.slopes[k] * value[a];
+            }
+        }
+        sums
+    }));
+}
+
+/// Length of the displacement and determinant of the Jacobian at a place of a row.
+fn length_and_jacobian(
+    row: &[[[f64; 3]; 3]],
+    at: &Basis,
+    shape: [usize; 3],
+    spacing: [f64; 3],
+) -> (f64, f64) {
+    let mut u = [0.0; 3];
+    // slopes[b] = ∂u/∂index_b.
+    let mut slopes = [[0.0; 3]; 3];
+    for k in 0..4 {
+        let [value, slope_d, slope_h] = row[at.control[k]];
+        for a in 0..3 {
+            u[a] += at.weights[k] * value[a];
+            slopes[0][a] += at.weights[k] * slope_d[a];
+            slopes[1][a] += at.weights[k] * slope_h[a];
+            slopes[2][a] += at.slopes[k] * value[a];
+        }
+    }
+    // An axis with one voxel neither moves nor is moved along.
+    let moves = |a: usize| shape[a] > 1;
+    let length = (0..3).filter(|a| moves(*a)).map(|a| u[a] * u[a]).sum::<f64>().sqrt();
+    let entry = |a: usize, b: usize| {
+        let slope = if moves(a) && moves(b) { slopes[b][a] / spacing[b] } else { 0.0 };
+        f64::from(u8::from(a == b)) + slope
+    };
+    (length, determinant(std::array::from_fn(|a| std::array::from_fn(|b| entry(a, b)))))
 }
 
 /// The four cubic B-splines that are not 0 at a point of one axis.

@@ -36,6 +36,16 @@ pub enum VolumeError {
         /// The spacing that was asked for, `[D, H, W]`, in mm.
         spacing_mm: [f64; 3],
     },
+    /// A flow whose numbers cannot be used.
+    #[error(
+        "a flow needs finite numbers and 0 < radius < reach, found {radius_mm} and {reach_mm} mm"
+    )]
+    BadFlow {
+        /// Within it content is magnified as stated, mm.
+        radius_mm: f64,
+        /// Beyond it nothing moves, mm.
+        reach_mm: f64,
+    },
     /// Two grids that must be one.
     #[error("the grids differ: {left:?} and {right:?} (D, H, W), or their affines do")]
     GridMismatch {

@@ -97,7 +97,9 @@ impl IndexMap {
 pub(crate) fn nearest(position: f64, n_source: usize) -> Option<usize> {
     let inside = position >= -0.5 - SNAP && position <= n_source as f64 - 0.5 + SNAP;
     // Adding 1 keeps the cast, which truncates toward 0, equal to a floor.
-    inside.then(|| ((position + 1.5 - SNAP) as usize).saturating_sub(1).min(n_source - 1))
+    // Through 32 bits, which compile to vectors where many are asked for.
+    let idx = ((position + 1.5 - SNAP) as i32 - 1).clamp(0, n_source as i32 - 1);
+    inside.then_some(idx as usize)
 }
 
 #[cfg(test)]

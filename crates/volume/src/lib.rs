@@ -11,7 +11,7 @@
 //!
 //! # Rooms
 //! - grids: [`Affine`], [`Geometry`], [`Image`], [`LabelMap`]
-//! - moving voxels: [`Image::resample`], [`Image::warp`] by a [`Deformation`]
+//! - moving voxels: [`Image::resample`], [`Image::warp`] by a [`Deformation`] (affine, [`DisplacementField`], [`Flow`])
 //! - shapes in masks: [`Components`], [`distance_mm`], [`dilate_mm`], [`erode_mm`]
 //! - what describes a scan: [`BrainDescriptors`], [`LesionDescriptors`], [`surface_area_mm2`]
 //! - the scanner: [`Image::average_slices`], [`ConvolutionKernel`], [`correlated_noise`], [`Image::blur_mm`]
@@ -29,6 +29,7 @@ mod displacement;
 mod distance;
 mod error;
 mod filter;
+mod flow;
 mod geometry;
 mod image;
 mod index_map;
@@ -48,6 +49,7 @@ pub use descriptors::{BrainDescriptors, LesionDescriptors};
 pub use displacement::{DisplacementField, FieldExtremes};
 pub use distance::{dilate_mm, distance_mm, erode_mm};
 pub use error::VolumeError;
+pub use flow::{Flow, Lobe};
 pub use geometry::Geometry;
 pub use image::Image;
 pub use label_map::{LabelMap, Lesion};

@@ -1,4 +1,7 @@
-//! Values between voxels.
+//! Values between voxels: one at a time, and a row at a time.
+
+use crate::index_map::nearest;
+use crate::{Image, LabelMap};
 
 /// Reads an image's voxels at fractional indices.
 #[derive(Clone, Copy)]
@@ -41,6 +44,126 @@ fn split(position: f32, n: usize) -> (usize, usize, f32) {
     let position = position.clamp(0.0, last as f32);
     let idx = (position as usize).min(last);
     (idx, (idx + 1).min(last), position - idx as f32)
+}
+
+/// Where the voxels of a row come from, and room to read them.
+#[derive(Default)]
+pub(crate) struct Row {
+    /// In source voxels, a list an axis `[D, H, W]`.
+    pub(crate) places: [Vec<f32>; 3],
+    taps: Taps,
+}
+
+/// What is read for each voxel of a row: the voxel before it along every axis, the step to the one behind
+/// (0 at the edge) and the fraction between.
+#[derive(Default)]
+struct Taps {
+    offset: Vec<u32>,
+    inside: Vec<bool>,
+    step: [Vec<u32>; 3],
+    fraction: [Vec<f32>; 3],
+}
+
+impl Taps {
+    /// Loops without branches, that compile to vectors.
+    fn fill(&mut self, places: &[Vec<f32>; 3], shape: [usize; 3]) {
+        let n = places[0].len();
+        self.offset.clear();
+        self.offset.resize(n, 0);
+        self.inside.clear();
+        self.inside.resize(n, true);
+        let strides = [shape[1] * shape[2], shape[2], 1];
+        for a in 0..3 {
+            let (stride, last) = (strides[a] as u32, shape[a] as u32 - 1);
+            let (step, fraction) = (&mut self.step[a], &mut self.fraction[a]);
+            step.resize(n, 0);
+            fraction.resize(n, 0.0);
+            let high = shape[a] as f32 - 0.5;
+            for (inside, place) in self.inside.iter_mut().zip(&places[a]) {
+                *inside &= (*place >= -0.5) & (*place <= high);
+            }
+            let outputs = self.offset.iter_mut().zip(step.iter_mut().zip(fraction.iter_mut()));
+            for ((offset, (step, fraction)), place) in outputs.zip(&places[a]) {
+                let place = place.clamp(0.0, last as f32);
+                let idx = place as i32;
+                *fraction = place - idx as f32;
+                let idx = idx as u32;
+                *step = if idx < last { stride } else { 0 };
+                *offset += idx * stride;
+            }
+        }
+    }
+}
+
+/// Reads an image row by row; beyond half a voxel outside it lies the background.
+pub(crate) struct LinearRows<'a> {
+    voxels: &'a [f32],
+    shape: [usize; 3],
+    background: f32,
+}
+
+impl<'a> LinearRows<'a> {
+    pub(crate) fn of(image: &'a Image, background: f32) -> Self {
+        Self { voxels: image.voxels(), shape: image.geometry().shape(), background }
+    }
+
+    pub(crate) fn fill(&self, row: &mut Row, out: &mut [f32]) {
+        row.taps.fill(&row.places, self.shape);
+        let Taps { offset, inside, step: [step_d, step_h, step_w], fraction } = &row.taps;
+        let [f_d, f_h, f_w] = fraction;
+        let at = |place: u32| self.voxels[place as usize];
+        for (w, value) in out.iter_mut().enumerate() {
+            if !inside[w] {
+                *value = self.background;
+                continue;
+            }
+            let in_row = |place: u32| {
+                let first = at(place);
+                first + f_w[w] * (at(place + step_w[w]) - first)
+            };
+            let in_slice = |place: u32| {
+                let first = in_row(place);
+                first + f_h[w] * (in_row(place + step_h[w]) - first)
+            };
+            let first = in_slice(offset[w]);
+            // Within a slice (all of 2-D, and whole-slice moves) half the reads are saved.
+            *value = match f_d[w] == 0.0 {
+                true => first,
+                false => first + f_d[w] * (in_slice(offset[w] + step_d[w]) - first),
+            };
+        }
+    }
+}
+
+/// Reads the nearest labels row by row; outside they are 0.
+pub(crate) struct NearestRows<'a> {
+    voxels: &'a [u8],
+    shape: [usize; 3],
+}
+
+impl<'a> NearestRows<'a> {
+    pub(crate) fn of(labels: &'a LabelMap) -> Self {
+        Self { voxels: labels.voxels(), shape: labels.geometry().shape() }
+    }
+
+    pub(crate) fn fill(&self, row: &mut Row, out: &mut [u8]) {
+        let Row { places, taps: Taps { offset, inside, .. } } = row;
+        offset.clear();
+        offset.resize(out.len(), 0);
+        inside.clear();
+        inside.resize(out.len(), true);
+        let strides = [self.shape[1] * self.shape[2], self.shape[2], 1];
+        for (axis, (n, stride)) in places.iter().zip(self.shape.into_iter().zip(strides)) {
+            for ((offset, inside), place) in offset.iter_mut().zip(inside.iter_mut()).zip(axis) {
+                let found = nearest(f64::from(*place), n);
+                *inside &= found.is_some();
+                *offset += (found.unwrap_or(0) * stride) as u32;
+            }
+        }
+        for ((label, offset), inside) in out.iter_mut().zip(offset).zip(inside) {
+            *label = if *inside { self.voxels[*offset as usize] } else { 0 };
+        }
+    }
 }
 
 #[cfg(test)]

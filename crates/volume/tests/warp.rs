@@ -86,6 +86,7 @@ fn rows_agree_with_the_definition() {
                 linear: [[1.02, 0.01, -0.03], [0.02, 0.93, 0.11], [0.0, -0.12, 0.95]],
                 translation_mm: [0.3, -0.4, 0.2],
                 elastic: Some(field()),
+                flow: None,
             };
             let out = ramp.warp(&deformation, f32::NAN);
             let mut n_inside = 0;
