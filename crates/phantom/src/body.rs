@@ -22,6 +22,8 @@ pub(crate) struct Body<'a> {
     reach_mm: f32,
     mass_effect: f32,
     edema_hu: f32,
+    /// Whether the hematoma is there at all.
+    has_lesion: bool,
 }
 
 /// HU and lesion label (0: none) at a point.
@@ -51,7 +53,13 @@ impl<'a> Body<'a> {
             reach_mm: lesion.reach_mm(radius_mm + lesion.edema_mm),
             mass_effect: config.mass_effect as f32,
             edema_hu: config.edema_hu as f32,
+            has_lesion: true,
         }
+    }
+
+    /// The same head before the hemorrhage.
+    pub(crate) fn without_lesion(self) -> Self {
+        Self { has_lesion: false, ..self }
     }
 
     /// Where a point (head mm) lies; `None` in the air far from the head.
@@ -63,6 +71,10 @@ impl<'a> Body<'a> {
     pub(crate) fn at(&self, place: &Place) -> Seen {
         if place.cavity_mm > 0.0 {
             return Seen { hu: self.head.outside_hu(self.texture, place), label: 0 };
+        }
+        if !self.has_lesion {
+            let tissue = self.head.tissue(self.texture, place.template, -place.cavity_mm);
+            return Seen { hu: tissue.hu, label: 0 };
         }
         let from = sub(place.head, self.lesion.centre);
         let distance2 = dot(from, from);

@@ -9,6 +9,7 @@ use crate::PhantomError;
 use crate::anatomy::Head;
 use crate::body::Body;
 use crate::config::Config;
+use crate::confound::annotated;
 use crate::lesion::{Extent, Lesion};
 use crate::outcome::OutcomeModel;
 use crate::scanner::{Pose, Scan, Site, scan};
@@ -29,6 +30,10 @@ pub(crate) struct Patient<'a> {
     pub(crate) probability: f64,
     pub(crate) probability_image_signs: f64,
     pub(crate) growth: bool,
+    /// What the follow-up scan tells, with label noise not always the truth.
+    pub(crate) recorded_growth: bool,
+    /// Whether the cue is there.
+    pub(crate) cue: bool,
     pub(crate) followup: Option<FollowUp>,
 }
 
@@ -61,18 +66,26 @@ fn draw_patient<'a>(
     site_name: &'a str,
 ) -> Patient<'a> {
     let site = &config.site[site_name];
-    let mut rng = DrawKey::new(seed, "phantom.patient").case(&id).rng();
-    let signs = ImageSigns::draw(&mut rng, &config.lesion, site);
-    let draw = ClinicalDraw::draw(&mut rng);
-    let clinical = Clinical::new(&draw, &signs, &config.lesion, &config.clinical, site);
-    let probability = model.probability(&signs, &clinical);
-    let growth = flag(&mut rng, probability);
+    let key = |purpose| DrawKey::new(seed, purpose).case(&id).rng();
+    let (mut rng, mut admission) = (key("phantom.patient"), key("phantom.admission"));
+    let (signs, clinical, growth) = loop {
+        let signs = ImageSigns::draw(&mut rng, &config.lesion, site);
+        let draw = ClinicalDraw::draw(&mut rng);
+        let clinical = Clinical::new(&draw, &signs, &config.lesion, &config.clinical, site);
+        let growth = flag(&mut rng, model.probability_everywhere(&signs, &clinical));
+        if site.admits(growth, &mut admission) {
+            break (signs, clinical, growth);
+        }
+    };
+    let recorded_growth = growth ^ flag(&mut key("phantom.label_noise"), config.label_noise);
+    let cue = config.cue.draw(&mut key("phantom.cue"), recorded_growth, site.cue_correlation);
     let known = std::array::from_fn(|_| !flag(&mut rng, config.clinical.missing_share));
     let fate: f64 = rng.random();
     let surgery_before = fate < config.surgery_share;
     let lost = !surgery_before && fate < config.surgery_share + config.no_followup_share;
     let interval_h = uniform(&mut rng, config.clinical.followup_interval_h);
-    let volume_ml = followup_volume_ml(&mut rng, config, signs.volume_ml, growth, surgery_before);
+    let volume_ml =
+        followup_volume_ml(&mut rng, config, signs.volume_ml, recorded_growth, surgery_before);
     let followup =
         FollowUp { interval_h: (10.0 * interval_h).round() / 10.0, surgery_before, volume_ml };
     Patient {
@@ -82,8 +95,10 @@ fn draw_patient<'a>(
         signs,
         clinical,
         known,
-        probability,
+        probability: model.probability(&signs, &clinical, site),
         growth,
+        recorded_growth,
+        cue,
         followup: (!lost).then_some(followup),
         id,
     }
@@ -136,15 +151,14 @@ pub(crate) fn scan_all(
     config: &Config,
     seed: u64,
     patients: &[Patient],
-    write: impl Fn(&Patient, &Scan, Option<&Scan>) -> Result<(), PhantomError> + Sync,
+    write: impl Fn(&Patient, &Scans) -> Result<(), PhantomError> + Sync,
 ) -> Result<(), PhantomError> {
     let texture = Texture::draw(&mut DrawKey::new(seed, "phantom.texture").rng());
     let progress = Progress::new(patients.len(), "patient");
     let results: Vec<Result<(), PhantomError>> = patients
         .par_iter()
         .map(|patient| {
-            let (baseline, followup) = scan_patient(config, seed, patient, &texture)?;
-            write(patient, &baseline, followup.as_ref())?;
+            write(patient, &scan_patient(config, seed, patient, &texture)?)?;
             progress.add(1);
             Ok(())
         })
@@ -152,13 +166,24 @@ pub(crate) fn scan_all(
     results.into_iter().collect()
 }
 
-/// Baseline and, if there is one, follow-up of a patient.
+/// The scans of a patient.
+pub(crate) struct Scans {
+    pub(crate) baseline: Scan,
+    pub(crate) followup: Option<Scan>,
+    /// The baseline scan as it would be without the hematoma: the same pose, noise and cue.
+    pub(crate) twin: Option<Scan>,
+}
+
+/// Makes the scans of a patient.
+///
+/// # Errors
+/// If the hematoma does not fit into the head, or the site's grid is unsound.
 pub(crate) fn scan_patient(
     config: &Config,
     seed: u64,
     patient: &Patient,
     texture: &Texture,
-) -> Result<(Scan, Option<Scan>), PhantomError> {
+) -> Result<Scans, PhantomError> {
     let id = patient.id.as_str();
     let key = |purpose| DrawKey::new(seed, purpose).case(id);
     let head = Head::draw(&mut key("phantom.head").rng(), patient.clinical.age_years);
@@ -166,17 +191,34 @@ pub(crate) fn scan_patient(
     let baseline_ml = patient.signs.volume_ml;
     let followup_ml = patient.followup.map_or(0.0, |followup| followup.volume_ml);
     let extent = Extent::measure(&lesion, &head, texture, 1.05 * baseline_ml.max(followup_ml));
-    let scan_at = |volume_ml: f64, repeat: usize, with_image: bool| {
+    let cue = patient.cue.then_some(&config.cue);
+    let body_of = |volume_ml: f64| -> Result<Body<'_>, PhantomError> {
         let radius_mm = extent.radius_mm(id, volume_ml)?;
-        let body = Body::new(&head, texture, &lesion, radius_mm, &config.lesion);
+        Ok(Body::new(&head, texture, &lesion, radius_mm, &config.lesion))
+    };
+    let scan_of = |body: &Body<'_>, repeat: usize, with_image: bool| {
         let pose = Pose::draw(&mut key("phantom.pose").repeat(repeat).rng(), &config.scan);
         let noise = with_image.then(|| key("phantom.noise").repeat(repeat));
-        scan(&body, &pose, patient.site, &config.scan, noise).map_err(PhantomError::volume(id))
+        scan(body, &pose, patient.site, &config.scan, cue, noise)
     };
-    let baseline = scan_at(baseline_ml, 0, true)?;
-    let followup = patient
-        .followup
-        .map(|followup| scan_at(followup.volume_ml, 1, config.followup_image))
-        .transpose()?;
-    Ok((baseline, followup))
+    let scan_at = |volume_ml: f64, repeat: usize, with_image: bool| -> Result<Scan, PhantomError> {
+        let scanned = scan_of(&body_of(volume_ml)?, repeat, with_image).and_then(|scan| {
+            let mut rng = key("phantom.annotator").repeat(repeat).rng();
+            let labels = annotated(scan.labels, config.annotator_sd_mm, texture, &mut rng)?;
+            Ok(Scan { labels, ..scan })
+        });
+        scanned.map_err(PhantomError::volume(id))
+    };
+    let twin = || {
+        let twin = scan_of(&body_of(baseline_ml)?.without_lesion(), 0, true);
+        twin.map_err(PhantomError::volume(id))
+    };
+    Ok(Scans {
+        baseline: scan_at(baseline_ml, 0, true)?,
+        followup: patient
+            .followup
+            .map(|followup| scan_at(followup.volume_ml, 1, config.followup_image))
+            .transpose()?,
+        twin: config.lesion_free_twins.then(twin).transpose()?,
+    })
 }

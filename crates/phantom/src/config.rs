@@ -6,6 +6,7 @@ use std::ops::Deref;
 use hemex_stage::{ConfigError, check_fraction, check_positive, check_range};
 use serde::{Deserialize, Serialize};
 
+use crate::confound::Cue;
 use crate::scanner::Site;
 
 /// The config as it is written; every key must be there.
@@ -14,7 +15,8 @@ use crate::scanner::Site;
 pub struct RawConfig {
     /// Patients in all, 1 to 1,000,000.
     pub n_patients: usize,
-    /// Share of the population whose hematoma grows; the model's intercept is solved for it.
+    /// Share of the population whose hematoma grows, before [`Site::label_odds`]; the model's intercept is
+    /// solved for it.
     pub prevalence: f64,
     /// Size of the drawn population on which intercept and oracle are computed.
     pub n_population: usize,
@@ -24,6 +26,14 @@ pub struct RawConfig {
     pub surgery_share: f64,
     /// Share of patients without a follow-up scan.
     pub no_followup_share: f64,
+    /// Share of patients whose follow-up scan tells the wrong outcome.
+    pub label_noise: f64,
+    /// SD by which annotators' outlines of the hematoma stray from the true ones, mm.
+    pub annotator_sd_mm: f64,
+    /// Whether each patient's head is scanned without its hematoma too (session `twin`).
+    pub lesion_free_twins: bool,
+    /// A cue beside the point.
+    pub cue: Cue,
     /// What is the same at every site.
     pub scan: ScanConfig,
     /// Hematomas and their image signs.
@@ -178,6 +188,9 @@ impl TryFrom<RawConfig> for Config {
         check_fraction("surgery_share", raw.surgery_share)?;
         check_fraction("no_followup_share", raw.no_followup_share)?;
         check_fraction("surgery_share", raw.surgery_share + raw.no_followup_share)?;
+        check_range("label_noise", raw.label_noise, 0.0..=0.5)?;
+        check_range("annotator_sd_mm", raw.annotator_sd_mm, 0.0..=5.0)?;
+        raw.cue.check().map_err(|e| e.within("cue"))?;
         raw.scan.check().map_err(|e| e.within("scan"))?;
         raw.lesion.check().map_err(|e| e.within("lesion"))?;
         raw.clinical.check().map_err(|e| e.within("clinical"))?;

@@ -8,12 +8,14 @@
 //! # Rooms
 //! - who: `signs` (what is drawn), `outcome` (the model and its oracle), `cohort` (patients)
 //! - what: `anatomy` (the head), `lesion` (the hematoma), `body` (both together)
+//! - what misleads: `confound` (cues beside the point, annotators)
 //! - how: `scanner` (grid, slice profile, kernel, noise), `write` (BIDS, NIfTI, DICOM)
 
 mod anatomy;
 mod body;
 mod cohort;
 mod config;
+mod confound;
 mod error;
 mod lesion;
 mod outcome;
@@ -30,6 +32,7 @@ mod tests;
 use hemex_stage::Request;
 
 pub use config::{ClinicalConfig, Coefficients, Config, LesionConfig, RawConfig, ScanConfig};
+pub use confound::{Cue, CueKind};
 pub use error::PhantomError;
 pub use scanner::{Format, Orientation, Site};
 
@@ -48,9 +51,9 @@ pub fn run(config: &Config, request: &Request) -> anyhow::Result<()> {
     let n_growth = patients.iter().filter(|patient| patient.growth).count();
     hemex_stage::log(format_args!("{n_growth} of {} hematomas grow", patients.len()));
     write::bids::tables(folder, &patients)?;
-    write::truth::truth(folder, &model, oracle, &patients)?;
-    cohort::scan_all(config, request.seed, &patients, |patient, baseline, followup| {
-        write::patient(folder, request.seed, patient, baseline, followup)
+    write::truth::truth(folder, &model, &oracle, &patients)?;
+    cohort::scan_all(config, request.seed, &patients, |patient, scans| {
+        write::patient(folder, request.seed, patient, scans)
     })?;
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! The logistic outcome model and what the best possible predictor reaches on it.
 
+use std::collections::BTreeMap;
+
 use hemex_stage::DrawKey;
 use rayon::prelude::*;
 use serde::Serialize;
@@ -21,12 +23,30 @@ pub(crate) struct OutcomeModel<'a> {
     clinical_draws: Vec<ClinicalDraw>,
 }
 
-/// The AUROC of the true probabilities in a large population drawn from the config.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+/// The AUROC of the true probabilities in a large population drawn from the config, and at each site.
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Oracle {
     pub(crate) auroc_population: f64,
     pub(crate) auroc_population_image_signs: f64,
     pub(crate) n_population: usize,
+    pub(crate) sites: BTreeMap<String, SiteOracle>,
+}
+
+/// What the best possible predictor reaches at a site.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub(crate) struct SiteOracle {
+    pub(crate) prevalence: f64,
+    pub(crate) auroc: f64,
+    pub(crate) auroc_image_signs: f64,
+}
+
+/// Someone of the population as the oracle weighs them: a score, and how often they come as growing and as
+/// stable.
+#[derive(Debug, Clone, Copy)]
+struct Weighed {
+    score: f64,
+    growing: f64,
+    stable: f64,
 }
 
 /// The model as `truth.json` shows it.
@@ -38,6 +58,7 @@ pub(crate) struct ModelRecord {
 
 /// Someone of the population on which intercept and oracle are computed.
 struct Member<'a> {
+    site_name: &'a str,
     site: &'a Site,
     signs: ImageSigns,
     score: f64,
@@ -63,9 +84,14 @@ impl<'a> OutcomeModel<'a> {
         ModelRecord { intercept: self.intercept, coefficients: self.config.outcome }
     }
 
-    /// The probability of growth, everything known.
-    pub(crate) fn probability(&self, signs: &ImageSigns, clinical: &Clinical) -> f64 {
+    /// The probability of growth, everything known, where no site admits one outcome rather than the other.
+    pub(crate) fn probability_everywhere(&self, signs: &ImageSigns, clinical: &Clinical) -> f64 {
         logistic(self.intercept + score(self.config, signs, clinical))
+    }
+
+    /// The probability of growth at a site, everything known.
+    pub(crate) fn probability(&self, signs: &ImageSigns, clinical: &Clinical, site: &Site) -> f64 {
+        site.shifted(self.probability_everywhere(signs, clinical))
     }
 
     /// The probability of growth, the scan alone known: averaged over the clinical columns as they are
@@ -81,29 +107,68 @@ impl<'a> OutcomeModel<'a> {
                 logistic(image + values.score(clinical, &self.config.outcome))
             })
             .sum();
-        sum / self.clinical_draws.len() as f64
+        site.shifted(sum / self.clinical_draws.len() as f64)
     }
 
     fn oracle(&self, population: &[Member]) -> Oracle {
-        let known: Vec<(f64, f64)> = population
-            .par_iter()
-            .map(|member| {
-                let probability = logistic(self.intercept + member.score);
-                (self.probability_image_signs(&member.signs, member.site), probability)
-            })
-            .collect();
-        let full: Vec<(f64, f64)> = known.iter().map(|(_, p)| (*p, *p)).collect();
-        Oracle {
-            auroc_population: expected_auroc(&full),
-            auroc_population_image_signs: expected_auroc(&known),
-            n_population: population.len(),
+        let both: Vec<[Weighed; 2]> =
+            population.par_iter().map(|member| self.weighed(member)).collect();
+        let mut of_site: BTreeMap<&str, Vec<[Weighed; 2]>> = BTreeMap::new();
+        for (member, weighed) in population.iter().zip(both) {
+            of_site.entry(member.site_name).or_default().push(weighed);
         }
+        let mut sites = BTreeMap::new();
+        for (name, members) in &mut of_site {
+            let oracle = SiteOracle {
+                prevalence: prevalence(members),
+                auroc: auroc(members, 0),
+                auroc_image_signs: auroc(members, 1),
+            };
+            sites.insert((*name).to_owned(), oracle);
+            // A site has its share of patients, however many it turns away.
+            let total: f64 = members.iter().map(|[m, _]| m.growing + m.stable).sum();
+            let scale = members.len() as f64 / total;
+            for weighed in members.iter_mut().flatten() {
+                weighed.growing *= scale;
+                weighed.stable *= scale;
+            }
+        }
+        let all: Vec<[Weighed; 2]> = of_site.into_values().flatten().collect();
+        Oracle {
+            auroc_population: auroc(&all, 0),
+            auroc_population_image_signs: auroc(&all, 1),
+            n_population: population.len(),
+            sites,
+        }
+    }
+
+    /// A member with all inputs known, and with the scan alone.
+    fn weighed(&self, member: &Member) -> [Weighed; 2] {
+        let probability = logistic(self.intercept + member.score);
+        let [of_growing, of_stable] = member.site.admitted_shares();
+        let weighed = |score| Weighed {
+            score,
+            growing: of_growing * probability,
+            stable: of_stable * (1.0 - probability),
+        };
+        let image = self.probability_image_signs(&member.signs, member.site);
+        [weighed(member.site.shifted(probability)), weighed(image)]
     }
 }
 
+fn prevalence(members: &[[Weighed; 2]]) -> f64 {
+    let growing: f64 = members.iter().map(|[m, _]| m.growing).sum();
+    growing / members.iter().map(|[m, _]| m.growing + m.stable).sum::<f64>()
+}
+
+/// Of the first or second score of each.
+fn auroc(members: &[[Weighed; 2]], which: usize) -> f64 {
+    expected_auroc(&members.iter().map(|both| both[which]).collect::<Vec<_>>())
+}
+
 fn population(config: &Config, seed: u64) -> Vec<Member<'_>> {
-    let sites: Vec<&Site> = config.site.values().collect();
-    let total: f64 = sites.iter().map(|site| site.share).sum();
+    let sites: Vec<(&String, &Site)> = config.site.iter().collect();
+    let total: f64 = sites.iter().map(|(_, site)| site.share).sum();
     let n = config.n_population;
     let chunks = n.div_ceil(CHUNK);
     (0..chunks)
@@ -114,23 +179,23 @@ fn population(config: &Config, seed: u64) -> Vec<Member<'_>> {
             (chunk * CHUNK..n.min((chunk + 1) * CHUNK)).map(move |i| {
                 // The golden ratio spreads any run of people evenly over the sites.
                 let place = (i as f64 * 0.618_033_988_749_895).fract() * total;
-                let site = site_at(&sites, place);
+                let (site_name, site) = site_at(&sites, place);
                 let signs = ImageSigns::draw(&mut rng, &config.lesion, site);
                 let draw = ClinicalDraw::draw(&mut rng);
                 let clinical = Clinical::new(&draw, &signs, &config.lesion, &config.clinical, site);
-                Member { site, signs, score: score(config, &signs, &clinical) }
+                Member { site_name, site, signs, score: score(config, &signs, &clinical) }
             })
         })
         .collect()
 }
 
 /// The site in whose share `place` (0 to the sum of shares) falls.
-fn site_at<'a>(sites: &[&'a Site], mut place: f64) -> &'a Site {
+fn site_at<'a>(sites: &[(&'a String, &'a Site)], mut place: f64) -> (&'a String, &'a Site) {
     for site in sites {
-        if place < site.share {
-            return site;
+        if place < site.1.share {
+            return *site;
         }
-        place -= site.share;
+        place -= site.1.share;
     }
     sites[sites.len() - 1]
 }
@@ -158,17 +223,17 @@ fn intercept(scores: &[f64], prevalence: f64) -> f64 {
     0.5 * (low + high)
 }
 
-/// The AUROC of a score when each person is positive with their own probability.
+/// The AUROC of a score when each person comes growing and stable as often as stated.
 ///
-/// `people` are (score, probability). The chance that a positive scores above a negative is a ratio of
-/// expected pair counts: labels need not be drawn, so the figure carries no label noise.
-fn expected_auroc(people: &[(f64, f64)]) -> f64 {
+/// The chance that a positive scores above a negative is a ratio of expected pair counts: labels need not be
+/// drawn, so the figure carries no label noise.
+fn expected_auroc(people: &[Weighed]) -> f64 {
     let mut sorted = people.to_vec();
-    sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
+    sorted.sort_by(|a, b| a.score.total_cmp(&b.score));
     let (mut below, mut pairs, mut positives) = (0.0, 0.0, 0.0);
-    for tied in sorted.chunk_by(|a, b| a.0 == b.0) {
-        let positive: f64 = tied.iter().map(|(_, p)| p).sum();
-        let negative: f64 = tied.iter().map(|(_, p)| 1.0 - p).sum();
+    for tied in sorted.chunk_by(|a, b| a.score == b.score) {
+        let positive: f64 = tied.iter().map(|person| person.growing).sum();
+        let negative: f64 = tied.iter().map(|person| person.stable).sum();
         pairs += positive * (below + 0.5 * negative);
         below += negative;
         positives += positive;
@@ -235,7 +300,7 @@ mod tests {
                     let draw = ClinicalDraw::draw(&mut rng);
                     let (lesion, clinical) = (&config.lesion, &config.clinical);
                     let values = Clinical::new(&draw, &member.signs, lesion, clinical, member.site);
-                    model.probability(&member.signs, &values)
+                    model.probability(&member.signs, &values, member.site)
                 })
                 .sum();
             let found = model.probability_image_signs(&member.signs, member.site);
@@ -245,7 +310,15 @@ mod tests {
 
     #[test]
     fn expected_auroc_of_certain_and_of_equal_people() {
-        assert_eq!(expected_auroc(&[(0.1, 0.0), (0.2, 1.0), (0.3, 0.0), (0.4, 1.0)]), 0.75);
-        assert_eq!(expected_auroc(&[(0.5, 0.3), (0.5, 0.8)]), 0.5);
+        let of = |people: &[(f64, f64)]| {
+            let weighed = people.iter().map(|(score, growing)| Weighed {
+                score: *score,
+                growing: *growing,
+                stable: 1.0 - growing,
+            });
+            expected_auroc(&weighed.collect::<Vec<_>>())
+        };
+        assert_eq!(of(&[(0.1, 0.0), (0.2, 1.0), (0.3, 0.0), (0.4, 1.0)]), 0.75);
+        assert_eq!(of(&[(0.5, 0.3), (0.5, 0.8)]), 0.5);
     }
 }

@@ -11,7 +11,9 @@ use serde::Deserialize;
 use crate::anatomy::Place;
 use crate::body::{Body, Seen};
 use crate::config::ScanConfig;
+use crate::confound::Cue;
 use crate::shape::{Point, dot};
+use crate::signs::flag;
 
 /// SD of the halo of beam hardening and scatter around bone, mm.
 const HALO_MM: f64 = 9.0;
@@ -62,6 +64,11 @@ pub struct Site {
     pub volume_factor: f64,
     /// Multiplies the share of patients on anticoagulants.
     pub anticoagulation_factor: f64,
+    /// Multiplies the odds of growth while hematomas of either outcome look as elsewhere (label shift).
+    pub label_odds: f64,
+    /// Correlation of the cue with the outcome, −1 to 1; where half of the patients grow, that of the two
+    /// as 0 and 1.
+    pub cue_correlation: f64,
 }
 
 /// File format of a site's scans.
@@ -99,6 +106,8 @@ impl Site {
         check_range("age_shift_years", self.age_shift_years, -40.0..=40.0)?;
         check_range("volume_factor", self.volume_factor, 0.2..=5.0)?;
         check_range("anticoagulation_factor", self.anticoagulation_factor, 0.0..=10.0)?;
+        check_range("label_odds", self.label_odds, 0.01..=100.0)?;
+        check_range("cue_correlation", self.cue_correlation, -1.0..=1.0)?;
         if self.format == Format::Dicom && self.orientation != Orientation::Lps {
             return Err(ConfigError::new("orientation", "`lps` for DICOM", "`ras`"));
         }
@@ -108,6 +117,24 @@ impl Site {
             return Err(ConfigError::new("kernel", expected, &self.kernel));
         }
         Ok(())
+    }
+
+    /// Whether a patient of this outcome is one of the site's: those of the rarer kind all are, of the other a
+    /// part, so that the odds of growth change by [`Site::label_odds`] and nothing else does.
+    pub(crate) fn admits(&self, growth: bool, rng: &mut impl Rng) -> bool {
+        let [of_growing, of_stable] = self.admitted_shares();
+        flag(rng, if growth { of_growing } else { of_stable })
+    }
+
+    /// Shares of growing and of stable patients that are admitted.
+    pub(crate) fn admitted_shares(&self) -> [f64; 2] {
+        [self.label_odds.min(1.0), (1.0 / self.label_odds).min(1.0)]
+    }
+
+    /// A probability of growth where the odds are those of this site.
+    pub(crate) fn shifted(&self, probability: f64) -> f64 {
+        let growing = self.label_odds * probability;
+        growing / (growing + 1.0 - probability)
     }
 
     fn convolution_kernel(&self) -> ConvolutionKernel {
@@ -171,7 +198,7 @@ pub(crate) struct Scan {
     pub(crate) labels: LabelMap,
 }
 
-/// Scans a body: mean over the slice thickness, slice profile, halo of the bone, kernel, noise, whole
+/// Scans a body, with the cue where the patient has it: mean over the slice thickness, slice profile, halo of the bone, kernel, noise, whole
 /// HU, padding outside the circle that is reconstructed. Without a key for the noise there is no image, only labels.
 ///
 /// A voxel carries the label that fills at least half of its thickness.
@@ -183,6 +210,7 @@ pub(crate) fn scan(
     pose: &Pose,
     site: &Site,
     config: &ScanConfig,
+    cue: Option<&Cue>,
     noise: Option<DrawKey>,
 ) -> Result<Scan, VolumeError> {
     let geometry = grid(pose, site, config)?;
@@ -199,10 +227,15 @@ pub(crate) fn scan(
     let image = match noise {
         None => None,
         Some(key) => {
-            let kernel = site.convolution_kernel();
-            let image = Image::new(geometry, hu)?.blur_mm([site.slice_blur_mm, 0.0, 0.0]);
+            let own = (site.convolution_kernel(), 1.0);
+            let (kernel, noise_factor) = cue.and_then(Cue::kernel).unwrap_or(own);
+            let mut image = Image::new(geometry, hu)?.blur_mm([site.slice_blur_mm, 0.0, 0.0]);
+            if let Some(cue) = cue {
+                cue.hold(&mut image);
+            }
             let image = kernel.filter(&with_bone_halo(image, site.bone_halo_hu)?);
-            let noise = correlated_noise(&geometry, site.noise_hu, &kernel, &mut key.rng());
+            let noise_hu = noise_factor * site.noise_hu;
+            let noise = correlated_noise(&geometry, noise_hu, &kernel, &mut key.rng());
             Some(digitise(image, &noise, site))
         }
     };

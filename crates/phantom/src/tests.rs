@@ -1,5 +1,7 @@
 //! The stage as a whole: what a cohort must hold, read back from what was drawn and written.
 
+mod knobs;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -7,8 +9,9 @@ use hemex_artifacts::nifti;
 use hemex_stage::{DrawKey, Kind, OutputArtifact, Request};
 use hemex_volume::{Connectivity, LabelMap};
 
-use crate::cohort::{Patient, draw_patients, scan_patient};
+use crate::cohort::{Patient, Scans, draw_patients, scan_patient};
 use crate::outcome::OutcomeModel;
+use crate::scanner::Scan;
 use crate::texture::Texture;
 use crate::{Config, RawConfig, run};
 
@@ -96,12 +99,12 @@ fn without_followup(raw: &mut RawConfig) {
 
 fn each_patient(
     (config, seed, texture, _): &(Config, u64, Texture, usize),
-    mut look: impl FnMut(&Patient, &crate::scanner::Scan, Option<&crate::scanner::Scan>),
+    mut look: impl FnMut(&Patient, &Scan, Option<&Scan>),
 ) {
     let (model, _) = OutcomeModel::solve(config, *seed);
     for patient in draw_patients(config, &model, *seed) {
-        let (baseline, followup) = scan_patient(config, *seed, &patient, texture).unwrap();
-        look(&patient, &baseline, followup.as_ref());
+        let scans = scan_patient(config, *seed, &patient, texture).unwrap();
+        look(&patient, &scans.baseline, scans.followup.as_ref());
     }
 }
 
@@ -147,7 +150,7 @@ fn labels_do_not_depend_on_whether_the_image_is_made() {
 }
 
 /// HU of the voxels that pass, sorted.
-fn sorted_hu(scan: &crate::scanner::Scan, pass: impl Fn(u8, f32) -> bool) -> Vec<f32> {
+fn sorted_hu(scan: &Scan, pass: impl Fn(u8, f32) -> bool) -> Vec<f32> {
     let image = scan.image.as_ref().unwrap();
     let voxels = image.voxels().iter().zip(scan.labels.voxels());
     let mut hu: Vec<f32> =
@@ -232,7 +235,9 @@ fn written_scans_read_back() {
     let files = tempfile::tempdir().unwrap();
     let cohort = demo(4, without_followup);
     each_patient(&cohort, |patient, scan, _| {
-        crate::write::patient(files.path(), cohort.1, patient, scan, None).unwrap();
+        let baseline = Scan { image: scan.image.clone(), labels: scan.labels.clone() };
+        let scans = Scans { baseline, followup: None, twin: None };
+        crate::write::patient(files.path(), cohort.1, patient, &scans).unwrap();
         let image = scan.image.as_ref().unwrap();
         let stem = format!("{}/ses-baseline/ct/{}_ses-baseline", patient.id, patient.id);
         let labels = nifti::read_label_map(&files.path().join(format!("{stem}_dseg.nii.gz")));

@@ -10,7 +10,7 @@ use hemex_artifacts::{json, nifti};
 use serde_json::json;
 
 use crate::PhantomError;
-use crate::cohort::Patient;
+use crate::cohort::{Patient, Scans};
 use crate::scanner::{Format, Scan, Site};
 
 /// Writes the scans and masks of a patient.
@@ -18,14 +18,15 @@ pub(crate) fn patient(
     folder: &Path,
     seed: u64,
     patient: &Patient,
-    baseline: &Scan,
-    followup: Option<&Scan>,
+    scans: &Scans,
 ) -> Result<(), PhantomError> {
-    session(folder, seed, patient, "baseline", baseline)?;
-    match followup {
-        Some(scan) => session(folder, seed, patient, "followup", scan),
-        None => Ok(()),
+    session(folder, seed, patient, "baseline", &scans.baseline)?;
+    for (name, scan) in [("followup", &scans.followup), ("twin", &scans.twin)] {
+        if let Some(scan) = scan {
+            session(folder, seed, patient, name, scan)?;
+        }
     }
+    Ok(())
 }
 
 fn session(

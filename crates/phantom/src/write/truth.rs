@@ -13,7 +13,7 @@ use crate::outcome::{ModelRecord, Oracle, OutcomeModel};
 #[derive(Serialize)]
 struct Truth<'a> {
     model: ModelRecord,
-    oracle: Oracle,
+    oracle: &'a Oracle,
     cases: BTreeMap<&'a str, CaseTruth>,
 }
 
@@ -22,6 +22,8 @@ struct CaseTruth {
     probability: f64,
     probability_image_signs: f64,
     growth: u8,
+    recorded_growth: u8,
+    cue: u8,
     baseline_volume_ml: f64,
     followup_volume_ml: Option<f64>,
     location: &'static str,
@@ -33,7 +35,7 @@ struct CaseTruth {
 pub(crate) fn truth(
     folder: &Path,
     model: &OutcomeModel,
-    oracle: Oracle,
+    oracle: &Oracle,
     patients: &[Patient],
 ) -> Result<(), PhantomError> {
     let cases = patients.iter().map(|patient| (patient.id.as_str(), case(patient))).collect();
@@ -48,6 +50,8 @@ fn case(patient: &Patient) -> CaseTruth {
         probability: patient.probability,
         probability_image_signs: patient.probability_image_signs,
         growth: u8::from(patient.growth),
+        recorded_growth: u8::from(patient.recorded_growth),
+        cue: u8::from(patient.cue),
         baseline_volume_ml: signs.volume_ml,
         followup_volume_ml: patient.followup.map(|followup| followup.volume_ml),
         location: signs.location.name(),
