@@ -128,8 +128,8 @@ struct Elastic<'a> {
     field: &'a DisplacementField,
     /// Along `D` and `H`.
     bases: [Vec<Basis>; 2],
-    /// The parts of a row between the same control points: its begin, they, and each voxel's weights.
-    pieces: Vec<(usize, [usize; 4], Vec<[f32; 4]>)>,
+    /// Along `W`.
+    pieces: Vec<Piece>,
     /// From a displacement in mm to one in source voxels.
     per_mm: [[f64; 3]; 3],
 }
@@ -197,18 +197,31 @@ impl<'a> Warp<'a> {
     }
 }
 
+/// A part of a row between the same control points.
+struct Piece {
+    start: usize,
+    control: [usize; 4],
+    /// How far each voxel lies between the middle two, 0 to 1.
+    between: Vec<f32>,
+}
+
 /// Parts a row at its control points.
-fn pieces(row: &[Basis]) -> Vec<(usize, [usize; 4], Vec<[f32; 4]>)> {
+fn pieces(row: &[Basis]) -> Vec<Piece> {
     let mut start = 0;
     let parts = row.chunk_by(|a, b| a.control == b.control);
     parts
         .map(|part| {
             let begin = start;
             start += part.len();
-            let weights = part.iter().map(|basis| basis.weights.map(|weight| weight as f32));
-            (begin, part[0].control, weights.collect())
+            let between = part.iter().map(|basis| basis.between as f32).collect();
+            Piece { start: begin, control: part[0].control, between }
         })
         .collect()
+}
+
+/// The cubic B-spline over four control values as a polynomial of the way between the middle two.
+fn polynomial([a, b, c, d]: [f32; 4]) -> [f32; 4] {
+    [(a + 4.0 * b + c) / 6.0, (c - a) / 2.0, (a - 2.0 * b + c) / 2.0, (d - a + 3.0 * (b - c)) / 6.0]
 }
 
 impl Warp<'_> {
@@ -249,14 +262,11 @@ impl Elastic<'_> {
 
     /// Moves the places of a row by the field, given its row of control displacements.
     fn displace(&self, control: &[[f32; 3]], places: &mut [Vec<f32>; 3]) {
-        for (start, first, weights) in &self.pieces {
+        for piece in &self.pieces {
             for (a, axis) in places.iter_mut().enumerate() {
-                let near: [f32; 4] = std::array::from_fn(|k| control[first[k]][a]);
-                for (place, weights) in axis[*start..].iter_mut().zip(weights) {
-                    *place += weights[0] * near[0]
-                        + weights[1] * near[1]
-                        + weights[2] * near[2]
-                        + weights[3] * near[3];
+                let [c0, c1, c2, c3] = polynomial(piece.control.map(|at| control[at][a]));
+                for (place, t) in axis[piece.start..].iter_mut().zip(&piece.between) {
+                    *place += ((c3 * t + c2) * t + c1) * t + c0;
                 }
             }
         }

@@ -194,6 +194,8 @@ pub(crate) struct Basis {
     pub(crate) control: [usize; 4],
     /// Their weights, which sum to 1.
     pub(crate) weights: [f64; 4],
+    /// How far between the second and the third, 0 to 1.
+    pub(crate) between: f64,
     /// Derivatives of the weights by the voxel index.
     slopes: [f64; 4],
 }
@@ -211,6 +213,7 @@ impl Basis {
         let s = 1.0 - t;
         Self {
             control: std::array::from_fn(|k| (first + k).saturating_sub(1).min(n_control - 1)),
+            between: t,
             weights: [
                 s * s * s / 6.0,
                 (4.0 - 6.0 * t * t + 3.0 * t * t * t) / 6.0,

@@ -97,9 +97,33 @@ impl IndexMap {
 pub(crate) fn nearest(position: f64, n_source: usize) -> Option<usize> {
     let inside = position >= -0.5 - SNAP && position <= n_source as f64 - 0.5 + SNAP;
     // Adding 1 keeps the cast, which truncates toward 0, equal to a floor.
-    // Through 32 bits, which compile to vectors where many are asked for.
-    let idx = ((position + 1.5 - SNAP) as i32 - 1).clamp(0, n_source as i32 - 1);
-    inside.then_some(idx as usize)
+    // Adding 1 keeps the cast, which truncates toward 0, equal to a floor.
+    inside.then(|| ((position + 1.5 - SNAP) as usize).saturating_sub(1).min(n_source - 1))
+}
+
+/// As [`nearest`], for a position in single precision and without a branch: the index, which may lie beyond
+/// the ends, and whether the position is inside.
+#[inline(always)]
+pub(crate) fn nearest_unclamped(position: f32, n_source: usize) -> (i32, bool) {
+    let position = f64::from(position);
+    let inside = (position >= -0.5 - SNAP) & (position <= n_source as f64 - 0.5 + SNAP);
+    // No tie is rounded to even: a position in single precision is no half once SNAP is taken off.
+    (rounded(position - SNAP), inside)
+}
+
+/// The largest whole number that is not above a position from 0 on, in single precision and without a branch.
+#[inline(always)]
+pub(crate) fn floor(position: f32) -> i32 {
+    // 2⁻²⁵ is less than half of what parts a number from the next one, from 1 on; below 1 both are rounded
+    // to 0.
+    rounded(f64::from(position) - 0.5 + 1.0 / 33_554_432.0)
+}
+
+/// The nearest whole number, by a sum that compiles to vectors: added to 1.5 · 2⁵², a number is rounded to a
+/// whole one that the low bits hold.
+#[inline(always)]
+fn rounded(value: f64) -> i32 {
+    (value + 6_755_399_441_055_744.0).to_bits() as i32
 }
 
 #[cfg(test)]
@@ -107,10 +131,29 @@ mod tests {
     use super::*;
 
     #[test]
+    fn floor_is_that_of_single_precision() {
+        let mut positions = vec![0.0, f32::MIN_POSITIVE, 0.5];
+        for k in [1.0_f32, 2.0, 3.0, 31.0, 32.0, 511.0, 512.0, 32767.0] {
+            positions.extend([k.next_down(), k, k.next_up(), k - 0.5, k + 0.25]);
+        }
+        for position in positions {
+            assert_eq!(floor(position), position.floor() as i32, "{position}");
+        }
+    }
+
+    #[test]
     fn nearest_ties_go_down_and_edges_hold() {
         assert_eq!(nearest(-0.6, 3), None);
         assert_eq!(nearest(-0.5, 3), Some(0));
         assert_eq!(nearest(0.5, 3), Some(0));
+        for i in -40..160 {
+            for shift in [0.0, 1e-4, -1e-4, 0.13] {
+                let position = i as f32 * 0.25 + shift;
+                let (idx, inside) = nearest_unclamped(position, 31);
+                let found = inside.then(|| idx.clamp(0, 30) as usize);
+                assert_eq!(found, nearest(f64::from(position), 31), "{position}");
+            }
+        }
         assert_eq!(nearest(0.5 + 1e-9, 3), Some(0));
         assert_eq!(nearest(0.51, 3), Some(1));
         assert_eq!(nearest(2.5, 3), Some(2));

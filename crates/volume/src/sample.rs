@@ -1,6 +1,6 @@
 //! Values between voxels: one at a time, and a row at a time.
 
-use crate::index_map::nearest;
+use crate::index_map::{floor, nearest_unclamped};
 use crate::{Image, LabelMap};
 
 /// Reads an image's voxels at fractional indices.
@@ -85,7 +85,7 @@ impl Taps {
             let outputs = self.offset.iter_mut().zip(step.iter_mut().zip(fraction.iter_mut()));
             for ((offset, (step, fraction)), place) in outputs.zip(&places[a]) {
                 let place = place.clamp(0.0, last as f32);
-                let idx = place as i32;
+                let idx = floor(place);
                 *fraction = place - idx as f32;
                 let idx = idx as u32;
                 *step = if idx < last { stride } else { 0 };
@@ -109,29 +109,45 @@ impl<'a> LinearRows<'a> {
 
     pub(crate) fn fill(&self, row: &mut Row, out: &mut [f32]) {
         row.taps.fill(&row.places, self.shape);
-        let Taps { offset, inside, step: [step_d, step_h, step_w], fraction } = &row.taps;
-        let [f_d, f_h, f_w] = fraction;
-        let at = |place: u32| self.voxels[place as usize];
-        for (w, value) in out.iter_mut().enumerate() {
-            if !inside[w] {
-                *value = self.background;
-                continue;
-            }
-            let in_row = |place: u32| {
-                let first = at(place);
-                first + f_w[w] * (at(place + step_w[w]) - first)
-            };
-            let in_slice = |place: u32| {
-                let first = in_row(place);
-                first + f_h[w] * (in_row(place + step_h[w]) - first)
-            };
-            let first = in_slice(offset[w]);
+        let Taps { offset, inside, step, fraction } = &row.taps;
+        // Cut to one length, so that the loop checks none.
+        let n = out.len();
+        let (offset, inside) = (&offset[..n], &inside[..n]);
+        let [step_d, step_h, step_w] = step.each_ref().map(|axis| &axis[..n]);
+        let [f_d, f_h, f_w] = fraction.each_ref().map(|axis| &axis[..n]);
+        for w in 0..n {
+            let first = offset[w];
+            let cell = Cell { step_h: step_h[w], step_w: step_w[w], f_h: f_h[w], f_w: f_w[w] };
+            let value = cell.in_slice(self.voxels, first);
             // Within a slice (all of 2-D, and whole-slice moves) half the reads are saved.
-            *value = match f_d[w] == 0.0 {
-                true => first,
-                false => first + f_d[w] * (in_slice(offset[w] + step_d[w]) - first),
+            let value = match f_d[w] == 0.0 {
+                true => value,
+                false => value + f_d[w] * (cell.in_slice(self.voxels, first + step_d[w]) - value),
             };
+            out[w] = if inside[w] { value } else { self.background };
         }
+    }
+}
+
+/// The four voxels of a slice around a place.
+struct Cell {
+    step_h: u32,
+    step_w: u32,
+    f_h: f32,
+    f_w: f32,
+}
+
+impl Cell {
+    #[inline(always)]
+    fn in_slice(&self, voxels: &[f32], first: u32) -> f32 {
+        let value = self.in_row(voxels, first);
+        value + self.f_h * (self.in_row(voxels, first + self.step_h) - value)
+    }
+
+    #[inline(always)]
+    fn in_row(&self, voxels: &[f32], first: u32) -> f32 {
+        let value = voxels[first as usize];
+        value + self.f_w * (voxels[(first + self.step_w) as usize] - value)
     }
 }
 
@@ -154,10 +170,11 @@ impl<'a> NearestRows<'a> {
         inside.resize(out.len(), true);
         let strides = [self.shape[1] * self.shape[2], self.shape[2], 1];
         for (axis, (n, stride)) in places.iter().zip(self.shape.into_iter().zip(strides)) {
+            let (last, stride) = (n as i32 - 1, stride as u32);
             for ((offset, inside), place) in offset.iter_mut().zip(inside.iter_mut()).zip(axis) {
-                let found = nearest(f64::from(*place), n);
-                *inside &= found.is_some();
-                *offset += (found.unwrap_or(0) * stride) as u32;
+                let (idx, within) = nearest_unclamped(*place, n);
+                *inside &= within;
+                *offset += idx.clamp(0, last) as u32 * stride;
             }
         }
         for ((label, offset), inside) in out.iter_mut().zip(offset).zip(inside) {
