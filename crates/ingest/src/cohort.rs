@@ -181,11 +181,11 @@ fn write_private(
             MappingRow {
                 case_id: named.case_id.clone(),
                 patient_id: named.patient_id.clone(),
-                key: named.key.as_hex().to_owned(),
                 source_id: named.source.id.clone(),
                 source_path: named.source.path.clone(),
                 baseline_datetime: clinical.and_then(|c| c.baseline_datetime.clone()).or(acquired),
                 followup_datetime: clinical.and_then(|c| c.followup_datetime.clone()),
+                key: named.key.as_hex().to_owned(),
             }
         })
         .collect();

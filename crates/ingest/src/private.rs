@@ -9,12 +9,12 @@ use crate::case::Series;
 pub(crate) struct MappingRow {
     pub(crate) case_id: String,
     pub(crate) patient_id: String,
-    /// What the pseudonyms of the patient were made with.
-    pub(crate) key: String,
     pub(crate) source_id: String,
     pub(crate) source_path: String,
     pub(crate) baseline_datetime: Option<String>,
     pub(crate) followup_datetime: Option<String>,
+    /// What the pseudonyms of the patient were made with.
+    pub(crate) key: String,
 }
 
 impl MappingRow {
@@ -22,11 +22,11 @@ impl MappingRow {
     pub(crate) const COLUMNS: [&str; 7] = [
         "case_id",
         "patient_id",
-        "key",
         "source_id",
         "source_path",
         "baseline_datetime",
         "followup_datetime",
+        "key",
     ];
 }
 
