@@ -5,7 +5,7 @@
 
 use std::time::Instant;
 
-use hemex_augment::{Policy, RawElastic, RawLesion, RawPolicy};
+use hemex_augment::{Policy, RawElastic, RawPolicy};
 use hemex_stage::DrawKey;
 use hemex_volume::{Affine, Geometry, Image, LabelMap};
 use rand::RngExt;
@@ -15,26 +15,12 @@ const RUNS: usize = 25;
 fn main() {
     rayon::ThreadPoolBuilder::new().num_threads(2).build_global().unwrap();
     let policy = Policy::try_from(RawPolicy {
-        flip_probability: 0.0,
-        rotation_deg: [0.0; 3],
-        scale: 0.0,
-        translation_mm: [0.0; 3],
         elastic: RawElastic {
             probability: 1.0,
             control_points: [7; 3],
             max_displacement_mm: [7.5; 3],
         },
-        lesion: RawLesion {
-            probability: 0.0,
-            volume_change: 0.0,
-            stretch: 0.0,
-            lobe: 0.0,
-            reach_mm: 25.0,
-        },
-        noise_hu: 0.0,
-        blur_mm: 0.0,
-        gain: 0.0,
-        offset_hu: 0.0,
+        ..RawPolicy::NOTHING
     })
     .unwrap();
     let affine = Affine::from_spacing([5.0, 1.0, 1.0], [0.0; 3]).unwrap();

@@ -39,6 +39,32 @@ pub struct RawPolicy {
     pub offset_hu: f64,
 }
 
+impl RawPolicy {
+    /// Changes nothing: a ground to write a policy of few parts on.
+    pub const NOTHING: Self = Self {
+        flip_probability: 0.0,
+        rotation_deg: [0.0; 3],
+        scale: 0.0,
+        translation_mm: [0.0; 3],
+        elastic: RawElastic {
+            probability: 0.0,
+            control_points: [2; 3],
+            max_displacement_mm: [0.0; 3],
+        },
+        lesion: RawLesion {
+            probability: 0.0,
+            volume_change: 0.0,
+            stretch: 0.0,
+            lobe: 0.0,
+            reach_mm: 25.0,
+        },
+        noise_hu: 0.0,
+        blur_mm: 0.0,
+        gain: 0.0,
+        offset_hu: 0.0,
+    };
+}
+
 /// The elastic deformation as written in a config.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]

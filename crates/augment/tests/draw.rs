@@ -1,7 +1,7 @@
 //! Draws keep to their limits, and image and labels move together.
 #![expect(clippy::unwrap_used, reason = "a failed test may panic")]
 
-use hemex_augment::{AugmentError, Drawn, MIN_JACOBIAN, Policy, RawElastic, RawLesion, RawPolicy};
+use hemex_augment::{AugmentError, Drawn, MIN_JACOBIAN, Policy, RawElastic, RawPolicy};
 use hemex_stage::DrawKey;
 use hemex_volume::{Affine, Geometry, Image, LabelMap};
 use proptest::prelude::*;
@@ -23,13 +23,7 @@ fn raw() -> RawPolicy {
             control_points: [3, 5, 5],
             max_displacement_mm: [2.0, 6.0, 6.0],
         },
-        lesion: RawLesion {
-            probability: 0.0,
-            volume_change: 0.0,
-            stretch: 0.0,
-            lobe: 0.0,
-            reach_mm: 25.0,
-        },
+        lesion: RawPolicy::NOTHING.lesion,
         noise_hu: 3.0,
         blur_mm: 1.0,
         gain: 0.1,
@@ -83,28 +77,9 @@ fn the_same_key_gives_the_same_bits_and_another_key_others() {
 
 #[test]
 fn a_policy_without_limits_and_the_identity_change_nothing() {
-    let nothing = RawPolicy {
-        flip_probability: 0.0,
-        rotation_deg: [0.0; 3],
-        scale: 0.0,
-        translation_mm: [0.0; 3],
-        elastic: RawElastic {
-            probability: 1.0,
-            control_points: [2, 2, 2],
-            max_displacement_mm: [0.0; 3],
-        },
-        lesion: RawLesion {
-            probability: 0.0,
-            volume_change: 0.0,
-            stretch: 0.0,
-            lobe: 0.0,
-            reach_mm: 25.0,
-        },
-        noise_hu: 0.0,
-        blur_mm: 0.0,
-        gain: 0.0,
-        offset_hu: 0.0,
-    };
+    // An elastic part of no strength is drawn, and is none.
+    let elastic = RawElastic { probability: 1.0, ..RawPolicy::NOTHING.elastic };
+    let nothing = RawPolicy { elastic, ..RawPolicy::NOTHING };
     for shape in [[12, 60, 50], [1, 60, 50]] {
         let (image, labels) = bleed(grid(shape, [5.0, 2.0, 2.0]));
         let still = policy(nothing.clone()).draw(&key(0), image.geometry());

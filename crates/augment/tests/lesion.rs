@@ -10,10 +10,6 @@ const VOLUME_CHANGE: f64 = 0.1;
 /// The lesion's deformation of the shipped configs, an elastic one too where asked for.
 fn policy(elastic_probability: f64) -> Policy {
     Policy::try_from(RawPolicy {
-        flip_probability: 0.0,
-        rotation_deg: [0.0; 3],
-        scale: 0.0,
-        translation_mm: [0.0; 3],
         elastic: RawElastic {
             probability: elastic_probability,
             control_points: [2, 6, 6],
@@ -26,10 +22,7 @@ fn policy(elastic_probability: f64) -> Policy {
             lobe: 0.15,
             reach_mm: 25.0,
         },
-        noise_hu: 0.0,
-        blur_mm: 0.0,
-        gain: 0.0,
-        offset_hu: 0.0,
+        ..RawPolicy::NOTHING
     })
     .unwrap()
 }

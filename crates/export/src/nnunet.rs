@@ -15,7 +15,7 @@
 //! folder of preprocessed data; copied there, it trains on the patients that hemex trains on and
 //! validates on those that hemex validates on. A fold's test cases are in neither list.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use hemex_artifacts::{CaseRow, Role, SplitRow, json, nifti};
@@ -104,13 +104,13 @@ fn write_participants(cohort: &Cohort, root: &Path) -> Result<(), ExportError> {
     tsv::write(&root.join("participants.tsv"), &columns, rows)
 }
 
-/// The folds of the regime: cases with a mask alone, in the order of the table.
+/// The folds of the regime: cases with a mask alone, in the order of the splits.
 fn folds<'a>(
     cohort: &Cohort,
     splits: &'a [SplitRow],
     config: &Config,
 ) -> Result<Vec<Fold<'a>>, ExportError> {
-    let with_mask: Vec<&str> = cohort
+    let with_mask: BTreeSet<&str> = cohort
         .cases
         .rows
         .iter()
@@ -120,7 +120,7 @@ fn folds<'a>(
     let mut folds: BTreeMap<usize, Fold<'_>> = BTreeMap::new();
     for row in splits.iter().filter(|row| row.regime == config.regime && row.slice_idx.is_none()) {
         let fold = folds.entry(row.fold).or_default();
-        if !with_mask.contains(&row.case_id.as_str()) {
+        if !with_mask.contains(row.case_id.as_str()) {
             continue;
         }
         match row.role {
