@@ -172,8 +172,11 @@ fn moved(geometry: &Geometry, lesion: &LabelMap, place_mm: [f64; 3]) -> Result<G
 }
 
 /// Soft tissue with bone on all four sides in its slice, its largest part; thin bridges part it from
-/// muscle.
-fn brain(image: &Image) -> Result<Vec<bool>> {
+/// muscle. In the order of the voxels.
+///
+/// # Errors
+/// If the image's grid has no voxel size that distances can be measured with.
+pub fn brain(image: &Image) -> Result<Vec<bool>> {
     let geometry = image.geometry();
     let [n_d, n_h, n_w] = geometry.shape();
     // Noise would leave holes.

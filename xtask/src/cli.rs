@@ -24,6 +24,8 @@ pub(crate) enum Command {
     Regress(RegressArgs),
     /// Read 100,000 damaged NIfTI and 20,000 damaged DICOM files
     Mutate,
+    /// Contact sheets of the phantom and of the augmentation, as PNG
+    Gallery(GalleryArgs),
     /// Criterion benches: of a crate, or those whose name holds NAME
     Bench(BenchArgs),
 }
@@ -86,6 +88,12 @@ pub(crate) struct RegressArgs {
     /// Rewrite the golden figures
     #[arg(long)]
     pub(crate) update: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GalleryArgs {
+    /// Where the pictures go [default: target/gallery]
+    pub(crate) folder: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

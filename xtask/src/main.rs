@@ -4,6 +4,7 @@ mod bench;
 mod check;
 mod cli;
 mod explain;
+mod gallery;
 mod graph;
 mod mutate;
 mod pipeline;
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
         Command::Test(arguments) => test::run(&arguments),
         Command::Regress(arguments) => regress::run(&arguments),
         Command::Mutate => mutate::run(),
+        Command::Gallery(arguments) => gallery::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
     };
     match outcome {

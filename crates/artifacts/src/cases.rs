@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use hemex_volume::{Affine, BrainDescriptors, Geometry, Image, LabelMap, VolumeError};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::{ArtifactError, flag, json, nifti, table};
+use crate::{ArtifactError, ClinicalRow, flag, json, nifti, table};
 
 /// A row of `cases.csv`: one baseline scan with what is known of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -222,12 +223,28 @@ impl Cases {
     /// # Errors
     /// If the table cannot be read.
     pub fn descriptors(&self) -> Result<BTreeMap<String, DescriptorRow>, ArtifactError> {
-        let path = self.folder.join("descriptors.csv");
+        self.optional("descriptors.csv", |row: &DescriptorRow| row.case_id.clone())
+    }
+
+    /// What clinical scores ask for beside the table of cases, by case; empty if the artifact has no such table.
+    ///
+    /// # Errors
+    /// If the table cannot be read.
+    pub fn clinical(&self) -> Result<BTreeMap<String, ClinicalRow>, ArtifactError> {
+        self.optional("clinical.csv", |row: &ClinicalRow| row.case_id.clone())
+    }
+
+    fn optional<R: DeserializeOwned>(
+        &self,
+        name: &str,
+        case_id: impl Fn(&R) -> String,
+    ) -> Result<BTreeMap<String, R>, ArtifactError> {
+        let path = self.folder.join(name);
         if !path.exists() {
             return Ok(BTreeMap::new());
         }
-        let rows: Vec<DescriptorRow> = table::read_rows(&path)?;
-        Ok(rows.into_iter().map(|row| (row.case_id.clone(), row)).collect())
+        let rows: Vec<R> = table::read_rows(&path)?;
+        Ok(rows.into_iter().map(|row| (case_id(&row), row)).collect())
     }
 
     /// The case's image, canonical grid, HU.

@@ -4,6 +4,7 @@
 //! never allocates by an unchecked header and names the file and what was expected.
 
 pub mod cases;
+pub mod clinical;
 mod error;
 pub mod flag;
 pub mod json;
@@ -11,15 +12,18 @@ pub mod labels;
 pub mod limits;
 pub mod model;
 pub mod nifti;
+pub mod picture;
 pub mod predictions;
 pub mod splits;
 pub mod table;
 pub mod weights;
 
 pub use cases::{CaseRow, Cases, DescriptorRow, ExclusionRow, GeometryRecord, Preparation, Sex};
+pub use clinical::ClinicalRow;
 pub use error::ArtifactError;
 pub use labels::{LabelRow, LabelSummary, LesionRow, Oracle};
 pub use model::{HistoryRow, ModelCard};
+pub use picture::Picture;
 pub use predictions::{PredictionCard, PredictionRow, PredictionStatus};
 pub use splits::{Regime, Role, SplitRow};
 pub use weights::{ReportedFeature, WeightRow, WeightSummary};

@@ -30,6 +30,7 @@ fn policy() -> Policy {
         blur_mm: 1.5,
         gain: 0.1,
         offset_hu: 8.0,
+        ..RawPolicy::NOTHING
     };
     Policy::try_from(raw).unwrap()
 }

@@ -1,7 +1,7 @@
 use hemex_stage::{ConfigError, check_range};
 use serde::Deserialize;
 
-use crate::{Policy, RawPolicy};
+use crate::{Policy, RawPolicy, RawTransplant, TransplantPolicy};
 
 /// The stage's config as written in its file.
 #[derive(Debug, Clone, Deserialize)]
@@ -11,6 +11,8 @@ pub struct RawConfig {
     pub n_cases: usize,
     /// How many draws of each.
     pub n_draws: usize,
+    /// Hematomas of the other cases shown, planted before anything else.
+    pub transplant: RawTransplant,
     /// What is drawn.
     pub policy: RawPolicy,
 }
@@ -22,6 +24,8 @@ pub struct Config {
     pub n_cases: usize,
     /// How many draws of each, 1 to 99.
     pub n_draws: usize,
+    /// Hematomas of the other cases shown, planted before anything else.
+    pub transplant: TransplantPolicy,
     /// What is drawn.
     pub policy: Policy,
 }
@@ -33,8 +37,10 @@ impl TryFrom<RawConfig> for Config {
         check_range("n_cases", raw.n_cases as f64, 1.0..=10_000.0)?;
         // Two digits in `<case>-augNN`.
         check_range("n_draws", raw.n_draws as f64, 1.0..=99.0)?;
+        let transplant = TransplantPolicy::try_from(raw.transplant);
+        let transplant = transplant.map_err(|error| error.within("transplant"))?;
         let policy = Policy::try_from(raw.policy).map_err(|error| error.within("policy"))?;
-        Ok(Self { n_cases: raw.n_cases, n_draws: raw.n_draws, policy })
+        Ok(Self { n_cases: raw.n_cases, n_draws: raw.n_draws, transplant, policy })
     }
 }
 
@@ -66,6 +72,15 @@ mod tests {
             "policy.elastic.control_points"
         );
         assert_eq!(error(|raw| raw.policy.gain = -0.1), "policy.gain");
+        assert_eq!(
+            error(|raw| raw.policy.scanner.thick_slices.max_mm = 0.0),
+            "policy.scanner.thick_slices.max_mm"
+        );
+        assert_eq!(
+            error(|raw| raw.policy.scanner.noise_fwhm_mm = [1.5, 1.0]),
+            "policy.scanner.noise_fwhm_mm"
+        );
+        assert_eq!(error(|raw| raw.transplant.csf_share = 2.0), "transplant.csf_share");
     }
 
     #[test]

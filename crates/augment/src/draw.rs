@@ -1,12 +1,18 @@
 use hemex_volume::{Deformation, DisplacementField, FieldExtremes, Geometry, Image, LabelMap};
+use serde::{Deserialize, Serialize};
 
-use crate::{AugmentError, DrawnLesion, intensity};
+use crate::{AugmentError, DrawnLesion, DrawnScanner, intensity};
 
 /// One transform with every parameter that was drawn. Triples are `[D, H, W]`.
 ///
 /// Seen from the content of the image: the lesion is deformed, then all is mirrored, magnified, turned,
-/// shifted, then bent. Voxels are resampled once for all of that.
-#[derive(Debug, Clone, PartialEq)]
+/// shifted, then bent. Voxels are resampled once for all of that. Values change afterwards, as an image comes
+/// about: seen in thicker slices and larger pixels, blurred, reconstructed by another kernel, calibrated (gamma,
+/// gain, offset), then marred by streaks and noise.
+///
+/// Written as JSON and read back it is the same to the last bit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Drawn {
     /// Shape of the grid it was drawn for.
     pub shape: [usize; 3],
@@ -36,10 +42,15 @@ pub struct Drawn {
     pub noise_hu: f64,
     /// Seed of the noise.
     pub noise_seed: u64,
+    /// What another scanner would have shown.
+    pub scanner: DrawnScanner,
+    /// The site whose look it has, if any: its slices, kernel, noise and offset are those above.
+    pub site: Option<String>,
 }
 
 /// The elastic part of a [`Drawn`].
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct DrawnElastic {
     /// The field, as strong as it is applied: what lies at a point comes from the point plus its
     /// displacement.
@@ -68,6 +79,8 @@ impl Drawn {
             offset_hu: 0.0,
             noise_hu: 0.0,
             noise_seed: 0,
+            scanner: DrawnScanner::unchanged(),
+            site: None,
         }
     }
 
@@ -100,11 +113,14 @@ impl Drawn {
     /// Image and labels, transformed together. Values are limited to `window_hu` (lowest, highest),
     /// the range the image was prepared with; its lowest value fills what comes from outside.
     ///
-    /// Voxels at a limit of the window are saturated (air, bone): gain, offset and noise leave them.
+    /// Voxels at a limit of the window are saturated (air, bone): gamma, gain, offset, streaks and noise leave
+    /// them.
     ///
     /// # Errors
     /// [`AugmentError::GridMismatch`] if image and labels are not on one grid,
-    /// [`AugmentError::OtherGrid`] if that is not the kind of grid the transform was drawn for.
+    /// [`AugmentError::OtherGrid`] if that is not the kind of grid the transform was drawn for,
+    /// [`AugmentError::Volume`] if a spacing of its scanner is not positive and finite, which none that a
+    /// policy drew is.
     pub fn apply(
         &self,
         image: &Image,
@@ -120,13 +136,13 @@ impl Drawn {
             true => self.deformation().warp(image, labels, window_hu[0])?,
             false => (image.clone(), labels.clone()),
         };
-        Ok((intensity::apply(self, moved, window_hu), labels))
+        Ok((intensity::apply(self, moved, window_hu)?, labels))
     }
 
     /// The image alone, as by [`Drawn::apply`].
     ///
     /// # Errors
-    /// [`AugmentError::OtherGrid`] if it is not on the kind of grid the transform was drawn for.
+    /// As of [`Drawn::apply`].
     pub fn apply_to_image(
         &self,
         image: &Image,
@@ -137,7 +153,7 @@ impl Drawn {
             true => image.warp(&self.deformation(), window_hu[0]),
             false => image.clone(),
         };
-        Ok(intensity::apply(self, moved, window_hu))
+        intensity::apply(self, moved, window_hu)
     }
 
     /// Labels alone, as by [`Drawn::apply`]; for further maps of the same image, such as a brain mask.

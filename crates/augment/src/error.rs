@@ -24,6 +24,18 @@ pub enum AugmentError {
         /// Voxels and spacing it was applied to (D, H, W).
         found: String,
     },
+    /// A hematoma cannot be planted as drawn.
+    #[error(
+        "the hematoma of `{donor_case_id}` cannot be planted into `{recipient_case_id}`: {problem}"
+    )]
+    Transplant {
+        /// The case it comes from.
+        donor_case_id: String,
+        /// The case it should go to.
+        recipient_case_id: String,
+        /// Why not.
+        problem: &'static str,
+    },
     /// Volumes of one case do not fit together.
     #[error(transparent)]
     Volume(#[from] VolumeError),

@@ -4,10 +4,10 @@ use hemex_stage::{ConfigError, check_fraction, check_range};
 use hemex_volume::{Flow, Geometry, Lobe};
 use rand::{Rng, RngExt};
 use rand_distr::StandardNormal;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// By how much a flow that changes the volume too much is slowed at a time.
-const WEAKEN: f64 = 0.8;
+pub(crate) const WEAKEN: f64 = 0.8;
 
 /// Lobes a draw has.
 const N_LOBES: usize = 3;
@@ -46,7 +46,8 @@ pub struct LesionPolicy {
 }
 
 /// The lesion's part of a [`Drawn`](crate::Drawn).
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct DrawnLesion {
     /// The flow, as strong as it is applied.
     pub flow: Flow,
@@ -70,62 +71,87 @@ impl TryFrom<RawLesion> for LesionPolicy {
     }
 }
 
+/// The numbers a lesion's deformation is made from, drawn whether or not there is a lesion.
+pub(crate) struct LesionSketch {
+    is_drawn: bool,
+    growth: f64,
+    stretch: [f64; 2],
+    axes: [[f64; 3]; 2],
+    lobes: [Lobe; N_LOBES],
+}
+
 impl LesionPolicy {
-    /// Draws a deformation of the voxels `lesion` of a grid. The same numbers are drawn whether there is a
-    /// lesion or not.
-    pub(crate) fn draw(
-        &self,
-        rng: &mut impl Rng,
-        geometry: &Geometry,
-        lesion: &[usize],
-    ) -> Option<DrawnLesion> {
+    /// Draws the numbers of a deformation; as many whatever they are for.
+    pub(crate) fn sketch(&self, rng: &mut impl Rng) -> LesionSketch {
         let is_drawn = rng.random_bool(self.probability);
         let growth = 1.0 + rng.random_range(-self.volume_change..=self.volume_change);
-        let stretch: [f64; 2] =
-            std::array::from_fn(|_| rng.random_range(-self.stretch..=self.stretch));
-        let axes: [[f64; 3]; 2] = std::array::from_fn(|_| direction(rng));
-        let lobes: [Lobe; N_LOBES] = std::array::from_fn(|_| Lobe {
+        let stretch = std::array::from_fn(|_| rng.random_range(-self.stretch..=self.stretch));
+        let axes = std::array::from_fn(|_| direction(rng));
+        let lobes = std::array::from_fn(|_| Lobe {
             direction: direction(rng),
             rate: rng.random_range(-self.lobe..=self.lobe),
         });
-        if !is_drawn || lesion.is_empty() {
-            return None;
-        }
-        let moves = geometry.shape().map(|n| n > 1);
-        let places = Places::of(geometry, lesion);
-        let rate = rate(growth, stretch, axes, moves);
-        let lobes = lobes.into_iter().filter_map(|lobe| within(lobe, moves)).collect();
-        let core_mm = CORE_RADII * places.radius_mm;
-        let radii_mm = [core_mm, core_mm + self.reach_mm];
-        // The numbers are finite: the config and the grid are checked.
-        let flow = Flow::new(geometry.shape(), places.centre_mm, radii_mm, rate, lobes).ok()?;
-        Some(self.weakened(flow, &places))
+        LesionSketch { is_drawn, growth, stretch, axes, lobes }
     }
 
-    /// The flow, slowed until it keeps to the largest change of volume.
-    fn weakened(&self, drawn: Flow, places: &Places) -> DrawnLesion {
+    /// The deformation of the voxels `lesion` of a grid: the drawn flow, slowed until it keeps to the largest
+    /// change of volume.
+    pub(crate) fn deformation(
+        &self,
+        sketch: &LesionSketch,
+        geometry: &Geometry,
+        lesion: &[usize],
+    ) -> Option<DrawnLesion> {
+        let drawn = self.flow(sketch, geometry, lesion)?;
+        let places = Places::of(geometry, lesion);
         let (mut flow, mut strength) = (drawn.clone(), 1.0);
         let mut volume_factor = places.volume_factor(&flow);
-        // Ends: a flow of no speed has the factor 1. What rounding adds is let through.
-        while (volume_factor - 1.0).abs() > self.volume_change + 1e-9 && strength > 1e-6 {
+        // Ends: a flow of no speed has the factor 1.
+        while !self.keeps(volume_factor) && strength > 1e-6 {
             strength *= WEAKEN;
             flow = drawn.scaled(strength);
             volume_factor = places.volume_factor(&flow);
         }
-        DrawnLesion { flow, strength, volume_factor }
+        Some(DrawnLesion { flow, strength, volume_factor })
+    }
+
+    /// The flow around the voxels `lesion` as it was drawn; none without a lesion.
+    pub(crate) fn flow(
+        &self,
+        sketch: &LesionSketch,
+        geometry: &Geometry,
+        lesion: &[usize],
+    ) -> Option<Flow> {
+        if !sketch.is_drawn || lesion.is_empty() {
+            return None;
+        }
+        let moves = geometry.shape().map(|n| n > 1);
+        let places = Places::of(geometry, lesion);
+        let rate = rate(sketch.growth, sketch.stretch, sketch.axes, moves);
+        let lobes = sketch.lobes.into_iter().filter_map(|lobe| within(lobe, moves)).collect();
+        let core_mm = CORE_RADII * places.radius_mm;
+        let radii_mm = [core_mm, core_mm + self.reach_mm];
+        // The numbers are finite: the config and the grid are checked.
+        Flow::new(geometry.shape(), places.centre_mm, radii_mm, rate, lobes).ok()
+    }
+
+    /// Whether a change of the lesion's volume is allowed. What rounding adds is let through.
+    pub(crate) fn keeps(&self, volume_factor: f64) -> bool {
+        (volume_factor - 1.0).abs() <= self.volume_change + 1e-9
     }
 }
 
 /// Where the lesion's voxels lie, mm along `[D, H, W]` from the grid's centre.
-struct Places {
-    points_mm: Vec<[f64; 3]>,
+pub(crate) struct Places {
+    /// Of voxels spread over the lesion; none for an empty one.
+    pub(crate) points_mm: Vec<[f64; 3]>,
     centre_mm: [f64; 3],
     /// Of a ball (a disc in a single slice) as large.
     radius_mm: f64,
 }
 
 impl Places {
-    fn of(geometry: &Geometry, lesion: &[usize]) -> Self {
+    pub(crate) fn of(geometry: &Geometry, lesion: &[usize]) -> Self {
         let (shape, spacing) = (geometry.shape(), geometry.spacing_mm());
         let point = |place: &usize| -> [f64; 3] {
             let index =
@@ -133,6 +159,8 @@ impl Places {
             std::array::from_fn(|a| (index[a] as f64 - (shape[a] - 1) as f64 / 2.0) * spacing[a])
         };
         let n = lesion.len() as f64;
+        // At least one apart, also in an empty lesion.
+        let step = lesion.len().div_ceil(N_MEASURED).max(1);
         let centre_mm = lesion
             .iter()
             .map(point)
@@ -142,12 +170,15 @@ impl Places {
             true => (0.75 * n * cell / std::f64::consts::PI).cbrt(),
             false => (n * cell / std::f64::consts::PI).sqrt(),
         };
-        let points_mm =
-            lesion.iter().step_by(lesion.len().div_ceil(N_MEASURED)).map(point).collect();
+        let points_mm = lesion.iter().step_by(step).map(point).collect();
         Self { points_mm, centre_mm, radius_mm }
     }
 
-    fn volume_factor(&self, flow: &Flow) -> f64 {
+    /// By what factor a flow changes the volume; 1 for an empty lesion.
+    pub(crate) fn volume_factor(&self, flow: &Flow) -> f64 {
+        if self.points_mm.is_empty() {
+            return 1.0;
+        }
         let factors = self.points_mm.iter().map(|point| flow.forward(*point).1);
         factors.sum::<f64>() / self.points_mm.len() as f64
     }

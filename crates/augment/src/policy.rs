@@ -1,9 +1,13 @@
+use std::collections::BTreeMap;
+
 use hemex_stage::{ConfigError, DrawKey, check_fraction, check_range};
 use hemex_volume::{DisplacementField, Geometry};
 use rand::{Rng, RngExt};
 use serde::Deserialize;
 
-use crate::{Drawn, DrawnElastic, LesionPolicy, RawLesion};
+use crate::lesion::LesionSketch;
+use crate::site::SitePolicy;
+use crate::{Drawn, DrawnElastic, LesionPolicy, RawLesion, RawScanner, ScannerPolicy, SiteLook};
 
 /// The least local change of volume (determinant of the Jacobian) an elastic deformation may make;
 /// stronger draws are weakened until they keep to it, so that nothing is folded or nearly so.
@@ -37,6 +41,12 @@ pub struct RawPolicy {
     pub gain: f64,
     /// Largest shift of all values, HU.
     pub offset_hu: f64,
+    /// What another scanner would have shown.
+    pub scanner: RawScanner,
+    /// How often an image is given the look of a site, all of them as often.
+    pub site_probability: f64,
+    /// The sites' looks by name; empty (`site = {}`) for none.
+    pub site: BTreeMap<String, SiteLook>,
 }
 
 impl RawPolicy {
@@ -62,6 +72,9 @@ impl RawPolicy {
         blur_mm: 0.0,
         gain: 0.0,
         offset_hu: 0.0,
+        scanner: RawScanner::NOTHING,
+        site_probability: 0.0,
+        site: BTreeMap::new(),
     };
 }
 
@@ -92,6 +105,8 @@ pub struct Policy {
     blur_mm: f64,
     gain: f64,
     offset_hu: f64,
+    scanner: ScannerPolicy,
+    site: SitePolicy,
 }
 
 /// The checked limits of the elastic deformation.
@@ -123,6 +138,8 @@ impl TryFrom<RawPolicy> for Policy {
             blur_mm: check_range("blur_mm", raw.blur_mm, 0.0..=20.0)?,
             gain: check_range("gain", raw.gain, 0.0..=0.9)?,
             offset_hu: check_range("offset_hu", raw.offset_hu, 0.0..=500.0)?,
+            scanner: raw.scanner.try_into().map_err(|e: ConfigError| e.within("scanner"))?,
+            site: SitePolicy::new(raw.site_probability, raw.site)?,
         })
     }
 }
@@ -157,6 +174,16 @@ impl Policy {
     /// Draws a transform for images on this grid whose lesion fills the voxels `lesion` (their places in
     /// `[D, H, W]` order): as [`Policy::draw`], with a deformation of the lesion.
     pub fn draw_around(&self, key: &DrawKey, geometry: &Geometry, lesion: &[usize]) -> Drawn {
+        let (drawn, sketch) = self.draw_but_lesion(key, geometry);
+        Drawn { lesion: self.lesion.deformation(&sketch, geometry, lesion), ..drawn }
+    }
+
+    /// Everything but the lesion's deformation, of which the numbers alone are drawn.
+    pub(crate) fn draw_but_lesion(
+        &self,
+        key: &DrawKey,
+        geometry: &Geometry,
+    ) -> (Drawn, LesionSketch) {
         let rng = &mut key.rng();
         let shape = geometry.shape();
         let moves = shape.map(|n| n > 1);
@@ -171,24 +198,36 @@ impl Policy {
         let offset_hu = symmetric(rng, self.offset_hu);
         let noise_hu = rng.random_range(0.0..=self.noise_hu);
         let noise_seed = rng.random();
+        let elastic = self.elastic.draw(rng, geometry);
+        // What was added to the policy later is drawn later, so that it leaves the other draws as they are.
+        let sketch = self.lesion.sketch(rng);
+        let scanner = self.scanner.draw(rng, geometry);
         let kept = |values: [f64; 3], applies: [bool; 3]| {
             std::array::from_fn(|a| if applies[a] { values[a] } else { 0.0 })
         };
-        Drawn {
+        let mut drawn = Drawn {
             flip: flip && moves[2],
             rotation_deg: kept(rotation_deg, turns),
             magnification,
             translation_mm: kept(translation_mm, moves),
-            elastic: self.elastic.draw(rng, geometry),
-            // Last, so that it leaves the other draws as they are.
-            lesion: self.lesion.draw(rng, geometry, lesion),
+            elastic,
             blur_mm,
             gain,
             offset_hu,
             noise_hu,
             noise_seed,
+            scanner,
             ..Drawn::identity(geometry)
+        };
+        if let Some((name, look)) = self.site.draw(rng) {
+            look.put_on(name, &mut drawn, geometry);
         }
+        (drawn, sketch)
+    }
+
+    /// The limits of the lesion's deformation.
+    pub(crate) fn lesion(&self) -> &LesionPolicy {
+        &self.lesion
     }
 
     /// The smallest and largest change of lesion volume by scaling, as factors; in single slices the
@@ -226,6 +265,6 @@ impl ElasticPolicy {
 }
 
 /// Uniform between `-limit` and `limit`.
-fn symmetric(rng: &mut impl Rng, limit: f64) -> f64 {
+pub(crate) fn symmetric(rng: &mut impl Rng, limit: f64) -> f64 {
     rng.random_range(-limit..=limit)
 }

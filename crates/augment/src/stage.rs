@@ -3,26 +3,29 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use hemex_artifacts::picture::{BRAIN_WINDOW_HU, Picture, middle_labelled_slice};
 use hemex_artifacts::{
     CaseRow, Cases, DescriptorRow, ExclusionRow, GeometryRecord, LabelRow, json, nifti, table,
 };
 use hemex_stage::{DrawKey, Progress, Request};
-use hemex_volume::{BrainDescriptors, Image, LabelMap, Lesion};
+use hemex_volume::{BrainDescriptors, Image, LabelMap};
 use rayon::prelude::*;
-use serde::Serialize;
 
-use crate::mosaic::Picture;
-use crate::{AugmentError, Config, Drawn};
+use crate::record::{BLOOD, DrawRow};
+use crate::{
+    AugmentError, CaseView, Config, Donor, ExampleRecord, TransplantDraw, TransplantProvenance,
+};
 
-/// Blood, whose volume a draw's effect is reported on.
-const BLOOD: [u8; 3] =
-    [Lesion::Intraparenchymal as u8, Lesion::Intraventricular as u8, Lesion::ExtraAxial as u8];
+/// A pixel of a picture is the finer in-plane spacing divided by this.
+const ZOOM: f64 = 3.0;
 
 /// Writes augmented versions of the first cases as `cases/1`, with a picture of each
-/// (`png/<case>-augNN.png`, original and augmented) and a table of what was drawn (`draws.csv`).
+/// (`png/<case>-augNN.png`, original and augmented), what was drawn as a record that makes the example again
+/// (`draws/<case>-augNN.json`) and a table of that (`draws.csv`).
 ///
 /// Inputs `cases` and `labels`, output `examples`. A case without a reference mask is augmented and
-/// shown without an outline.
+/// shown without an outline; nothing is planted into it, since its own hematoma is not known. Donors
+/// are the cases shown: these examples are looked at, nothing is trained on them.
 ///
 /// # Errors
 /// If an input is not wired or cannot be read, or the output cannot be written.
@@ -30,10 +33,10 @@ pub fn run(config: &Config, request: &Request) -> anyhow::Result<()> {
     let cases = Cases::open(request.input("cases")?)?;
     let labels_folder = request.input("labels")?;
     let labels: Vec<LabelRow> = table::read_rows(&labels_folder.join("labels.csv"))?;
-    let masks: BTreeMap<&str, Option<&str>> =
-        labels.iter().map(|row| (row.case_id.as_str(), row.mask.as_deref())).collect();
+    let labels: BTreeMap<&str, &LabelRow> =
+        labels.iter().map(|row| (row.case_id.as_str(), row)).collect();
     let output = request.output("examples")?;
-    for folder in ["images", "brain", "png"] {
+    for folder in ["images", "brain", "png", "draws"] {
         let path = output.join(folder);
         std::fs::create_dir(&path).map_err(|source| AugmentError::Write { path, source })?;
     }
@@ -44,13 +47,18 @@ pub fn run(config: &Config, request: &Request) -> anyhow::Result<()> {
 
     let shown = &cases.rows[..config.n_cases.min(cases.rows.len())];
     let progress = Progress::new(shown.len() * config.n_draws, "example");
-    let examples: Vec<Vec<Example>> = shown
+    let sources: Vec<Source> = shown
         .par_iter()
-        .map(|row| {
-            let source = Source::read(&cases, row, labels_folder, &masks)?;
+        .map(|row| Source::read(&cases, row, labels_folder, &labels))
+        .collect::<Result<_, AugmentError>>()?;
+    let donors = donors(config, &sources)?;
+    let maker = Maker { config, donors: &donors, seed: request.seed, output };
+    let examples: Vec<Vec<Example>> = sources
+        .par_iter()
+        .map(|source| {
             (1..=config.n_draws)
                 .map(|n| {
-                    let example = source.example(config, request.seed, n, output)?;
+                    let example = maker.example(source, n)?;
                     progress.add(1);
                     Ok(example)
                 })
@@ -58,6 +66,15 @@ pub fn run(config: &Config, request: &Request) -> anyhow::Result<()> {
         })
         .collect::<Result<_, AugmentError>>()?;
     Ok(write_tables(output, &cases, examples.into_iter().flatten().collect())?)
+}
+
+/// The hematomas that may be planted, of the cases that have a mask.
+fn donors(config: &Config, sources: &[Source<'_>]) -> Result<Vec<Donor>, AugmentError> {
+    if !config.transplant.is_on() {
+        return Ok(Vec::new());
+    }
+    let cut = sources.iter().map(|source| Donor::cut(&source.view()));
+    Ok(cut.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
 }
 
 /// A case with its volumes.
@@ -68,7 +85,49 @@ struct Source<'a> {
     brain: LabelMap,
     /// Empty where there is no reference mask.
     mask: LabelMap,
+    has_mask: bool,
+    volumes_ml: [Option<f64>; 2],
     window_hu: [f32; 2],
+}
+
+impl<'a> Source<'a> {
+    fn read(
+        cases: &Cases,
+        row: &'a CaseRow,
+        labels_folder: &Path,
+        labels: &BTreeMap<&str, &LabelRow>,
+    ) -> Result<Self, AugmentError> {
+        let case_id = || row.case_id.clone();
+        let geometry = cases.geometry.get(&row.case_id).cloned();
+        let label = labels.get(row.case_id.as_str());
+        let label = label.ok_or_else(|| AugmentError::NoLabelRow { case_id: case_id() })?;
+        let image = cases.image(&row.case_id)?;
+        let mask = match &label.mask {
+            Some(path) => nifti::read_label_map(&labels_folder.join(path))?,
+            None => LabelMap::empty(*image.geometry()),
+        };
+        Ok(Self {
+            row,
+            geometry: geometry.ok_or_else(|| AugmentError::NoGeometry { case_id: case_id() })?,
+            brain: cases.brain(&row.case_id)?,
+            image,
+            mask,
+            has_mask: label.mask.is_some(),
+            volumes_ml: [label.baseline_volume_ml, label.followup_volume_ml],
+            window_hu: cases.preparation.window_hu,
+        })
+    }
+
+    fn view(&self) -> CaseView<'_> {
+        CaseView {
+            case_id: &self.row.case_id,
+            patient_id: &self.row.patient_id,
+            image: &self.image,
+            labels: &self.mask,
+            brain: &self.brain,
+            volumes_ml: self.volumes_ml,
+        }
+    }
 }
 
 /// What an example leaves in the tables.
@@ -79,145 +138,94 @@ struct Example {
     draw: DrawRow,
 }
 
-/// A row of `draws.csv`. Triples are a column an axis.
-#[derive(Serialize)]
-struct DrawRow {
-    case_id: String,
-    source_case_id: String,
-    flip: u8,
-    rotation_d_deg: f64,
-    rotation_h_deg: f64,
-    rotation_w_deg: f64,
-    magnification: f64,
-    translation_d_mm: f64,
-    translation_h_mm: f64,
-    translation_w_mm: f64,
-    elastic_strength: Option<f64>,
-    elastic_max_displacement_mm: Option<f64>,
-    elastic_min_jacobian: Option<f64>,
-    elastic_max_jacobian: Option<f64>,
-    lesion_strength: Option<f64>,
-    lesion_volume_factor: Option<f64>,
-    blur_mm: f64,
-    gain: f64,
-    offset_hu: f64,
-    noise_hu: f64,
-    volume_factor: f64,
-    blood_before_ml: f64,
-    blood_after_ml: f64,
+/// Image and mask with a hematoma of another patient.
+struct Planted {
+    image: Image,
+    mask: LabelMap,
+    provenance: TransplantProvenance,
 }
 
-impl DrawRow {
-    const COLUMNS: [&str; 23] = [
-        "case_id",
-        "source_case_id",
-        "flip",
-        "rotation_d_deg",
-        "rotation_h_deg",
-        "rotation_w_deg",
-        "magnification",
-        "translation_d_mm",
-        "translation_h_mm",
-        "translation_w_mm",
-        "elastic_strength",
-        "elastic_max_displacement_mm",
-        "elastic_min_jacobian",
-        "elastic_max_jacobian",
-        "lesion_strength",
-        "lesion_volume_factor",
-        "blur_mm",
-        "gain",
-        "offset_hu",
-        "noise_hu",
-        "volume_factor",
-        "blood_before_ml",
-        "blood_after_ml",
-    ];
+/// Makes examples.
+struct Maker<'a> {
+    config: &'a Config,
+    donors: &'a [Donor],
+    seed: u64,
+    output: &'a Path,
 }
 
-impl<'a> Source<'a> {
-    fn read(
-        cases: &Cases,
-        row: &'a CaseRow,
-        labels_folder: &Path,
-        masks: &BTreeMap<&str, Option<&str>>,
-    ) -> Result<Self, AugmentError> {
-        let case_id = || row.case_id.clone();
-        let geometry = cases.geometry.get(&row.case_id).cloned();
-        let mask = masks.get(row.case_id.as_str());
-        let mask = mask.ok_or_else(|| AugmentError::NoLabelRow { case_id: case_id() })?;
-        let image = cases.image(&row.case_id)?;
-        let mask = match mask {
-            Some(path) => nifti::read_label_map(&labels_folder.join(path))?,
-            None => LabelMap::empty(*image.geometry()),
-        };
-        Ok(Self {
-            row,
-            geometry: geometry.ok_or_else(|| AugmentError::NoGeometry { case_id: case_id() })?,
-            brain: cases.brain(&row.case_id)?,
-            image,
-            mask,
-            window_hu: cases.preparation.window_hu,
-        })
-    }
-
-    /// Draws, applies and writes the `n`-th example.
-    fn example(
-        &self,
-        config: &Config,
-        seed: u64,
-        n: usize,
-        output: &Path,
-    ) -> Result<Example, AugmentError> {
-        let key = DrawKey::new(seed, "augment.example").case(&self.row.case_id).repeat(n);
-        let lesion: Vec<usize> = (0..self.mask.voxels().len())
-            .filter(|place| BLOOD.contains(&self.mask.voxels()[*place]))
+impl Maker<'_> {
+    /// Draws, applies and writes the `n`-th example of a case.
+    fn example(&self, source: &Source<'_>, n: usize) -> Result<Example, AugmentError> {
+        let key = |purpose| DrawKey::new(self.seed, purpose).case(&source.row.case_id).repeat(n);
+        let case_id = format!("{}-aug{n:02}", source.row.case_id);
+        let planted = self.planted(source, &key("augment.transplant"), &case_id)?;
+        let (image, mask) =
+            planted.as_ref().map_or((&source.image, &source.mask), |p| (&p.image, &p.mask));
+        let lesion: Vec<usize> = (0..mask.voxels().len())
+            .filter(|place| BLOOD.contains(&mask.voxels()[*place]))
             .collect();
-        let drawn = config.policy.draw_around(&key, self.image.geometry(), &lesion);
-        let (image, mask) = drawn.apply(&self.image, &self.mask, self.window_hu)?;
-        let brain = drawn.apply_to_labels(&self.brain)?;
+        let key = key("augment.example");
+        let drawn = self.config.policy.draw_around(&key, image.geometry(), &lesion);
+        let (moved, moved_mask) = drawn.apply(image, mask, source.window_hu)?;
+        let brain = drawn.apply_to_labels(&source.brain)?;
 
-        let case_id = format!("{}-aug{n:02}", self.row.case_id);
-        nifti::write_image(&output.join("images").join(format!("{case_id}.nii")), &image)?;
-        nifti::write_label_map(&output.join("brain").join(format!("{case_id}.nii")), &brain)?;
-        Picture::of(&[(&self.image, &self.mask), (&image, &mask)])
-            .write(&output.join("png").join(format!("{case_id}.png")))?;
-        let draw = self.draw_row(&case_id, &drawn, &mask);
+        let path = |folder: &str, ending: &str| {
+            self.output.join(folder).join(format!("{case_id}.{ending}"))
+        };
+        nifti::write_image(&path("images", "nii"), &moved)?;
+        nifti::write_label_map(&path("brain", "nii"), &brain)?;
+        let panels = [(&source.image, &source.mask), (&moved, &moved_mask)].map(panel);
+        Picture::sheet(&panels, panels.len()).write(&path("png", "png"))?;
+        let record = ExampleRecord {
+            case_id: case_id.clone(),
+            source_case_id: source.row.case_id.clone(),
+            transplant: planted.as_ref().map(|planted| planted.provenance.clone()),
+            drawn,
+        };
+        json::write(&path("draws", "json"), &record)?;
+        let draw = DrawRow::of(&record, mask, &moved_mask);
         // The measured noise is that of the original and no longer known.
-        let row = CaseRow { case_id, noise_hu: None, ..self.row.clone() };
-        let descriptors = BrainDescriptors::of(&image, &brain)?
+        let row = CaseRow { case_id, noise_hu: None, ..source.row.clone() };
+        let descriptors = BrainDescriptors::of(&moved, &brain)?
             .map(|described| DescriptorRow::new(&row.case_id, &described));
-        Ok(Example { row, descriptors, geometry: self.geometry.clone(), draw })
+        Ok(Example { row, descriptors, geometry: source.geometry.clone(), draw })
     }
 
-    fn draw_row(&self, case_id: &str, drawn: &Drawn, mask: &LabelMap) -> DrawRow {
-        let elastic = drawn.elastic.as_ref();
-        DrawRow {
-            case_id: case_id.to_owned(),
-            source_case_id: self.row.case_id.clone(),
-            flip: u8::from(drawn.flip),
-            rotation_d_deg: drawn.rotation_deg[0],
-            rotation_h_deg: drawn.rotation_deg[1],
-            rotation_w_deg: drawn.rotation_deg[2],
-            magnification: drawn.magnification,
-            translation_d_mm: drawn.translation_mm[0],
-            translation_h_mm: drawn.translation_mm[1],
-            translation_w_mm: drawn.translation_mm[2],
-            elastic_strength: elastic.map(|e| e.strength),
-            elastic_max_displacement_mm: elastic.map(|e| e.extremes.max_displacement_mm),
-            elastic_min_jacobian: elastic.map(|e| e.extremes.min_jacobian),
-            elastic_max_jacobian: elastic.map(|e| e.extremes.max_jacobian),
-            lesion_strength: drawn.lesion.as_ref().map(|lesion| lesion.strength),
-            lesion_volume_factor: drawn.lesion.as_ref().map(|lesion| lesion.volume_factor),
-            blur_mm: drawn.blur_mm,
-            gain: drawn.gain,
-            offset_hu: drawn.offset_hu,
-            noise_hu: drawn.noise_hu,
-            volume_factor: drawn.volume_factor(),
-            blood_before_ml: self.mask.volume_ml(&BLOOD),
-            blood_after_ml: mask.volume_ml(&BLOOD),
+    /// The case with a hematoma of another patient, if one was drawn and found a place.
+    fn planted(
+        &self,
+        source: &Source<'_>,
+        key: &DrawKey,
+        example: &str,
+    ) -> Result<Option<Planted>, AugmentError> {
+        let policy = &self.config.transplant;
+        if !policy.is_on() || !source.has_mask {
+            return Ok(None);
         }
+        let open = policy.open_voxels(&source.view())?;
+        let (drawn, donor) = match policy.draw(key, &source.view(), &open, self.donors) {
+            TransplantDraw::Placed { drawn, donor } => (drawn, donor),
+            TransplantDraw::None => return Ok(None),
+            TransplantDraw::NoDonor => {
+                hemex_stage::log(format_args!("{example}: no other patient's hematoma to plant"));
+                return Ok(None);
+            }
+            TransplantDraw::NoPlace { donor_case_id } => {
+                hemex_stage::log(format_args!("{example}: no place for that of {donor_case_id}"));
+                return Ok(None);
+            }
+        };
+        let planted = drawn.apply(donor, &source.view(), source.window_hu)?;
+        let (image, mask) = (planted.image, planted.labels);
+        Ok(Some(Planted { image, mask, provenance: planted.provenance }))
     }
+}
+
+/// The middle one of the slices that hold a lesion.
+fn panel((image, labels): (&Image, &LabelMap)) -> Picture {
+    let [_, h_mm, w_mm] = image.geometry().spacing_mm();
+    let d = middle_labelled_slice(labels);
+    Picture::slice(image, Some(labels), d, BRAIN_WINDOW_HU, h_mm.min(w_mm) / ZOOM)
 }
 
 fn write_tables(output: &Path, cases: &Cases, examples: Vec<Example>) -> Result<(), AugmentError> {

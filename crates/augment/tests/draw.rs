@@ -28,6 +28,7 @@ fn raw() -> RawPolicy {
         blur_mm: 1.0,
         gain: 0.1,
         offset_hu: 5.0,
+        ..RawPolicy::NOTHING
     }
 }
 

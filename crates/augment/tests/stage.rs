@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use hemex_artifacts::{CaseRow, Cases, LabelRow, Preparation, json, nifti, table};
-use hemex_augment::{Config, RawConfig, run};
+use hemex_augment::{Config, ExampleRecord, RawConfig, run};
 use hemex_stage::{CONTRACT_VERSION, InputArtifact, Kind, OutputArtifact, Request};
 use hemex_volume::{Affine, Geometry, Image, LabelMap};
 
@@ -149,7 +149,33 @@ fn assert_blood_changes_as_stated(draws: &Path) {
         let least = 0.9 / cell("elastic_max_jacobian").unwrap_or(1.0);
         assert!((least..most).contains(&factor), "{factor} not in {least}..{most}: {row:?}");
     }
-    assert_eq!(n_with_blood, 4);
+    assert_eq!(n_with_blood, 4, "nothing is planted where the own hematoma is not known");
+}
+
+/// Each example without a planted hematoma is made again from its source and its record alone; those with one name both
+/// patients, in the table too.
+fn assert_records_make_the_examples(root: &Path, source: &Cases, examples: &Cases) {
+    let draws = std::fs::read_to_string(root.join("first/draws.csv")).unwrap();
+    let mut n_planted = 0;
+    for row in &examples.rows {
+        let path = root.join(format!("first/draws/{}.json", row.case_id));
+        let record: ExampleRecord = json::read(&path).unwrap();
+        assert_eq!(record.case_id, row.case_id);
+        let line = draws.lines().find(|line| line.starts_with(&row.case_id)).unwrap();
+        if let Some(planted) = &record.transplant {
+            n_planted += 1;
+            assert_eq!(planted.recipient_case_id, record.source_case_id);
+            assert_ne!(planted.donor_patient_id, planted.recipient_patient_id);
+            let donor = format!(",{},{}", planted.drawn.donor_case_id, planted.donor_patient_id);
+            assert!(line.ends_with(&donor), "{line}");
+            continue;
+        }
+        assert!(line.ends_with(",,"), "{line}");
+        let image = source.image(&record.source_case_id).unwrap();
+        let again = record.drawn.apply_to_image(&image, [-100.0, 200.0]).unwrap();
+        assert_eq!(examples.image(&row.case_id).unwrap().voxels(), again.voxels());
+    }
+    assert!((1..=4).contains(&n_planted), "{n_planted}");
 }
 
 #[test]
@@ -179,8 +205,16 @@ fn examples_are_valid_cases_with_pictures_and_the_same_each_time() {
 
     assert_blood_changes_as_stated(&root.join("first/draws.csv"));
 
+    assert_records_make_the_examples(root, &source, &examples);
+
     run(&config, &request(root, "second")).unwrap();
-    for file in ["cases.csv", "draws.csv", "images/case-a-aug01.nii", "png/case-b-aug02.png"] {
+    for file in [
+        "cases.csv",
+        "draws.csv",
+        "draws/case-a-aug01.json",
+        "images/case-a-aug01.nii",
+        "png/case-b-aug02.png",
+    ] {
         let [a, b] =
             ["first", "second"].map(|run| std::fs::read(root.join(run).join(file)).unwrap());
         assert!(a == b, "{file}");

@@ -136,7 +136,7 @@ fn write_sessions(
         let path = root.join(format!("sub-{patient}/sub-{patient}_sessions.tsv"));
         let rows = sessions.iter().map(|session| {
             let name = [format!("ses-{}", session.case)];
-            name.into_iter().chain(tsv::of_scan(session.row, cohort.label(session.row))).collect()
+            name.into_iter().chain(tsv::of_scan(cohort, session.row)).collect()
         });
         let columns = [&["session_id"], &tsv::SCAN[..]].concat();
         tsv::write(&path, &columns, rows)?;

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use hemex_artifacts::{CaseRow, Cases, LabelRow, SplitRow, nifti, table};
+use hemex_artifacts::{CaseRow, Cases, ClinicalRow, LabelRow, SplitRow, nifti, table};
 use hemex_stage::Request;
 use hemex_volume::LabelMap;
 
@@ -12,6 +12,8 @@ use crate::ExportError;
 pub struct Cohort {
     /// Prepared cases.
     pub cases: Cases,
+    /// What clinical scores ask for, by case, as far as it is known.
+    pub clinical: BTreeMap<String, ClinicalRow>,
     /// Labels by case; `None` where they are not wired.
     pub labels: Option<BTreeMap<String, LabelRow>>,
     /// Roles; `None` where they are not wired.
@@ -31,8 +33,10 @@ impl Cohort {
         let by_case =
             |rows: Vec<LabelRow>| rows.into_iter().map(|row| (row.case_id.clone(), row)).collect();
         let splits = splits_folder.map(|folder| table::read_rows(&folder.join("splits.csv")));
+        let cases = Cases::open(request.input("cases")?)?;
         Ok(Self {
-            cases: Cases::open(request.input("cases")?)?,
+            clinical: cases.clinical()?,
+            cases,
             labels: labels.transpose()?.map(by_case),
             splits: splits.transpose()?,
             labels_folder: labels_folder.map(Path::to_owned).unwrap_or_default(),

@@ -98,7 +98,7 @@ fn write_participants(cohort: &Cohort, root: &Path) -> Result<(), ExportError> {
     let columns = [&["participant_id", "patient"], &tsv::PATIENT[..], &tsv::SCAN[..]].concat();
     let rows = cohort.cases.rows.iter().map(|row| {
         let names = [row.case_id.clone(), row.patient_id.clone()];
-        let cells = tsv::of_patient(row).into_iter().chain(tsv::of_scan(row, cohort.label(row)));
+        let cells = tsv::of_patient(row).into_iter().chain(tsv::of_scan(cohort, row));
         names.into_iter().chain(cells).collect()
     });
     tsv::write(&root.join("participants.tsv"), &columns, rows)

@@ -2,19 +2,26 @@
 
 use std::path::Path;
 
-use hemex_artifacts::{CaseRow, LabelRow, Sex};
+use hemex_artifacts::{CaseRow, ClinicalRow, Sex};
 
 use crate::ExportError;
+use crate::cohort::Cohort;
 
 /// Columns of a patient.
 pub(crate) const PATIENT: [&str; 3] = ["age", "sex", "site"];
 
 /// Columns of a scan.
-pub(crate) const SCAN: [&str; 10] = [
+pub(crate) const SCAN: [&str; 16] = [
     "onset_to_ct_h",
     "anticoagulation",
     "gcs",
     "ivh",
+    "antiplatelet",
+    "prior_ich",
+    "dementia",
+    "smoker",
+    "subarachnoid",
+    "spot_sign",
     "native_slice_distance_mm",
     "growth",
     "growth_undefined_reason",
@@ -30,13 +37,21 @@ pub(crate) fn of_patient(row: &CaseRow) -> [String; 3] {
 }
 
 /// The cells of [`SCAN`].
-pub(crate) fn of_scan(row: &CaseRow, label: Option<&LabelRow>) -> [String; 10] {
+pub(crate) fn of_scan(cohort: &Cohort, row: &CaseRow) -> [String; 16] {
+    let (clinical, label) = (cohort.clinical.get(&row.case_id), cohort.label(row));
     let flag = |value: Option<bool>| known(value.map(u8::from));
+    let score = |of: fn(&ClinicalRow) -> Option<bool>| flag(clinical.and_then(of));
     [
         known(row.onset_to_ct_h),
         flag(row.anticoagulation),
         known(row.gcs),
         flag(row.ivh),
+        score(|row| row.antiplatelet),
+        score(|row| row.prior_ich),
+        score(|row| row.dementia),
+        score(|row| row.smoker),
+        score(|row| row.subarachnoid),
+        score(|row| row.spot_sign),
         row.native_spacing_d_mm.to_string(),
         flag(label.and_then(|label| label.growth)),
         known(label.and_then(|label| label.growth_undefined_reason.as_deref())),

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use hemex_artifacts::{CaseRow, DescriptorRow, GeometryRecord, LabelRow, LesionRow, nifti};
+use hemex_artifacts::{
+    CaseRow, ClinicalRow, DescriptorRow, GeometryRecord, LabelRow, LesionRow, nifti,
+};
 use hemex_stage::digest;
 use hemex_volume::{BrainDescriptors, Image, LesionDescriptors, VolumeError};
 
@@ -35,6 +37,8 @@ pub(crate) struct Done {
     pub(crate) row: CaseRow,
     /// What the prepared image shows; `None` if nothing in it is as dense as tissue.
     pub(crate) descriptors: Option<DescriptorRow>,
+    /// What clinical scores ask for beside `row`, if anything of it is known.
+    pub(crate) clinical: Option<ClinicalRow>,
     /// `None` without a mask or a lesion in it.
     pub(crate) lesion: Option<LesionRow>,
     pub(crate) native: GeometryRecord,
@@ -160,6 +164,7 @@ fn ready(
     let brain_mm = prepared.brain.centroid_mm(&[1]);
     let done = Done {
         row,
+        clinical: clinical.row(&named.case_id),
         descriptors: brain.map(|brain| DescriptorRow::new(&named.case_id, &brain)),
         lesion: lesion
             .zip(brain_mm)

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use hemex_artifacts::{
-    ArtifactError, CaseRow, DescriptorRow, ExclusionRow, LabelRow, LabelSummary, LesionRow,
-    Preparation, Role, SplitRow, json, table,
+    ArtifactError, CaseRow, ClinicalRow, DescriptorRow, ExclusionRow, LabelRow, LabelSummary,
+    LesionRow, Preparation, Role, SplitRow, json, table,
 };
 use hemex_stage::{Progress, Request, log, warning};
 use rayon::prelude::*;
@@ -212,6 +212,9 @@ fn write_cases(
     let descriptors: Vec<&DescriptorRow> =
         cases.iter().filter_map(|done| done.descriptors.as_ref()).collect();
     table::write_rows(&folder.join("descriptors.csv"), &DescriptorRow::COLUMNS, &descriptors)?;
+    let clinical: Vec<&ClinicalRow> =
+        cases.iter().filter_map(|done| done.clinical.as_ref()).collect();
+    table::write_rows(&folder.join("clinical.csv"), &ClinicalRow::COLUMNS, &clinical)?;
     table::write_rows(&folder.join("exclusions.csv"), &ExclusionRow::COLUMNS, exclusions)?;
     let geometry: BTreeMap<&str, _> =
         cases.iter().map(|done| (done.row.case_id.as_str(), &done.native)).collect();

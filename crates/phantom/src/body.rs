@@ -5,11 +5,14 @@ use hemex_volume::Lesion as Label;
 use crate::anatomy::{AIR_HU, Head, Place, Space};
 use crate::config::LesionConfig;
 use crate::lesion::Lesion;
-use crate::shape::{Point, dot, ramp, sub};
+use crate::shape::{Ellipsoid, Point, dot, ramp, sub};
 use crate::texture::Texture;
 
 /// Tissue is displaced by a hematoma up to this many radii from its centre.
 const PUSH_REACH: f32 = 3.5;
+
+/// No ventricle of any head lies outside, mm, however a hematoma pushes it.
+const VENTRICLES: Ellipsoid = Ellipsoid::new([0.0, -13.0, 4.0], [74.0, 92.0, 62.0]);
 
 /// A patient at the time of one scan.
 pub(crate) struct Body<'a> {
@@ -18,7 +21,7 @@ pub(crate) struct Body<'a> {
     lesion: &'a Lesion,
     /// Size of the hematoma, a level.
     radius_mm: f32,
-    /// Neither hematoma nor edema lies further from the hematoma's centre.
+    /// Neither hematoma nor edema nor subarachnoid blood lies further from the hematoma's centre.
     reach_mm: f32,
     mass_effect: f32,
     edema_hu: f32,
@@ -50,7 +53,9 @@ impl<'a> Body<'a> {
             texture,
             lesion,
             radius_mm,
-            reach_mm: lesion.reach_mm(radius_mm + lesion.edema_mm),
+            reach_mm: lesion
+                .reach_mm(radius_mm + lesion.edema_mm)
+                .max(lesion.subarachnoid_reach_mm(radius_mm)),
             mass_effect: config.mass_effect as f32,
             edema_hu: config.edema_hu as f32,
             has_lesion: true,
@@ -80,8 +85,11 @@ impl<'a> Body<'a> {
         let distance2 = dot(from, from);
         let edge_mm = self.radius_mm + self.lesion.edema_mm;
         let mut level_mm = f32::MAX;
-        if distance2 < self.reach_mm.powi(2) && self.head.admits_hematoma(place, self.lesion.side) {
-            level_mm = self.lesion.level_mm(self.texture, place.head);
+        if distance2 < self.reach_mm.powi(2)
+            && let Some(level) = self.lesion.level_below(self.texture, place.head, edge_mm)
+            && self.head.admits_hematoma(place, self.lesion.territory)
+        {
+            level_mm = level;
             if level_mm < self.radius_mm {
                 let hu = self.lesion.hu(self.texture, place.head, self.radius_mm);
                 return Seen { hu, label: Label::Intraparenchymal as u8 };
@@ -91,7 +99,10 @@ impl<'a> Body<'a> {
         let tissue = self.head.tissue(self.texture, origin, -place.cavity_mm);
         match tissue.space {
             Space::Ventricle if self.is_bled_into(origin) => {
-                Seen { hu: self.lesion.ivh_hu(), label: Label::Intraventricular as u8 }
+                Seen { hu: self.lesion.diluted_hu(), label: Label::Intraventricular as u8 }
+            }
+            Space::Subarachnoid if self.lesion.reaches_subarachnoid(distance2, self.radius_mm) => {
+                Seen { hu: self.lesion.diluted_hu(), label: Label::ExtraAxial as u8 }
             }
             Space::Parenchyma if level_mm < edge_mm => {
                 // Densest water next to the clot, fading outwards.
@@ -103,13 +114,28 @@ impl<'a> Body<'a> {
         }
     }
 
-    /// The label alone: where no blood can be, nothing is looked at.
+    /// The label of what lies there, as [`Body::at`] has it; where only a ventricle could hold blood, nothing
+    /// else is looked at.
     pub(crate) fn label_at(&self, place: &Place) -> u8 {
         let from = sub(place.head, self.lesion.centre);
-        if self.lesion.ivh_level_mm.is_none() && dot(from, from) > self.reach_mm.powi(2) {
-            return 0;
+        let distance2 = dot(from, from);
+        if distance2 > self.reach_mm.powi(2) {
+            let origin = self.before_mass_effect(place, from, distance2);
+            if !self.is_bled_into(origin) || !self.head.is_ventricle(origin) {
+                return 0;
+            }
         }
         self.at(place).label
+    }
+
+    /// Whether there may be a label near a point (head mm): around the hematoma, or where ventricles are.
+    pub(crate) fn may_be_labelled(&self, point: Point) -> bool {
+        // Half a stretch of voxels that are looked at together, and what mass effect moves.
+        const NEAR_MM: f32 = 6.0;
+        let from = sub(point, self.lesion.centre);
+        self.has_lesion
+            && (dot(from, from) < (self.reach_mm + NEAR_MM).powi(2)
+                || self.lesion.ivh_level_mm.is_some() && VENTRICLES.contains(point))
     }
 
     /// Where the tissue now at `place` lay before the hematoma pushed it away (template mm): the push
@@ -126,12 +152,12 @@ impl<'a> Body<'a> {
         let push_mm = self.mass_effect * self.radius_mm * falloff * inside;
         let share = (push_mm / distance2.sqrt().max(1e-3)).min(0.5);
         let origin = std::array::from_fn(|i| place.head[i] - share * from[i]);
-        self.head.place(origin).template
+        self.head.to_template(origin)
     }
 
     /// Blood settles in the back of the ventricles, more on the hematoma's own side.
     fn is_bled_into(&self, template: Point) -> bool {
-        let other_side = if template[0] * self.lesion.side < 0.0 { 14.0 } else { 0.0 };
+        let other_side = if template[0] * self.lesion.territory.side < 0.0 { 14.0 } else { 0.0 };
         self.lesion.ivh_level_mm.is_some_and(|level| template[1] + other_side < level)
     }
 }

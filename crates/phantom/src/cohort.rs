@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use crate::PhantomError;
 use crate::anatomy::Head;
 use crate::body::Body;
-use crate::config::Config;
+use crate::config::{ClinicalConfig, Config};
 use crate::confound::annotated;
 use crate::lesion::{Extent, Lesion};
 use crate::outcome::OutcomeModel;
@@ -25,8 +25,7 @@ pub(crate) struct Patient<'a> {
     pub(crate) site: &'a Site,
     pub(crate) signs: ImageSigns,
     pub(crate) clinical: Clinical,
-    /// Whether the table knows onset, anticoagulation and GCS.
-    pub(crate) known: [bool; 3],
+    pub(crate) known: Known,
     pub(crate) probability: f64,
     pub(crate) probability_image_signs: f64,
     pub(crate) growth: bool,
@@ -35,6 +34,36 @@ pub(crate) struct Patient<'a> {
     /// Whether the cue is there.
     pub(crate) cue: bool,
     pub(crate) followup: Option<FollowUp>,
+}
+
+/// What the table knows of the patient.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Known {
+    pub(crate) onset_to_ct: bool,
+    pub(crate) gcs: bool,
+    pub(crate) anticoagulation: bool,
+    pub(crate) antiplatelet: bool,
+    pub(crate) prior_ich: bool,
+    pub(crate) dementia: bool,
+    pub(crate) smoker: bool,
+    /// Whether there was a CT angiography.
+    pub(crate) spot_sign: bool,
+}
+
+impl Known {
+    fn draw(rng: &mut impl rand::Rng, config: &ClinicalConfig) -> Self {
+        let mut known = || !flag(rng, config.missing_share);
+        Self {
+            onset_to_ct: known(),
+            gcs: known(),
+            anticoagulation: known(),
+            antiplatelet: known(),
+            prior_ich: known(),
+            dementia: known(),
+            smoker: known(),
+            spot_sign: flag(rng, config.angiography_share),
+        }
+    }
 }
 
 /// The second scan.
@@ -69,7 +98,7 @@ fn draw_patient<'a>(
     let key = |purpose| DrawKey::new(seed, purpose).case(&id).rng();
     let (mut rng, mut admission) = (key("phantom.patient"), key("phantom.admission"));
     let (signs, clinical, growth) = loop {
-        let signs = ImageSigns::draw(&mut rng, &config.lesion, site);
+        let signs = ImageSigns::draw(&mut rng, config, site);
         let draw = ClinicalDraw::draw(&mut rng);
         let clinical = Clinical::new(&draw, &signs, &config.lesion, &config.clinical, site);
         let growth = flag(&mut rng, model.probability_everywhere(&signs, &clinical));
@@ -79,7 +108,7 @@ fn draw_patient<'a>(
     };
     let recorded_growth = growth ^ flag(&mut key("phantom.label_noise"), config.label_noise);
     let cue = config.cue.draw(&mut key("phantom.cue"), recorded_growth, site.cue_correlation);
-    let known = std::array::from_fn(|_| !flag(&mut rng, config.clinical.missing_share));
+    let known = Known::draw(&mut rng, &config.clinical);
     let fate: f64 = rng.random();
     let surgery_before = fate < config.surgery_share;
     let lost = !surgery_before && fate < config.surgery_share + config.no_followup_share;

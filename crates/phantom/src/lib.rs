@@ -31,7 +31,9 @@ mod tests;
 
 use hemex_stage::Request;
 
-pub use config::{ClinicalConfig, Coefficients, Config, LesionConfig, RawConfig, ScanConfig};
+pub use config::{
+    ClinicalConfig, Config, LesionConfig, PerPredictor, RawConfig, ScanConfig, SignShares,
+};
 pub use confound::{Cue, CueKind};
 pub use error::PhantomError;
 pub use scanner::{Format, Orientation, Site};

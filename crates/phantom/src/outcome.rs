@@ -6,7 +6,8 @@ use hemex_stage::DrawKey;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::config::{Coefficients, Config};
+use crate::cohort::Patient;
+use crate::config::{Config, PerPredictor};
 use crate::scanner::Site;
 use crate::signs::{Clinical, ClinicalDraw, ImageSigns};
 
@@ -15,11 +16,12 @@ const N_CLINICAL_DRAWS: usize = 256;
 /// People a chunk of the population holds; each chunk has a generator of its own.
 const CHUNK: usize = 1000;
 
-/// The model: `logit P(growth) = intercept + Σ coefficient · standardised sign`.
+/// The model: `logit P(growth) = intercept + Σ ln(odds ratio) · predictor`.
 #[derive(Debug)]
 pub(crate) struct OutcomeModel<'a> {
     config: &'a Config,
     intercept: f64,
+    coefficients: PerPredictor,
     clinical_draws: Vec<ClinicalDraw>,
 }
 
@@ -53,7 +55,17 @@ struct Weighed {
 #[derive(Debug, Serialize)]
 pub(crate) struct ModelRecord {
     intercept: f64,
-    coefficients: Coefficients,
+    coefficients: PerPredictor,
+    /// By how much the probability rises where the hematoma is a tenth larger: mean and largest of the
+    /// cohort. What an augmentation that changes volumes so much does to a label that it keeps.
+    probability_rise_with_a_tenth_more_volume: Rise,
+}
+
+/// Mean and largest of a cohort.
+#[derive(Debug, Clone, Copy, Serialize)]
+struct Rise {
+    mean: f64,
+    largest: f64,
 }
 
 /// Someone of the population on which intercept and oracle are computed.
@@ -68,25 +80,39 @@ impl<'a> OutcomeModel<'a> {
     /// Solves the intercept so that the mean probability in the population is the configured
     /// prevalence, and computes the oracle there.
     pub(crate) fn solve(config: &'a Config, seed: u64) -> (Self, Oracle) {
-        let population = population(config, seed);
+        let coefficients = config.odds_ratio.ln();
+        let population = population(config, &coefficients, seed);
         let scores: Vec<f64> = population.iter().map(|member| member.score).collect();
         let mut rng = DrawKey::new(seed, "phantom.clinical_average").rng();
         let model = Self {
             config,
             intercept: intercept(&scores, config.prevalence),
+            coefficients,
             clinical_draws: (0..N_CLINICAL_DRAWS).map(|_| ClinicalDraw::draw(&mut rng)).collect(),
         };
         let oracle = model.oracle(&population);
         (model, oracle)
     }
 
-    pub(crate) fn record(&self) -> ModelRecord {
-        ModelRecord { intercept: self.intercept, coefficients: self.config.outcome }
+    pub(crate) fn record(&self, patients: &[Patient]) -> ModelRecord {
+        let step = self.coefficients.volume * 1.1f64.ln() / self.config.lesion.volume_sigma_log;
+        let rises = patients.iter().map(|patient| {
+            let score = score(self.config, &self.coefficients, &patient.signs, &patient.clinical);
+            logistic(self.intercept + score + step) - logistic(self.intercept + score)
+        });
+        ModelRecord {
+            intercept: self.intercept,
+            coefficients: self.coefficients,
+            probability_rise_with_a_tenth_more_volume: Rise {
+                mean: rises.clone().sum::<f64>() / patients.len() as f64,
+                largest: rises.fold(0.0, f64::max),
+            },
+        }
     }
 
     /// The probability of growth, everything known, where no site admits one outcome rather than the other.
     pub(crate) fn probability_everywhere(&self, signs: &ImageSigns, clinical: &Clinical) -> f64 {
-        logistic(self.intercept + score(self.config, signs, clinical))
+        logistic(self.intercept + score(self.config, &self.coefficients, signs, clinical))
     }
 
     /// The probability of growth at a site, everything known.
@@ -97,14 +123,14 @@ impl<'a> OutcomeModel<'a> {
     /// The probability of growth, the scan alone known: averaged over the clinical columns as they are
     /// distributed given the image signs at this site (a scan shows where it was made).
     pub(crate) fn probability_image_signs(&self, signs: &ImageSigns, site: &Site) -> f64 {
-        let image = self.intercept + signs.score(&self.config.lesion, &self.config.outcome);
+        let image = self.intercept + signs.score(&self.config.lesion, &self.coefficients);
         let sum: f64 = self
             .clinical_draws
             .iter()
             .map(|draw| {
                 let (lesion, clinical) = (&self.config.lesion, &self.config.clinical);
                 let values = Clinical::new(draw, signs, lesion, clinical, site);
-                logistic(image + values.score(clinical, &self.config.outcome))
+                logistic(image + values.score(clinical, &self.coefficients))
             })
             .sum();
         site.shifted(sum / self.clinical_draws.len() as f64)
@@ -166,7 +192,7 @@ fn auroc(members: &[[Weighed; 2]], which: usize) -> f64 {
     expected_auroc(&members.iter().map(|both| both[which]).collect::<Vec<_>>())
 }
 
-fn population(config: &Config, seed: u64) -> Vec<Member<'_>> {
+fn population<'a>(config: &'a Config, coefficients: &PerPredictor, seed: u64) -> Vec<Member<'a>> {
     let sites: Vec<(&String, &Site)> = config.site.iter().collect();
     let total: f64 = sites.iter().map(|(_, site)| site.share).sum();
     let n = config.n_population;
@@ -180,10 +206,15 @@ fn population(config: &Config, seed: u64) -> Vec<Member<'_>> {
                 // The golden ratio spreads any run of people evenly over the sites.
                 let place = (i as f64 * 0.618_033_988_749_895).fract() * total;
                 let (site_name, site) = site_at(&sites, place);
-                let signs = ImageSigns::draw(&mut rng, &config.lesion, site);
+                let signs = ImageSigns::draw(&mut rng, config, site);
                 let draw = ClinicalDraw::draw(&mut rng);
                 let clinical = Clinical::new(&draw, &signs, &config.lesion, &config.clinical, site);
-                Member { site_name, site, signs, score: score(config, &signs, &clinical) }
+                Member {
+                    site_name,
+                    site,
+                    signs,
+                    score: score(config, coefficients, &signs, &clinical),
+                }
             })
         })
         .collect()
@@ -200,8 +231,13 @@ fn site_at<'a>(sites: &[(&'a String, &'a Site)], mut place: f64) -> (&'a String,
     sites[sites.len() - 1]
 }
 
-fn score(config: &Config, signs: &ImageSigns, clinical: &Clinical) -> f64 {
-    signs.score(&config.lesion, &config.outcome) + clinical.score(&config.clinical, &config.outcome)
+fn score(
+    config: &Config,
+    coefficients: &PerPredictor,
+    signs: &ImageSigns,
+    clinical: &Clinical,
+) -> f64 {
+    signs.score(&config.lesion, coefficients) + clinical.score(&config.clinical, coefficients)
 }
 
 fn logistic(logit: f64) -> f64 {
@@ -253,7 +289,7 @@ mod tests {
     fn the_demo_has_the_prevalence_and_the_oracle_it_is_meant_to_have() {
         let config = config("phantom.toml", |_| ());
         let (model, oracle) = OutcomeModel::solve(&config, 1);
-        let probabilities: Vec<f64> = population(&config, 1)
+        let probabilities: Vec<f64> = population(&config, &model.coefficients, 1)
             .iter()
             .map(|member| logistic(model.intercept + member.score))
             .collect();
@@ -270,7 +306,7 @@ mod tests {
         let (model, oracle) = OutcomeModel::solve(&config, 2);
         let mut rng = DrawKey::new(2, "test").rng();
         // Another population than the one the oracle was computed on.
-        let people = population(&config, 77);
+        let people = population(&config, &model.coefficients, 77);
         let (mut full, mut image, mut grew) = (Vec::new(), Vec::new(), Vec::new());
         for member in &people {
             let probability = logistic(model.intercept + member.score);
@@ -293,7 +329,7 @@ mod tests {
         let config = config("phantom.toml", |_| ());
         let (model, _) = OutcomeModel::solve(&config, 3);
         let mut rng = DrawKey::new(3, "test").rng();
-        for member in population(&config, 5).iter().take(5) {
+        for member in population(&config, &model.coefficients, 5).iter().take(5) {
             let n = 20_000;
             let sum: f64 = (0..n)
                 .map(|_| {

@@ -8,7 +8,7 @@ use rand::{Rng, RngExt};
 use rand_distr::StandardNormal;
 use serde::Deserialize;
 
-use crate::anatomy::Place;
+use crate::anatomy::{AIR_HU, Place};
 use crate::body::{Body, Seen};
 use crate::config::ScanConfig;
 use crate::confound::Cue;
@@ -43,6 +43,9 @@ pub struct Site {
     pub in_plane_mm: f64,
     /// Distance and thickness of slices, mm.
     pub slice_mm: f64,
+    /// Tilt of the gantry: slices are turned about the axis from left to right, the table moves on straight,
+    /// degrees.
+    pub tilt_deg: f64,
     /// SD of the blur along the slices that the profile adds to the thickness, mm: bone of the slice
     /// above shines through at the vertex.
     pub slice_blur_mm: f64,
@@ -97,6 +100,7 @@ impl Site {
         check_range("matrix", self.matrix as f64, 16.0..=1024.0)?;
         check_range("in_plane_mm", self.in_plane_mm, 0.2..=10.0)?;
         check_range("slice_mm", self.slice_mm, 0.5..=12.0)?;
+        check_range("tilt_deg", self.tilt_deg, -30.0..=30.0)?;
         check_range("slice_blur_mm", self.slice_blur_mm, 0.0..=10.0)?;
         check_range("bone_halo_hu", self.bone_halo_hu, 0.0..=500.0)?;
         check_range("noise_hu", self.noise_hu, 0.0..=50.0)?;
@@ -198,8 +202,9 @@ pub(crate) struct Scan {
     pub(crate) labels: LabelMap,
 }
 
-/// Scans a body, with the cue where the patient has it: mean over the slice thickness, slice profile, halo of the bone, kernel, noise, whole
-/// HU, padding outside the circle that is reconstructed. Without a key for the noise there is no image, only labels.
+/// Scans a body, with the cue where the patient has it: mean over the slice thickness, slice profile, halo of
+/// the bone, kernel, noise, whole HU, padding outside the circle that is reconstructed. Without a key for the
+/// noise there is no image, only labels.
 ///
 /// A voxel carries the label that fills at least half of its thickness.
 ///
@@ -214,114 +219,150 @@ pub(crate) fn scan(
     noise: Option<DrawKey>,
 ) -> Result<Scan, VolumeError> {
     let geometry = grid(pose, site, config)?;
-    let mut hu = vec![0.0f32; if noise.is_some() { geometry.n_voxels() } else { 0 }];
-    let mut labels = vec![0u8; geometry.n_voxels()];
-    let n_w = geometry.shape()[2];
-    let mut rows = RowSampler::new(body, pose, &geometry, config.n_sub_slices);
-    for (row, labels) in labels.chunks_exact_mut(n_w).enumerate() {
-        match hu.get_mut(row * n_w..(row + 1) * n_w) {
-            Some(hu) => rows.sample(row, hu, labels),
-            None => rows.sample_labels(row, labels),
-        }
-    }
-    let image = match noise {
-        None => None,
-        Some(key) => {
-            let own = (site.convolution_kernel(), 1.0);
-            let (kernel, noise_factor) = cue.and_then(Cue::kernel).unwrap_or(own);
-            let mut image = Image::new(geometry, hu)?.blur_mm([site.slice_blur_mm, 0.0, 0.0]);
-            if let Some(cue) = cue {
-                cue.hold(&mut image);
-            }
-            let image = kernel.filter(&with_bone_halo(image, site.bone_halo_hu)?);
-            let noise_hu = noise_factor * site.noise_hu;
-            let noise = correlated_noise(&geometry, noise_hu, &kernel, &mut key.rng());
-            Some(digitise(image, &noise, site))
-        }
+    let rays = Rays { body, pose, n_sub: config.n_sub_slices };
+    let labels = LabelMap::new(geometry, rays.labels(&geometry))?;
+    let Some(key) = noise else { return Ok(Scan { image: None, labels }) };
+    let own = (site.convolution_kernel(), 1.0);
+    let (kernel, noise_factor) = cue.and_then(Cue::kernel).unwrap_or(own);
+    let [slice_mm, in_plane_mm, _] = geometry.spacing_mm();
+    // No finer than the kernel shows.
+    let sampled_mm = in_plane_mm.max(kernel.fwhm_mm / 2.0);
+    let sampled = geometry.with_spacing([slice_mm, sampled_mm, sampled_mm])?;
+    let seen = Image::new(sampled, rays.hu(&sampled))?.blur_mm([site.slice_blur_mm, 0.0, 0.0]);
+    let seen = with_bone_halo(seen, site.bone_halo_hu)?;
+    let mut image = match sampled == geometry {
+        true => seen,
+        false => seen.resample(&geometry, AIR_HU),
     };
-    Ok(Scan { image, labels: LabelMap::new(geometry, labels)? })
+    if let Some(cue) = cue {
+        cue.hold(&mut image);
+    }
+    let interpolated_mm = if sampled == geometry { 0.0 } else { sampled_mm };
+    let image = without_interpolation(kernel, interpolated_mm).filter(&image);
+    let noise_hu = noise_factor * site.noise_hu;
+    let noise = correlated_noise(&geometry, noise_hu, &kernel, &mut key.rng());
+    Ok(Scan { image: Some(digitise(image, &noise, site)), labels })
 }
 
-/// Averages points over the thickness of a slice, row by row.
-struct RowSampler<'a> {
+/// The kernel that does what linear interpolation between points `spacing_mm` apart has not done already: that
+/// blurs as a triangle of half this width, whose variance is a sixth of its square.
+fn without_interpolation(kernel: ConvolutionKernel, spacing_mm: f64) -> ConvolutionKernel {
+    let fwhm2 = kernel.fwhm_mm.powi(2) - 8.0 * std::f64::consts::LN_2 * spacing_mm.powi(2) / 6.0;
+    ConvolutionKernel { fwhm_mm: fwhm2.max(0.0).sqrt(), ..kernel }
+}
+
+/// Looks at a body along the rows of a grid, at several points along the thickness of a slice.
+struct Rays<'a> {
     body: &'a Body<'a>,
     pose: &'a Pose,
-    geometry: &'a Geometry,
     n_sub: usize,
-    /// One step along W, head mm.
-    step: Point,
-    /// How many points of each voxel of the row carry the labels 1, 2 and 3.
-    counts: Vec<[u8; 3]>,
 }
 
-/// Voxels between two points of a row that are mapped to the template; those between interpolate.
-const STRIDE: usize = 4;
+/// Distance of the points of a row that are mapped to the template; those between interpolate, mm.
+const STRIDE_MM: f64 = 4.8;
 
-impl<'a> RowSampler<'a> {
-    fn new(body: &'a Body<'a>, pose: &'a Pose, geometry: &'a Geometry, n_sub: usize) -> Self {
-        let step = pose.direction(geometry.affine().axes_mm()[2].map(|v| v as f32));
-        Self { body, pose, geometry, n_sub, step, counts: vec![[0; 3]; geometry.shape()[2]] }
+impl Rays<'_> {
+    /// Mean HU of each voxel.
+    fn hu(&self, geometry: &Geometry) -> Vec<f32> {
+        let mut voxels = vec![0.0f32; geometry.n_voxels()];
+        let share = 1.0 / self.n_sub as f32;
+        for (row, hu) in voxels.chunks_exact_mut(geometry.shape()[2]).enumerate() {
+            self.visit(
+                geometry,
+                row,
+                hu.len(),
+                |_| true,
+                |w, place| {
+                    hu[w] += share * place.map_or(Seen::AIR, |place| self.body.at(place)).hu;
+                },
+            );
+        }
+        voxels
     }
 
-    /// Mean HU and label of each voxel of a row (counted over all slices).
-    fn sample(&mut self, row: usize, hu: &mut [f32], labels: &mut [u8]) {
-        let (body, share) = (self.body, 1.0 / self.n_sub as f32);
-        self.visit(row, labels, |w, place| {
-            let seen = place.map_or(Seen::AIR, |place| body.at(place));
-            hu[w] += share * seen.hu;
-            seen.label
-        });
+    /// The label that fills at least half of the thickness of each voxel.
+    fn labels(&self, geometry: &Geometry) -> Vec<u8> {
+        let mut labels = vec![0u8; geometry.n_voxels()];
+        let n_w = geometry.shape()[2];
+        // How many points of each voxel of the row carry the labels 1 to 4.
+        let mut counts = vec![[0u8; 4]; n_w];
+        let full = |count: &u8| 2 * usize::from(*count) >= self.n_sub;
+        for (row, labels) in labels.chunks_exact_mut(n_w).enumerate() {
+            counts.fill([0; 4]);
+            let may_be = |point: Point| self.body.may_be_labelled(point);
+            self.visit(geometry, row, n_w, may_be, |w, place| {
+                let label = place.map_or(0, |place| self.body.label_at(place));
+                if label > 0 {
+                    counts[w][usize::from(label) - 1] += 1;
+                }
+            });
+            for (label, counts) in labels.iter_mut().zip(&counts) {
+                *label = counts.iter().position(full).map_or(0, |at| at as u8 + 1);
+            }
+        }
+        labels
     }
 
-    fn sample_labels(&mut self, row: usize, labels: &mut [u8]) {
-        let body = self.body;
-        self.visit(row, labels, |_, place| place.map_or(0, |place| body.label_at(place)));
-    }
-
-    /// Calls `look` for every point of the row (`None`: far from the head) and settles the labels.
+    /// Calls `look` for the points of a row (counted over all slices) wherever `counts` says so of a point
+    /// nearby; a place is `None` far from the head.
     fn visit(
-        &mut self,
+        &self,
+        geometry: &Geometry,
         row: usize,
-        labels: &mut [u8],
-        mut look: impl FnMut(usize, Option<&Place>) -> u8,
+        n_w: usize,
+        counts: impl Fn(Point) -> bool,
+        mut look: impl FnMut(usize, Option<&Place>),
     ) {
-        self.counts.fill([0; 3]);
+        let step = self.pose.direction(geometry.affine().axes_mm()[2].map(|v| v as f32));
+        let stride = ((STRIDE_MM / geometry.spacing_mm()[2]).round() as usize).max(1);
+        let per_stride = 1.0 / stride as f32;
         for sub in 0..self.n_sub {
-            let start = self.start(row, sub);
-            let node = |w: usize| {
-                self.body.place(std::array::from_fn(|i| start[i] + w as f32 * self.step[i]))
-            };
-            let mut from = node(0);
-            for first in (0..labels.len()).step_by(STRIDE) {
-                let to = node(first + STRIDE);
-                for w in first..labels.len().min(first + STRIDE) {
-                    let share = (w - first) as f32 / STRIDE as f32;
-                    let place = match (&from, &to) {
-                        (Some(from), Some(to)) => Some(from.toward(to, share)),
+            let start = self.start(geometry, row, sub);
+            let point =
+                |w: usize| -> Point { std::array::from_fn(|i| start[i] + w as f32 * step[i]) };
+            let mut from = None;
+            for first in (0..n_w).step_by(stride) {
+                if !counts(point(first + stride / 2)) {
+                    from = None;
+                    continue;
+                }
+                let begin = from.unwrap_or_else(|| self.body.place(point(first)));
+                let end = self.body.place(point(first + stride));
+                for w in first..n_w.min(first + stride) {
+                    let share = (w - first) as f32 * per_stride;
+                    let place = match (&begin, &end) {
+                        (Some(begin), Some(end)) => Some(begin.toward(end, share)),
                         // The head ends well before its surroundings do.
                         _ => None,
                     };
-                    let label = look(w, place.as_ref());
-                    if label > 0 {
-                        self.counts[w][usize::from(label) - 1] += 1;
-                    }
+                    look(w, place.as_ref());
                 }
-                from = to;
+                from = Some(end);
             }
-        }
-        let full = |count: &u8| 2 * usize::from(*count) >= self.n_sub;
-        for (label, counts) in labels.iter_mut().zip(&self.counts) {
-            *label = counts.iter().position(full).map_or(0, |at| at as u8 + 1);
         }
     }
 
     /// The first point of the row in the `sub`-th part of the slice, head mm.
-    fn start(&self, row: usize, sub: usize) -> Point {
-        let n_h = self.geometry.shape()[1];
-        let along = (row / n_h) as f64 + (sub as f64 + 0.5) / self.n_sub as f64 - 0.5;
-        let point = self.geometry.point_mm([along, (row % n_h) as f64, 0.0]);
-        self.pose.point(point.map(|v| v as f32))
+    fn start(&self, geometry: &Geometry, row: usize, sub: usize) -> Point {
+        let n_h = geometry.shape()[1];
+        let point = geometry.point_mm([(row / n_h) as f64, (row % n_h) as f64, 0.0]);
+        // A slice is thick at right angles to its plane, whatever the table does.
+        let (normal, thickness_mm) = across_slices(geometry);
+        let along_mm = ((sub as f64 + 0.5) / self.n_sub as f64 - 0.5) * thickness_mm;
+        self.pose.point(std::array::from_fn(|i| (point[i] + along_mm * normal[i]) as f32))
     }
+}
+
+/// The direction at right angles to the slices, upward, and their distance along it, mm.
+fn across_slices(geometry: &Geometry) -> ([f64; 3], f64) {
+    let [along_d, along_h, along_w] = geometry.affine().axes_mm();
+    let normal: [f64; 3] = std::array::from_fn(|i| {
+        let (a, b) = ((i + 1) % 3, (i + 2) % 3);
+        along_w[a] * along_h[b] - along_w[b] * along_h[a]
+    });
+    let length = normal.iter().map(|v| v * v).sum::<f64>().sqrt();
+    let normal = normal.map(|v| v / length);
+    (normal, (0..3).map(|i| normal[i] * along_d[i]).sum())
 }
 
 /// The site's grid around the head: the field of view stays with the scanner, slices follow the head.
@@ -337,10 +378,12 @@ fn grid(pose: &Pose, site: &Site, config: &ScanConfig) -> Result<Geometry, Volum
     let first_mm = (first_mm * 10.0).round() / 10.0;
     let z_mm = ((f64::from(pose.centre[2]) + low_mm) * 10.0).round() / 10.0;
     let in_plane = sign * site.in_plane_mm;
+    let (sin, cos) = site.tilt_deg.to_radians().sin_cos();
+    // The middle of a slice keeps its height.
     let affine = Affine::new([
         [in_plane, 0.0, 0.0, first_mm],
-        [0.0, in_plane, 0.0, first_mm],
-        [0.0, 0.0, site.slice_mm, z_mm],
+        [0.0, in_plane * cos, 0.0, first_mm * cos],
+        [0.0, in_plane * sin, site.slice_mm / cos, z_mm + first_mm * sin],
     ])?;
     Geometry::new([n_slices, site.matrix, site.matrix], affine)
 }
@@ -374,8 +417,13 @@ fn digitise(mut image: Image, noise: &[f32], site: &Site) -> Image {
         for (w, (voxel, noise)) in voxels.iter_mut().zip(noise).enumerate() {
             let x = w as f32 - centre;
             let hu = *voxel + noise + site.offset_hu as f32;
-            *voxel = if x * x + y * y > radius2 { low } else { hu.round().clamp(low, high) };
+            *voxel = if x * x + y * y > radius2 { low } else { whole(hu.clamp(low, high)) };
         }
     }
     image
+}
+
+/// The nearest whole number; without the call that `f32::round` is on older targets.
+fn whole(hu: f32) -> f32 {
+    (hu + 0.5f32.copysign(hu)) as i32 as f32
 }

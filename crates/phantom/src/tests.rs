@@ -1,6 +1,8 @@
 //! The stage as a whole: what a cohort must hold, read back from what was drawn and written.
 
 mod knobs;
+mod presets;
+mod signs;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -170,7 +172,7 @@ fn a_scan_looks_like_a_head_and_shows_its_signs() {
     let cohort = demo(10, |raw| {
         raw.lesion.volume_range_ml = [15.0, 60.0];
         raw.lesion.volume_median_ml = 25.0;
-        raw.lesion.satellite_share = 0.5;
+        raw.signs.satellite = 0.5;
         without_followup(raw);
     });
     each_patient(&cohort, |patient, scan, _| {
@@ -202,7 +204,7 @@ fn a_black_hole_changes_nothing_but_its_own_voxels() {
         let cohort = demo(3, |raw| {
             without_followup(raw);
             raw.lesion.volume_range_ml = [10.0, 60.0];
-            raw.lesion.black_hole_share = share;
+            raw.signs.black_hole = share;
             // The slice profile carries every density over into the next slice.
             raw.site.values_mut().for_each(|site| site.slice_blur_mm = 0.0);
         });
@@ -233,7 +235,10 @@ fn a_black_hole_changes_nothing_but_its_own_voxels() {
 #[test]
 fn written_scans_read_back() {
     let files = tempfile::tempdir().unwrap();
-    let cohort = demo(4, without_followup);
+    let cohort = demo(4, |raw| {
+        without_followup(raw);
+        raw.site.get_mut("C").unwrap().tilt_deg = -12.0;
+    });
     each_patient(&cohort, |patient, scan, _| {
         let baseline = Scan { image: scan.image.clone(), labels: scan.labels.clone() };
         let scans = Scans { baseline, followup: None, twin: None };
@@ -270,15 +275,53 @@ fn read_series(folder: &Path, image: &hemex_volume::Image, id: &str) {
         for (found, expected) in position.iter().zip([-x, -y, z]) {
             assert!((found - expected).abs() < 1e-3, "{found} {expected}");
         }
-        // The rows run to the patient's left, the columns to the back, as the orientation says.
-        let [right, front, _] = image.geometry().point_mm([d as f64, 1.0, 1.0]);
-        assert!(right < x && front < y);
-        assert_eq!(text("ImageOrientationPatient"), "1\\0\\0\\0\\1\\0");
+        // Rows run to the patient's left, columns to the back, as the orientation says.
+        let orientation: Vec<f64> = text("ImageOrientationPatient")
+            .split('\\')
+            .map(|v| v.trim().parse().unwrap())
+            .collect();
+        let [h_mm, w_mm] = [1, 2].map(|axis| image.geometry().spacing_mm()[axis]);
+        let next = image.geometry().point_mm([d as f64, 1.0, 1.0]);
+        for (i, sign) in [-1.0, -1.0, 1.0].into_iter().enumerate() {
+            let found = position[i] + w_mm * orientation[i] + h_mm * orientation[i + 3];
+            assert!((found - sign * next[i]).abs() < 1e-3, "{orientation:?}");
+        }
         let stored = file.element_by_name("PixelData").unwrap().to_multi_int::<u16>().unwrap();
         let (slope, intercept) = (number("RescaleSlope"), number("RescaleIntercept"));
         let hu: Vec<f32> =
             stored.iter().map(|v| (slope * f64::from(*v) + intercept) as f32).collect();
         assert!(hu == image.slice(d), "{id}, slice {d}");
+    }
+}
+
+#[test]
+fn a_tilted_gantry_turns_the_slices_and_nothing_else() {
+    let at = |tilt_deg: f64| {
+        let cohort = demo(4, |raw| {
+            without_followup(raw);
+            raw.lesion.volume_range_ml = [8.0, 60.0];
+            raw.site.values_mut().for_each(|site| site.tilt_deg = tilt_deg);
+        });
+        let mut scans = Vec::new();
+        each_patient(&cohort, |_, scan, _| {
+            scans.push((scan.image.clone().unwrap(), scan.labels.clone()));
+        });
+        scans
+    };
+    for ((_, upright), (image, tilted)) in at(0.0).iter().zip(at(18.0)) {
+        let [along_d, along_h, _] = tilted.geometry().affine().axes_mm();
+        let sine = along_h[2].abs() / tilted.geometry().spacing_mm()[1];
+        assert!((sine - 18f64.to_radians().sin()).abs() < 1e-9);
+        assert_eq!([along_d[0], along_d[1]], [0.0, 0.0], "the table moves straight");
+        let factor = tilted.volume_ml(&[1]) / upright.volume_ml(&[1]);
+        assert!((factor - 1.0).abs() < 0.05, "{factor}");
+        let [a, b] = [upright, &tilted].map(|labels| labels.centroid_mm(&[1]).unwrap());
+        assert!((0..3).all(|i| (a[i] - b[i]).abs() < 1.0), "{a:?} {b:?}");
+        // Blood is bright where the tilted labels say so.
+        let voxels = image.voxels().iter().zip(tilted.voxels());
+        let blood: Vec<f32> = voxels.filter(|(_, l)| **l == 1).map(|(hu, _)| *hu).collect();
+        let mean_hu = blood.iter().sum::<f32>() / blood.len() as f32;
+        assert!((45.0..70.0).contains(&mean_hu), "{mean_hu}");
     }
 }
 
@@ -307,7 +350,7 @@ fn a_config_that_cannot_be_used_names_its_key() {
     assert_eq!(key(|raw| raw.prevalence = 0.0), "prevalence");
     assert_eq!(key(|raw| raw.lesion.stable_factor = [0.9, 1.3]), "lesion.stable_factor");
     assert_eq!(key(|raw| raw.site.get_mut("B").unwrap().noise_hu = -1.0), "site.B.noise_hu");
-    assert_eq!(key(|raw| raw.outcome.age = f64::NAN), "outcome.age");
+    assert_eq!(key(|raw| raw.odds_ratio.age = f64::NAN), "odds_ratio.age");
     let ras = |raw: &mut RawConfig| {
         raw.site.get_mut("C").unwrap().orientation = crate::Orientation::Ras;
     };

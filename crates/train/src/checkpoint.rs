@@ -8,6 +8,7 @@ use hemex_model::{Network, save_weights};
 use serde::{Deserialize, Serialize};
 
 use crate::TrainError;
+use crate::history::TransplantRow;
 
 /// What a training is between two epochs, beside weights and moments.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -17,6 +18,7 @@ pub(crate) struct Progress {
     pub(crate) best_epoch: usize,
     pub(crate) best_loss: Option<f64>,
     pub(crate) history: Vec<HistoryRow>,
+    pub(crate) transplants: Vec<TransplantRow>,
 }
 
 /// Checkpoints in the task's scratch folder, which outlives an interruption.

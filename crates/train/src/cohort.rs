@@ -4,6 +4,7 @@ use std::path::Path;
 use hemex_artifacts::{
     Cases, LabelRow, Preparation, Regime, Role, SplitRow, WeightRow, nifti, table,
 };
+use hemex_augment::{CaseView, Donor, OpenVoxels, TransplantPolicy};
 use hemex_model::{CaseInput, Dims, NetworkSpec};
 use hemex_stage::Request;
 use hemex_volume::{Image, LabelMap, Lesion};
@@ -18,6 +19,8 @@ pub(crate) const BRAIN: u8 = 0x80;
 pub(crate) struct Cohort {
     pub(crate) preparation: Preparation,
     pub(crate) train: Vec<TrainCase>,
+    /// Hematomas of the cases that train, and of no other.
+    pub(crate) donors: Vec<Donor>,
     pub(crate) val: Vec<ValCase>,
 }
 
@@ -33,6 +36,42 @@ pub(crate) struct TrainCase {
     /// Voxels of the hematoma and of the brain (a list each slice), within the slices that train.
     pub(crate) lesion: Vec<u32>,
     pub(crate) brain: Vec<Vec<u32>>,
+    /// Where hematomas are planted: what it takes for that.
+    pub(crate) ground: Option<Ground>,
+}
+
+/// A training case as one that takes hematomas of others and gives its own.
+pub(crate) struct Ground {
+    pub(crate) patient_id: String,
+    /// At baseline and at follow-up.
+    pub(crate) volumes_ml: [Option<f64>; 2],
+    pub(crate) lesion: LabelMap,
+    pub(crate) brain: LabelMap,
+    pub(crate) open: OpenVoxels,
+}
+
+impl Ground {
+    pub(crate) fn view<'a>(&'a self, case_id: &'a str, image: &'a Image) -> CaseView<'a> {
+        CaseView {
+            case_id,
+            patient_id: &self.patient_id,
+            image,
+            labels: &self.lesion,
+            brain: &self.brain,
+            volumes_ml: self.volumes_ml,
+        }
+    }
+}
+
+impl TrainCase {
+    /// Its hematoma, where hematomas are planted and it can be cut.
+    fn donor(&self) -> Result<Option<Donor>, TrainError> {
+        let Some(ground) = &self.ground else {
+            return Ok(None);
+        };
+        Donor::cut(&ground.view(&self.case_id, &self.image))
+            .map_err(|source| TrainError::Augment { case_id: self.case_id.clone(), source })
+    }
 }
 
 /// A case that chooses the checkpoint.
@@ -49,6 +88,7 @@ pub(crate) struct Fold<'a> {
     pub(crate) fold: usize,
     pub(crate) spec: &'a NetworkSpec,
     pub(crate) shift_weights: bool,
+    pub(crate) transplant: &'a TransplantPolicy,
 }
 
 impl Cohort {
@@ -73,16 +113,21 @@ impl Cohort {
         if slices_only && fold.spec.dims() == Dims::Volumes {
             return Err(TrainError::SlicesForVolumes.into());
         }
+        if slices_only && fold.transplant.is_on() {
+            return Err(TrainError::SlicesForTransplants.into());
+        }
         let train: Vec<_> = train.into_iter().collect();
         let val: Vec<_> = val.into_iter().collect();
         let train = train.par_iter().map(|(id, slices)| {
             let weight = weights.get(id).copied().unwrap_or(1.0);
             reader.train_case(id, slices, weight)
         });
-        let train = train.collect::<Result<_, TrainError>>()?;
+        let train = train.collect::<Result<Vec<TrainCase>, TrainError>>()?;
+        let donors = train.par_iter().filter_map(|case| case.donor().transpose());
+        let donors = donors.collect::<Result<_, TrainError>>()?;
         let val = val.par_iter().map(|(id, slices)| reader.val_case(id, slices));
         let val = val.collect::<Result<_, TrainError>>()?;
-        Ok(Self { preparation: cases.preparation.clone(), train, val })
+        Ok(Self { preparation: cases.preparation.clone(), train, donors, val })
     }
 }
 
@@ -140,8 +185,45 @@ impl Reader<'_> {
         }
         let slice = |at: &u32| *at as usize / (h * w);
         let brain = brain.chunk_by(|a, b| slice(a) == slice(b)).map(<[u32]>::to_vec).collect();
+        let ground = match self.fold.transplant.is_on() {
+            true => Some(self.ground(case_id, &image, &labels)?),
+            false => None,
+        };
         let case_id = case_id.to_owned();
-        Ok(TrainCase { case_id, growth, weight, image, labels, lesion, brain })
+        Ok(TrainCase { case_id, growth, weight, image, labels, lesion, brain, ground })
+    }
+
+    /// What planting into a case takes.
+    fn ground(
+        &self,
+        case_id: &str,
+        image: &Image,
+        labels: &LabelMap,
+    ) -> Result<Ground, TrainError> {
+        let problem = |problem: &str| TrainError::Case {
+            case_id: case_id.to_owned(),
+            problem: problem.to_owned(),
+        };
+        let row = self.cases.rows.iter().find(|row| row.case_id == case_id);
+        let row = row.ok_or_else(|| problem("it has no row in cases.csv"))?;
+        let label = self.labels.get(case_id);
+        let label = label.ok_or_else(|| problem("it has no row in labels.csv"))?;
+        let (mut lesion, mut brain) = (labels.clone(), labels.clone());
+        lesion.voxels_mut().iter_mut().for_each(|label| *label &= !BRAIN);
+        brain.voxels_mut().iter_mut().for_each(|label| *label &= BRAIN);
+        let view = CaseView {
+            case_id,
+            patient_id: &row.patient_id,
+            image,
+            labels: &lesion,
+            brain: &brain,
+            volumes_ml: [label.baseline_volume_ml, label.followup_volume_ml],
+        };
+        let (patient_id, volumes_ml) = (row.patient_id.clone(), view.volumes_ml);
+        let open = self.fold.transplant.open_voxels(&view);
+        let open =
+            open.map_err(|source| TrainError::Augment { case_id: case_id.to_owned(), source })?;
+        Ok(Ground { patient_id, volumes_ml, lesion, brain, open })
     }
 
     fn val_case(&self, case_id: &str, slices: &BTreeSet<usize>) -> Result<ValCase, TrainError> {
@@ -187,3 +269,6 @@ impl Reader<'_> {
 pub(crate) fn is_lesion(label: u8) -> bool {
     label & !BRAIN == Lesion::Intraparenchymal as u8
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use hemex_artifacts::Regime;
-use hemex_augment::{Policy, RawPolicy};
+use hemex_augment::{GrowthRule, Policy, RawPolicy, RawTransplant, TransplantPolicy};
 use hemex_model::{Decision, ModelError, NetworkSpec, RawNetworkSpec};
 use hemex_stage::suggest::did_you_mean;
 use hemex_stage::{ConfigError, check_fraction, check_positive, check_range};
@@ -35,6 +35,10 @@ pub struct RawConfig {
     pub decision: Decision,
     /// What may be drawn for each window.
     pub augment: RawPolicy,
+    /// Hematomas of other training cases, planted before a window is cut.
+    pub transplant: RawTransplant,
+    /// The rule by which a case with a planted hematoma grew: that of the cohort's labels.
+    pub growth: GrowthRule,
     /// The networks by name; the arm is an axis of the matrix.
     pub arm: BTreeMap<String, RawNetworkSpec>,
 }
@@ -90,6 +94,8 @@ pub struct Config {
     pub(crate) optimizer: RawOptimizer,
     pub(crate) decision: Decision,
     pub(crate) augment: Policy,
+    pub(crate) transplant: TransplantPolicy,
+    pub(crate) growth: GrowthRule,
     pub(crate) arms: BTreeMap<String, Arm>,
 }
 
@@ -128,6 +134,10 @@ impl TryFrom<RawConfig> for Config {
         }
         let decision = raw.decision.check().map_err(|e| spec_error(e).within("decision"))?;
         let augment = Policy::try_from(raw.augment).map_err(|e| e.within("augment"))?;
+        let transplant =
+            TransplantPolicy::try_from(raw.transplant).map_err(|e| e.within("transplant"))?;
+        check_positive("growth.relative", raw.growth.relative)?;
+        check_positive("growth.absolute_ml", raw.growth.absolute_ml)?;
         if raw.arm.is_empty() {
             return Err(ConfigError::new("arm", "at least one [arm.NAME]", "none"));
         }
@@ -155,6 +165,8 @@ impl TryFrom<RawConfig> for Config {
             optimizer: raw.optimizer,
             decision,
             augment,
+            transplant,
+            growth: raw.growth,
             arms,
         })
     }

@@ -52,6 +52,11 @@ pub enum TrainError {
     /// Roles by slice cannot train a network over volumes.
     #[error("regime `same_patient` splits slices: it needs a network over slices (dims = \"2d\")")]
     SlicesForVolumes,
+    /// A hematoma whose slices have several roles would carry test slices into training.
+    #[error(
+        "regime `same_patient` splits slices: a case's hematoma is then in several roles, and transplant.probability must be 0"
+    )]
+    SlicesForTransplants,
     /// The loss is no longer a number.
     #[error(
         "the loss is {loss} in epoch {epoch}, step {step}; the batch held {cases}; try a lower learning rate"

@@ -9,6 +9,7 @@ mod cohort;
 mod config;
 mod error;
 mod feed;
+mod history;
 mod loss;
 mod sample;
 mod sampler;

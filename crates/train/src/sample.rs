@@ -1,5 +1,5 @@
 use burn::tensor::{Device, Tensor, TensorData};
-use hemex_augment::Policy;
+use hemex_augment::{GrowthRule, Policy, TransplantDraw, TransplantPolicy, TransplantProvenance};
 use hemex_model::NetworkSpec;
 use hemex_stage::DrawKey;
 use hemex_volume::{Image, LabelMap};
@@ -30,6 +30,8 @@ pub(crate) struct WindowSource<'a> {
     pub(crate) cohort: &'a Cohort,
     pub(crate) sampler: &'a Sampler,
     pub(crate) policy: &'a Policy,
+    pub(crate) transplant: &'a TransplantPolicy,
+    pub(crate) growth: &'a GrowthRule,
     pub(crate) spec: &'a NetworkSpec,
     pub(crate) lesion_window_share: f64,
     /// Of a stable and of a growing case.
@@ -45,6 +47,15 @@ pub(crate) struct Sample {
     growth: bool,
     shows_lesion: bool,
     case_id: String,
+    /// Of the planted hematoma.
+    pub(crate) transplant: Option<TransplantProvenance>,
+}
+
+/// A case with a planted hematoma.
+struct Planted {
+    image: Image,
+    labels: LabelMap,
+    provenance: TransplantProvenance,
 }
 
 impl WindowSource<'_> {
@@ -77,7 +88,11 @@ impl WindowSource<'_> {
         let case = &self.cohort.train[self.sampler.draw(&key("train.case"))];
         let start = self.place(case, &key("train.window").case(&case.case_id));
         let window_hu = self.cohort.preparation.window_hu;
-        let (image, labels) = cut(case, start, self.spec.window(), window_hu[0])?;
+        let planted = self.planted(case, &key("train.transplant").case(&case.case_id))?;
+        let (image, labels) =
+            planted.as_ref().map_or((&case.image, &case.labels), |p| (&p.image, &p.labels));
+        let (image, labels) = cut(image, labels, start, self.spec.window(), window_hu[0])
+            .map_err(|problem| TrainError::Case { case_id: case.case_id.clone(), problem })?;
         let key = key("train.augment").case(&case.case_id);
         let lesion: Vec<usize> =
             (0..labels.voxels().len()).filter(|place| is_lesion(labels.voxels()[*place])).collect();
@@ -95,7 +110,32 @@ impl WindowSource<'_> {
             mask,
             growth: case.growth,
             case_id: case.case_id.clone(),
+            transplant: planted.map(|planted| planted.provenance),
         })
+    }
+
+    /// The case with the hematoma of another training case, if one is drawn, finds a place and leaves the outcome
+    /// known and as it was: classes are balanced by the cases' own outcomes, which must not drift.
+    fn planted(&self, case: &TrainCase, key: &DrawKey) -> Result<Option<Planted>, TrainError> {
+        let Some(ground) = &case.ground else {
+            return Ok(None);
+        };
+        let view = ground.view(&case.case_id, &case.image);
+        let drawn = self.transplant.draw(key, &view, &ground.open, &self.cohort.donors);
+        let TransplantDraw::Placed { drawn, donor } = drawn else {
+            return Ok(None);
+        };
+        let planted = drawn
+            .apply(donor, &view, self.cohort.preparation.window_hu)
+            .map_err(|source| TrainError::Augment { case_id: case.case_id.clone(), source })?;
+        if planted.grew(self.growth) != Some(case.growth) {
+            return Ok(None);
+        }
+        let (image, mut labels, provenance) = (planted.image, planted.labels, planted.provenance);
+        for (label, brain) in labels.voxels_mut().iter_mut().zip(ground.brain.voxels()) {
+            *label |= brain;
+        }
+        Ok(Some(Planted { image, labels, provenance }))
     }
 
     /// Where the window starts: around a voxel of the lesion, or of the brain.
@@ -127,35 +167,33 @@ impl WindowSource<'_> {
 
 /// Image and labels of a window; beyond the volume, background.
 fn cut(
-    case: &TrainCase,
+    source: &Image,
+    source_labels: &LabelMap,
     start: [i64; 3],
     size: [usize; 3],
     background: f32,
-) -> Result<(Image, LabelMap), TrainError> {
-    let error = |e: hemex_volume::VolumeError| TrainError::Case {
-        case_id: case.case_id.clone(),
-        problem: format!("no window of {size:?} voxels can be cut: {e}"),
-    };
-    let geometry = case.image.geometry().window(start, size).map_err(error)?;
+) -> Result<(Image, LabelMap), String> {
+    let error =
+        |e: hemex_volume::VolumeError| format!("no window of {size:?} voxels can be cut: {e}");
+    let geometry = source.geometry().window(start, size).map_err(error)?;
     let mut image = Image::filled(geometry, background);
     let mut labels = LabelMap::empty(geometry);
-    let shape = case.image.geometry().shape();
+    let shape = source.geometry().shape();
     let [d, h, w]: [std::ops::Range<i64>; 3] = std::array::from_fn(|axis| {
         (-start[axis]).max(0)..(shape[axis] as i64 - start[axis]).min(size[axis] as i64)
     });
     let row = (w.end - w.start).max(0) as usize;
     for i in d {
         for j in h.clone() {
-            let from = case.image.geometry().offset([
+            let from = source.geometry().offset([
                 (start[0] + i) as usize,
                 (start[1] + j) as usize,
                 (start[2] + w.start) as usize,
             ]);
             let to = geometry.offset([i as usize, j as usize, w.start as usize]);
-            image.voxels_mut()[to..to + row]
-                .copy_from_slice(&case.image.voxels()[from..from + row]);
+            image.voxels_mut()[to..to + row].copy_from_slice(&source.voxels()[from..from + row]);
             labels.voxels_mut()[to..to + row]
-                .copy_from_slice(&case.labels.voxels()[from..from + row]);
+                .copy_from_slice(&source_labels.voxels()[from..from + row]);
         }
     }
     Ok((image, labels))
@@ -173,16 +211,9 @@ mod tests {
         let geometry =
             Geometry::new([2, 3, 4], Affine::from_spacing([5.0, 2.0, 2.0], [0.0; 3]).unwrap())
                 .unwrap();
-        let case = TrainCase {
-            case_id: "a".into(),
-            growth: true,
-            weight: 1.0,
-            image: Image::new(geometry, (0..24).map(|v| v as f32).collect()).unwrap(),
-            labels: LabelMap::new(geometry, (0..24).collect()).unwrap(),
-            lesion: vec![0],
-            brain: vec![vec![0]],
-        };
-        let (image, labels) = cut(&case, [1, -1, 2], [1, 3, 4], -7.0).unwrap();
+        let source = Image::new(geometry, (0..24).map(|v| v as f32).collect()).unwrap();
+        let source_labels = LabelMap::new(geometry, (0..24).collect()).unwrap();
+        let (image, labels) = cut(&source, &source_labels, [1, -1, 2], [1, 3, 4], -7.0).unwrap();
         let b = -7.0;
         assert_eq!(image.voxels(), [b, b, b, b, 14.0, 15.0, b, b, 18.0, 19.0, b, b]);
         assert_eq!(labels.voxels(), [0, 0, 0, 0, 14, 15, 0, 0, 18, 19, 0, 0]);

@@ -13,6 +13,7 @@ use crate::checkpoint::{Checkpoints, Progress};
 use crate::cohort::{Cohort, Fold};
 use crate::config::Arm;
 use crate::feed::Feed;
+use crate::history::TransplantRow;
 use crate::loss::joint_loss;
 use crate::sample::WindowSource;
 use crate::validation::{Validation, Validator};
@@ -33,6 +34,7 @@ pub fn run(config: &Config, request: &Request) -> anyhow::Result<()> {
         fold: request.axis_index("fold")?,
         spec: &arm.spec,
         shift_weights: config.sampler.shift_weights,
+        transplant: &config.transplant,
     };
     let cohort = Cohort::read(request, &fold)?;
     log(format_args!(
@@ -67,6 +69,8 @@ struct EpochLoss {
     total: f64,
     mask: Option<f64>,
     label: f64,
+    /// Hematomas that were planted.
+    transplants: Vec<TransplantRow>,
 }
 
 /// Where the time of an epoch's steps went.
@@ -143,6 +147,7 @@ impl<'a> Trainer<'a> {
             network = trained;
             let validation = self.validator().validate(&network.valid(), &self.cohort.val)?;
             self.note(&mut progress, &loss, &validation);
+            progress.transplants.extend(loss.transplants);
             if progress.best_epoch == epoch {
                 self.checkpoints.save_best(&network)?;
             }
@@ -169,7 +174,10 @@ impl<'a> Trainer<'a> {
             let mut feed = Feed::new(&source, epoch, n_steps);
             let (mut network, mut step) = (network, 0);
             while let Some(samples) = feed.next(scope) {
-                let batch = source.batch(&samples?, device);
+                let samples = samples?;
+                let planted = samples.iter().filter_map(|sample| sample.transplant.as_ref());
+                mean.transplants.extend(planted.map(|p| TransplantRow::of(epoch, step, p)));
+                let batch = source.batch(&samples, device);
                 let begin = Instant::now();
                 let output = network.forward(batch.input.clone());
                 let loss = joint_loss(output, &batch, &self.config.loss);
@@ -216,6 +224,8 @@ impl<'a> Trainer<'a> {
             cohort: self.cohort,
             sampler: &self.sampler,
             policy: &self.config.augment,
+            transplant: &self.config.transplant,
+            growth: &self.config.growth,
             spec: &self.arm.spec,
             lesion_window_share: self.config.lesion_window_share,
             class_weights: self.class_weights,
@@ -260,7 +270,8 @@ impl<'a> Trainer<'a> {
         progress.epoch > progress.best_epoch + self.config.patience_epochs
     }
 
-    /// Writes `model/1`: the best weights, the last ones, the card, the history.
+    /// Writes `model/1`: the best weights, the last ones, the card, the history, and whose hematomas were planted
+    /// where.
     fn write(
         &self,
         arm: &str,
@@ -289,6 +300,10 @@ impl<'a> Trainer<'a> {
         save_weights(network, &folder.join("last.safetensors"))?;
         json::write(&folder.join("model.json"), &card)?;
         table::write_rows(&folder.join("history.csv"), &HistoryRow::COLUMNS, &progress.history)?;
+        if self.config.transplant.is_on() {
+            let (path, rows) = (folder.join("transplants.csv"), &progress.transplants);
+            table::write_rows(&path, &TransplantRow::COLUMNS, rows)?;
+        }
         Ok(())
     }
 }

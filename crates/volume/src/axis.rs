@@ -1,5 +1,7 @@
 //! Weighted sums along one axis: what resampling, blurring and slice averaging have in common.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 /// Rows a thread takes at least: below this, handing out work costs more than the work.
@@ -83,8 +85,9 @@ impl AxisTaps {
         let width = out_shape[2];
         let rows = out.par_chunks_exact_mut(width).with_min_len(MIN_ROWS).enumerate();
         if axis == 2 {
+            let runs = self.runs();
             rows.for_each(|(row, out)| {
-                self.sum_within(out, &voxels[row * shape[2]..(row + 1) * shape[2]]);
+                self.sum_within(&runs, out, &voxels[row * shape[2]..(row + 1) * shape[2]]);
             });
             return out;
         }
@@ -102,11 +105,53 @@ impl AxisTaps {
         out
     }
 
-    fn sum_within(&self, out: &mut [f32], row: &[f32]) {
-        for (value, span) in out.iter_mut().zip(&self.spans) {
-            let source = &row[span.start..span.start + span.len];
-            let weights = &self.weights[span.first..span.first + span.len];
-            *value = source.iter().zip(weights).map(|(v, w)| v * w).sum();
+    /// Replaces the axes `H` and `W` of `voxels` by the targets of `taps`, slice by slice: what lies between
+    /// stays in a processor's cache. Shapes as of the source, so the number of targets is that of voxels.
+    pub(crate) fn apply_in_plane(
+        taps: [&AxisTaps; 2],
+        voxels: &[f32],
+        shape: [usize; 3],
+    ) -> Vec<f32> {
+        let [_, n_h, n_w] = shape;
+        let slice = [1, n_h, n_w];
+        let mut out = vec![0.0; voxels.len()];
+        let slices = out.par_chunks_exact_mut(n_h * n_w).zip(voxels.par_chunks_exact(n_h * n_w));
+        slices.for_each(|(out, voxels)| {
+            let along_h = taps[0].apply(voxels, slice, 1);
+            out.copy_from_slice(&taps[1].apply(&along_h, slice, 2));
+        });
+        out
+    }
+
+    /// Targets in a row that have the same weights, each a voxel further on: whole rows of them are summed at
+    /// once, which a processor does many at a time.
+    fn runs(&self) -> Vec<Range<usize>> {
+        let weights = |span: &Span| &self.weights[span.first..span.first + span.len];
+        let mut runs: Vec<Range<usize>> = Vec::new();
+        for (target, span) in self.spans.iter().enumerate() {
+            let goes_on = target > 0 && {
+                let before = &self.spans[target - 1];
+                before.start + 1 == span.start && weights(before) == weights(span)
+            };
+            match runs.last_mut() {
+                Some(run) if goes_on => run.end = target + 1,
+                _ => runs.push(target..target + 1),
+            }
+        }
+        runs
+    }
+
+    fn sum_within(&self, runs: &[Range<usize>], out: &mut [f32], row: &[f32]) {
+        for run in runs {
+            let span = self.spans[run.start];
+            if run.len() == 1 {
+                let weights = &self.weights[span.first..span.first + span.len];
+                let source = &row[span.start..span.start + span.len];
+                out[run.start] = source.iter().zip(weights).map(|(v, w)| v * w).sum();
+                continue;
+            }
+            let out = &mut out[run.clone()];
+            self.sum_rows(out, span, |idx| &row[idx..idx + run.len()]);
         }
     }
 

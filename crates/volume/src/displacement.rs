@@ -1,3 +1,5 @@
+use serde::{Deserialize, Serialize};
+
 use crate::{Geometry, VolumeError};
 
 /// How many points between neighbouring control points are looked at for [`FieldExtremes`].
@@ -10,14 +12,32 @@ const POINTS_PER_INTERVAL: usize = 8;
 /// voxel centres, and are repeated beyond. Displacements are in mm along the grid's own axes, in the
 /// order `[D, H, W]`. A cubic B-spline approximates its control values: nowhere is the displacement
 /// along an axis larger than the largest control displacement along it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Lattice")]
 pub struct DisplacementField {
     n_control: [usize; 3],
     displacements_mm: Vec<[f64; 3]>,
 }
 
+/// A [`DisplacementField`] as it is read, not yet checked.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Lattice {
+    n_control: [usize; 3],
+    displacements_mm: Vec<[f64; 3]>,
+}
+
+impl TryFrom<Lattice> for DisplacementField {
+    type Error = VolumeError;
+
+    fn try_from(read: Lattice) -> Result<Self, VolumeError> {
+        Self::new(read.n_control, read.displacements_mm)
+    }
+}
+
 /// How far a [`DisplacementField`] moves and squeezes a grid.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct FieldExtremes {
     /// Length of the longest displacement, mm.
     pub max_displacement_mm: f64,
@@ -73,6 +93,28 @@ impl DisplacementField {
             std::array::from_fn(|a| Basis::at(index[a], shape[a], self.n_control[a]));
         let u = self.weighted([&bases[0].weights, &bases[1].weights, &bases[2].weights], &bases);
         std::array::from_fn(|a| if shape[a] == 1 { 0.0 } else { u[a] })
+    }
+
+    /// The determinant of the Jacobian of `point ↦ point + u(point)` at the index `[d, h, w]` of a grid, which
+    /// need not be whole: by what factor the volume there differs from that of its source. Along an axis with
+    /// one voxel nothing changes.
+    pub fn jacobian(&self, geometry: &Geometry, index: [f64; 3]) -> f64 {
+        let (shape, spacing) = (geometry.shape(), geometry.spacing_mm());
+        let bases: [Basis; 3] =
+            std::array::from_fn(|a| Basis::at(index[a], shape[a], self.n_control[a]));
+        // Column b holds ∂u/∂index_b.
+        let slopes: [[f64; 3]; 3] = std::array::from_fn(|b| {
+            let weights =
+                std::array::from_fn(|a| if a == b { &bases[a].slopes } else { &bases[a].weights });
+            self.weighted(weights, &bases)
+        });
+        let moves = |a: usize, b: usize| shape[a] > 1 && shape[b] > 1;
+        determinant(std::array::from_fn(|a| {
+            std::array::from_fn(|b| {
+                let slope = if moves(a, b) { slopes[b][a] / spacing[b] } else { 0.0 };
+                f64::from(u8::from(a == b)) + slope
+            })
+        }))
     }
 
     /// How far the field moves a grid, and whether it folds it.
@@ -305,6 +347,38 @@ mod tests {
                 assert!((slope - at.slopes[k]).abs() < 1e-6, "{index} {k}");
             }
         }
+    }
+
+    #[test]
+    fn the_jacobian_at_a_point_is_that_of_its_slopes() {
+        let geometry = grid([6, 31, 21], [5.0, 1.0, 2.0]);
+        let control = (0..3 * 4 * 5)
+            .map(|i| [1.5, 6.0, 6.0].map(|mm| mm * ((i * 29 % 13) as f64 / 6.5 - 1.0)));
+        let field = DisplacementField::new([3, 4, 5], control.collect()).unwrap();
+        let (step, spacing) = (1e-5, geometry.spacing_mm());
+        let mut found = Vec::new();
+        for index in [[0.7, 3.3, 4.1], [2.0, 15.0, 10.0], [4.9, 29.2, 18.8]] {
+            let columns: [[f64; 3]; 3] = std::array::from_fn(|b| {
+                let moved = |by: f64| {
+                    let mut at = index;
+                    at[b] += by;
+                    field.at(&geometry, at)
+                };
+                let (up, down) = (moved(step), moved(-step));
+                std::array::from_fn(|a| {
+                    f64::from(u8::from(a == b)) + (up[a] - down[a]) / (2.0 * step * spacing[b])
+                })
+            });
+            let jacobian = field.jacobian(&geometry, index);
+            assert!((jacobian / determinant(columns) - 1.0).abs() < 1e-6, "{index:?}");
+            found.push(jacobian);
+        }
+        assert!(found.iter().any(|j| (j - 1.0).abs() > 0.1), "{found:?}");
+        let extremes = field.extremes(&geometry);
+        assert!(found.iter().all(|j| *j > extremes.min_jacobian - 0.05), "{found:?} {extremes:?}");
+        let slice = grid([1, 31, 21], [5.0, 1.0, 2.0]);
+        let along_d = DisplacementField::new([2, 1, 1], vec![[9.0; 3], [0.0; 3]]).unwrap();
+        assert_eq!(along_d.jacobian(&slice, [0.0; 3]), 1.0);
     }
 
     #[test]

@@ -21,11 +21,13 @@ impl Image {
     pub(crate) fn convolve(&self, kernels: [Vec<f64>; 3]) -> Image {
         let shape = self.geometry().shape();
         let mut voxels = Cow::Borrowed(self.voxels());
-        for (axis, kernel) in kernels.iter().enumerate() {
-            let taps = AxisTaps::convolution(shape[axis], kernel);
-            if shape[axis] > 1 && !taps.is_identity() {
-                voxels = Cow::Owned(taps.apply(&voxels, shape, axis));
-            }
+        let [along_d, along_h, along_w] =
+            [0, 1, 2].map(|axis| AxisTaps::convolution(shape[axis], &kernels[axis]));
+        if !along_d.is_identity() {
+            voxels = Cow::Owned(along_d.apply(&voxels, shape, 0));
+        }
+        if !(along_h.is_identity() && along_w.is_identity()) {
+            voxels = Cow::Owned(AxisTaps::apply_in_plane([&along_h, &along_w], &voxels, shape));
         }
         Image::on(*self.geometry(), voxels.into_owned())
     }

@@ -1,5 +1,7 @@
 //! A deformation around a point, as the flow of a velocity.
 
+use serde::{Deserialize, Serialize};
+
 use crate::VolumeError;
 
 /// Steps of the integration (Runge–Kutta, fourth order) over the unit of time.
@@ -17,7 +19,8 @@ const LOBE_SHARPNESS: i32 = 6;
 /// Within the radius, without lobes, content is mapped by the exponential of `A`.
 ///
 /// Offsets are in mm along a grid's own axes `[D, H, W]`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "UncheckedFlow")]
 pub struct Flow {
     /// From the grid's centre, mm along `[D, H, W]`.
     centre_mm: [f64; 3],
@@ -31,12 +34,35 @@ pub struct Flow {
 }
 
 /// A direction in which content is pushed outwards (or, with a negative rate, drawn inwards).
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Lobe {
     /// A unit vector along `[D, H, W]`.
     pub direction: [f64; 3],
     /// How much it adds to the rate of magnification.
     pub rate: f64,
+}
+
+/// A [`Flow`] as it is read, not yet checked.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UncheckedFlow {
+    centre_mm: [f64; 3],
+    radius_mm: f64,
+    reach_mm: f64,
+    rate: [[f64; 3]; 3],
+    lobes: Vec<Lobe>,
+    moves: [bool; 3],
+}
+
+impl TryFrom<UncheckedFlow> for Flow {
+    type Error = VolumeError;
+
+    fn try_from(read: UncheckedFlow) -> Result<Self, VolumeError> {
+        // Any shape with these axes will do.
+        let shape = read.moves.map(|moves| if moves { 2 } else { 1 });
+        Self::new(shape, read.centre_mm, [read.radius_mm, read.reach_mm], read.rate, read.lobes)
+    }
 }
 
 impl Flow {

@@ -14,7 +14,7 @@
 //! - moving voxels: [`Image::resample`], [`Image::warp`] by a [`Deformation`] (affine, [`DisplacementField`], [`Flow`])
 //! - shapes in masks: [`Components`], [`distance_mm`], [`dilate_mm`], [`erode_mm`]
 //! - what describes a scan: [`BrainDescriptors`], [`LesionDescriptors`], [`surface_area_mm2`]
-//! - the scanner: [`Image::average_slices`], [`ConvolutionKernel`], [`correlated_noise`], [`Image::blur_mm`]
+//! - the scanner: [`Image::average_slices`], [`Image::coarsened`], [`ConvolutionKernel`], [`correlated_noise`], [`Image::blur_mm`]
 //!
 //! Nothing here depends on the number of threads: every voxel is computed from its inputs alone, in
 //! a fixed order.

@@ -3,6 +3,7 @@
 use rand::{Rng, RngExt, SeedableRng};
 use rand_distr::StandardNormal;
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use crate::axis::AxisTaps;
 use crate::filter::gaussian;
@@ -21,7 +22,8 @@ const LOBE_WIDTH: f64 = 2.0;
 /// lobes, whose noise is fine-grained and anticorrelated at a distance, as of bone kernels. A kernel
 /// is applied within slices only: noise of different slices is independent, as of thick sequential
 /// slices.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ConvolutionKernel {
     /// Full width at half maximum of the core, mm. Far below the pixel spacing the kernel is a single
     /// pixel and noise is white.
@@ -88,15 +90,17 @@ where
     let shape = geometry.shape();
     let mut slice_rngs: Vec<R> = (0..shape[0]).map(|_| R::from_rng(&mut *rng)).collect();
     let mut noise = vec![0.0f32; geometry.n_voxels()];
-    noise.par_chunks_exact_mut(shape[1] * shape[2]).zip(&mut slice_rngs).for_each(
-        |(slice, rng)| slice.iter_mut().for_each(|value| *value = rng.sample(StandardNormal)),
-    );
     let spacing = geometry.spacing_mm();
-    for axis in [1, 2] {
-        let taps = unit_gain_taps(shape[axis], &kernel.along(spacing[axis]));
-        noise = taps.apply(&noise, shape, axis);
-    }
-    noise.par_iter_mut().with_min_len(1 << 14).for_each(|value| *value *= sd_hu as f32);
+    let taps = [1, 2].map(|a| unit_gain_taps(shape[a], &kernel.along(spacing[a])));
+    let slice_shape = [1, shape[1], shape[2]];
+    let slices = noise.par_chunks_exact_mut(shape[1] * shape[2]).zip(&mut slice_rngs);
+    slices.for_each(|(slice, rng)| {
+        slice.iter_mut().for_each(|value| *value = rng.sample(StandardNormal));
+        let textured = AxisTaps::apply_in_plane([&taps[0], &taps[1]], slice, slice_shape);
+        for (value, textured) in slice.iter_mut().zip(textured) {
+            *value = textured * sd_hu as f32;
+        }
+    });
     noise
 }
 

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use hemex_artifacts::Sex;
+use hemex_artifacts::{ClinicalRow, Sex};
 
 use super::sheet::Sheet;
 use crate::{IngestError, Unusable};
@@ -58,6 +58,18 @@ pub struct Clinical {
     pub gcs: Option<f64>,
     /// `ivh`: 0 or 1, no or yes.
     pub ivh: Option<bool>,
+    /// `antiplatelet`: 0 or 1, no or yes.
+    pub antiplatelet: Option<bool>,
+    /// `prior_ich`: an intracerebral hemorrhage before this one, 0 or 1, no or yes.
+    pub prior_ich: Option<bool>,
+    /// `dementia`: 0 or 1, no or yes.
+    pub dementia: Option<bool>,
+    /// `smoker`: a current smoker, 0 or 1, no or yes.
+    pub smoker: Option<bool>,
+    /// `subarachnoid`: blood in the subarachnoid space, 0 or 1, no or yes.
+    pub subarachnoid: Option<bool>,
+    /// `spot_sign`: a spot sign on CT angiography, 0 or 1, no or yes.
+    pub spot_sign: Option<bool>,
     /// `followup_interval_h`: hours from the baseline to the follow-up scan.
     pub followup_interval_h: Option<f64>,
     /// `surgery_before_followup`: 0 or 1, no or yes.
@@ -91,12 +103,34 @@ impl Clinical {
                 number(t).filter(|gcs| (3.0..=15.0).contains(gcs))
             })?,
             ivh: yes_no("ivh")?,
+            antiplatelet: yes_no("antiplatelet")?,
+            prior_ich: yes_no("prior_ich")?,
+            dementia: yes_no("dementia")?,
+            smoker: yes_no("smoker")?,
+            subarachnoid: yes_no("subarachnoid")?,
+            spot_sign: yes_no("spot_sign")?,
             followup_interval_h: hours("followup_interval_h")?,
             surgery_before_followup: yes_no("surgery_before_followup")?,
             growth: yes_no("growth")?,
             baseline_datetime: text("baseline_datetime"),
             followup_datetime: text("followup_datetime"),
         })
+    }
+}
+
+impl Clinical {
+    /// What clinical scores ask for beside the table of cases; `None` if nothing of it is known.
+    pub(crate) fn row(&self, case_id: &str) -> Option<ClinicalRow> {
+        let row = ClinicalRow {
+            case_id: case_id.to_owned(),
+            antiplatelet: self.antiplatelet,
+            prior_ich: self.prior_ich,
+            dementia: self.dementia,
+            smoker: self.smoker,
+            subarachnoid: self.subarachnoid,
+            spot_sign: self.spot_sign,
+        };
+        (!row.is_empty()).then_some(row)
     }
 }
 
@@ -133,8 +167,13 @@ mod tests {
 
     #[test]
     fn known_columns_are_read_and_others_ignored() {
-        let header = "participant_id\tsite\tage\tsex\tgcs\tivh\tgrowth\tshoe_size\tonset_to_ct_h\n";
-        let clinical = row(&format!("{header}007\tA\t71.5\tfemale\tn/a\t1\t0\tlarge\t\n")).unwrap();
+        let header = "participant_id\tsite\tage\tsex\tgcs\tivh\tgrowth\tshoe_size\tonset_to_ct_h\t\
+            prior_ich\tspot_sign\n";
+        let clinical =
+            row(&format!("{header}007\tA\t71.5\tfemale\tn/a\t1\t0\tlarge\t\t0\tn/a\n")).unwrap();
+        let scores = clinical.row("case-7").unwrap();
+        assert_eq!((scores.prior_ich, scores.spot_sign), (Some(false), None));
+        assert_eq!(Clinical { prior_ich: None, ..clinical.clone() }.row("case-7"), None);
         assert_eq!(clinical.site.as_deref(), Some("A"));
         assert_eq!((clinical.age_years, clinical.sex), (Some(71.5), Some(Sex::F)));
         assert_eq!((clinical.gcs, clinical.ivh), (None, Some(true)));

@@ -5,10 +5,13 @@ use crate::shape::{Capsule, Ellipsoid, Point, ramp, to_right, wave};
 use crate::texture::Texture;
 
 const CSF_HU: f32 = 5.0;
-const GREY_HU: f32 = 38.5;
-const WHITE_HU: f32 = 29.0;
+// Grey and white matter lie 5 to 7 HU apart.
+const GREY_HU: f32 = 35.0;
+const WHITE_HU: f32 = 28.5;
 /// Falx, tentorium and the blood of the sinuses.
 const DURA_HU: f32 = 55.0;
+/// Where the falx fades: some fluid, some cortex.
+const FALX_SIDE_HU: f32 = 22.0;
 
 const CAUDATE: Ellipsoid = Ellipsoid::new([13.5, 19.0, 9.0], [5.0, 9.0, 8.0]);
 const LENTIFORM: Ellipsoid = Ellipsoid::new([24.0, 4.0, 3.0], [7.0, 16.0, 9.0]);
@@ -29,7 +32,9 @@ pub(crate) enum Space {
     Parenchyma,
     /// A lateral or the third ventricle.
     Ventricle,
-    /// Cerebrospinal fluid elsewhere, dura, bone, calcifications.
+    /// Cerebrospinal fluid of cisterns, fissures and sulci.
+    Subarachnoid,
+    /// Dura, bone, calcifications, the fourth ventricle.
     Other,
 }
 
@@ -45,6 +50,10 @@ impl Tissue {
         Self { hu, space: Space::Other }
     }
 
+    fn subarachnoid(hu: f32) -> Self {
+        Self { hu, space: Space::Subarachnoid }
+    }
+
     fn parenchyma(hu: f32) -> Self {
         Self { hu, space: Space::Parenchyma }
     }
@@ -54,6 +63,14 @@ impl Tissue {
 /// toward the midline.
 pub(super) fn is_infratentorial(t: Point) -> bool {
     t[2] < tentorium_mm(t) && t[1] < ridge_mm(t)
+}
+
+/// Whether the point lies in the cerebellum, clear of the tentorium.
+pub(super) fn is_cerebellum(t: Point) -> bool {
+    t[2] < tentorium_mm(t) - 3.0
+        && t[1] < ridge_mm(t) - 3.0
+        && !BRAINSTEM.contains(t)
+        && !ventricles::is_fourth(t)
 }
 
 fn tentorium_mm([x, y, _]: Point) -> f32 {
@@ -108,11 +125,13 @@ pub(super) fn tissue(head: &Head, texture: &Texture, t: Point, depth_mm: f32) ->
         return Tissue { hu: CSF_HU, space: Space::Ventricle };
     }
     if is_basal_cistern(t) || is_sylvian_fissure(t) {
-        return Tissue::other(CSF_HU);
+        return Tissue::subarachnoid(CSF_HU);
     }
     let fissure_mm = interhemispheric_mm(head, t);
-    if fissure_mm < 0.5 + 1.1 * head.atrophy {
-        return Tissue::other(CSF_HU + 3.0);
+    // Open in places, closed in others.
+    let gap_mm = 0.1 + 0.9 * head.atrophy + 1.1 * head.fold_width.at(texture, t);
+    if fissure_mm < gap_mm {
+        return Tissue::subarachnoid(CSF_HU + 3.0);
     }
     cerebrum(head, texture, t, depth_mm, fissure_mm, ventricle_mm)
 }
@@ -145,7 +164,7 @@ fn dura(head: &Head, t: Point, depth_mm: f32) -> Option<Tissue> {
     // Sheets thinner than a pixel fade at their faces: hard edges would alias into beads.
     let falx = 1.0 - ramp(0.2, 1.4, x);
     if falx > 0.0 && z > -12.0 && beyond {
-        return Some(Tissue::other(CSF_HU + falx * (DURA_HU - CSF_HU)));
+        return Some(Tissue::other(FALX_SIDE_HU + falx * (DURA_HU - FALX_SIDE_HU)));
     }
     let tentorium = (1.0 - ramp(0.2, 1.8, from_roof.abs())) * ramp(-8.0, -22.0, y);
     (tentorium > 0.0 && behind_ridge)
@@ -161,7 +180,7 @@ fn infratentorial(texture: &Texture, head: &Head, t: Point, depth_mm: f32) -> Ti
     }
     let prepontine = t[1] > -15.0 && t[0].abs() < 16.0;
     if depth_mm < 1.5 + 1.5 * head.atrophy || prepontine {
-        return Tissue::other(CSF_HU + 4.0);
+        return Tissue::subarachnoid(CSF_HU + 4.0);
     }
     if DEEP_CEREBELLUM.contains(to_right(t)) {
         return Tissue::parenchyma(33.0);
@@ -197,13 +216,14 @@ fn cerebrum(
         let width = head.fold_width.at(texture, t);
         let open_mm = (0.35 + 0.9 * head.atrophy + 0.5 * width).max(0.0);
         let rim_mm = 0.3 + (1.6 * head.atrophy + 0.5 * width).max(0.0);
-        let bottom_mm = 13.0 + 4.0 * width;
+        let bottom_mm = 16.0 + 4.5 * width;
         let taper = 1.0 - ramp(3.0, bottom_mm, depth_mm);
         if depth_mm < rim_mm || from_sulcus_mm < open_mm * taper {
-            return Tissue::other(CSF_HU + 3.0);
+            return Tissue::subarachnoid(CSF_HU + 3.0);
         }
         let cortex_mm = 3.0;
-        let beside_sulcus = depth_mm < bottom_mm + cortex_mm && from_sulcus_mm < cortex_mm;
+        let beside_sulcus =
+            depth_mm < bottom_mm + cortex_mm && from_sulcus_mm < cortex_mm + open_mm;
         if depth_mm < rim_mm + cortex_mm || beside_sulcus {
             return Tissue::parenchyma(GREY_HU);
         }

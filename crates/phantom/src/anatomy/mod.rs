@@ -50,6 +50,14 @@ impl Place {
     }
 }
 
+/// Where a hematoma may spread: a hemisphere of the cerebrum or of the cerebellum.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Territory {
+    /// 1 right, −1 left.
+    pub(crate) side: f32,
+    pub(crate) cerebellar: bool,
+}
+
 /// One patient's head.
 #[derive(Debug)]
 pub(crate) struct Head {
@@ -83,7 +91,7 @@ impl Head {
         let per_scale = std::array::from_fn(|_| 1.0 / (size + normal(0.02)));
         let (egg, torque) = (0.06 + normal(0.02), normal(0.02));
         let bend_mm = [normal(1.5), normal(1.0)];
-        let (skull_mm, scalp_mm) = (6.5 + normal(0.9), 5.5 + normal(0.7));
+        let (skull_mm, scalp_mm) = (6.0 + normal(0.9), 5.5 + normal(0.8));
         let ventricles = 1.0 + normal(0.08);
         let asymmetry = normal(0.06);
         let aged = ramp(40.0, 95.0, age_years as f32);
@@ -123,7 +131,7 @@ impl Head {
 
     /// Head mm to template mm.
     #[inline]
-    fn to_template(&self, head: Point) -> Point {
+    pub(crate) fn to_template(&self, head: Point) -> Point {
         // Products with reciprocals throughout: this runs for every point of every scan.
         let [x, y, z]: Point = std::array::from_fn(|i| head[i] * self.per_scale[i]);
         let along = y * (1.0 / 85.0);
@@ -175,16 +183,25 @@ impl Head {
         smooth_union(cavity, POSTERIOR_FOSSA.distance_mm(t), 6.0)
     }
 
-    /// Whether a hematoma may lie here: cerebral tissue of one hemisphere (`side` 1 right, −1 left),
-    /// not next to the skull, in no ventricle and no cistern.
-    pub(crate) fn admits_hematoma(&self, place: &Place, side: f32) -> bool {
+    /// Whether a hematoma may lie here: tissue of its territory, not next to the skull, in no ventricle and no
+    /// cistern.
+    pub(crate) fn admits_hematoma(&self, place: &Place, territory: Territory) -> bool {
         let t = place.template;
-        place.cavity_mm < -4.5
-            && side * t[0] > 2.5
-            && !brain::is_infratentorial(t)
+        if place.cavity_mm >= -4.5 || territory.side * t[0] <= 2.5 {
+            return false;
+        }
+        if territory.cerebellar {
+            return brain::is_cerebellum(t);
+        }
+        !brain::is_infratentorial(t)
             && !brain::is_basal_cistern(t)
             && self.lateral_ventricle_mm(t) > 0.5
             && !ventricles::is_third(t, self.atrophy)
+    }
+
+    /// Whether a point (template mm) lies in a lateral or the third ventricle.
+    pub(crate) fn is_ventricle(&self, t: Point) -> bool {
+        self.lateral_ventricle_mm(t) < 0.0 || ventricles::is_third(t, self.atrophy)
     }
 
     /// HU outside the inner surface of the skull, `cavity_mm` from it.

@@ -32,8 +32,10 @@ pub(super) fn hu(head: &Head, texture: &Texture, t: Point, from_cavity_mm: f32) 
         from_skin = smooth_union(from_skin, FACE.distance_mm(t), 10.0);
         from_skin = from_skin.min(NOSE.distance_mm(t)).min(EAR.distance_mm(right));
     }
-    if muscle < 0.0 {
-        from_skin = from_skin.min(muscle.max(from_cavity_mm - bone_mm - head.scalp_mm - 3.0));
+    if muscle < 6.0 {
+        // The muscle lifts the skin, without an edge.
+        let lifted = muscle.max(from_cavity_mm - bone_mm - head.scalp_mm - 3.0);
+        from_skin = smooth_union(from_skin, lifted, 6.0);
     }
     if from_skin > 0.0 {
         return AIR_HU;
@@ -54,9 +56,9 @@ fn bone_hu(head: &Head, texture: &Texture, t: Point, level: f32) -> f32 {
         return 350.0;
     }
     if (0.3..0.7).contains(&level) {
-        return 620.0 + 130.0 * head.grain.at(texture, t);
+        return 780.0 + 150.0 * head.grain.at(texture, t);
     }
-    1080.0
+    1400.0
 }
 
 /// Coronal, lambdoid and sagittal suture of the calvarium.
@@ -80,8 +82,8 @@ fn soft_hu(
     from_bone: f32,
     muscle: f32,
 ) -> f32 {
-    if from_skin > -1.8 {
-        return 25.0;
+    if from_skin > -2.2 {
+        return 60.0;
     }
     if muscle < 0.0 && from_bone < 9.0 {
         return 55.0 + 4.0 * head.grain.at(texture, t);
@@ -91,5 +93,6 @@ fn soft_hu(
         let strands = head.thickness.at(texture, t.map(|v| 2.2 * v));
         return 55.0 - 135.0 * ramp(0.3, 0.7, strands);
     }
-    if from_bone < 1.2 { 35.0 } else { -75.0 }
+    // Galea and periosteum.
+    if from_bone < 1.2 { 45.0 } else { -75.0 }
 }

@@ -8,15 +8,21 @@ use serde_json::json;
 use crate::PhantomError;
 use crate::cohort::Patient;
 
-const COLUMNS: [&str; 10] = [
+const COLUMNS: [&str; 16] = [
     "participant_id",
     "site",
     "age",
     "sex",
     "onset_to_ct_h",
     "anticoagulation",
+    "antiplatelet",
+    "prior_ich",
+    "dementia",
+    "smoker",
+    "spot_sign",
     "gcs",
     "ivh",
+    "subarachnoid",
     "followup_interval_h",
     "surgery_before_followup",
 ];
@@ -25,7 +31,7 @@ const README: &str = "A synthetic cohort of head CTs with intracerebral hemorrha
 
 No patient is in it: heads, hematomas, clinical values and outcomes are drawn from a stated model.
 participants.tsv holds the clinical columns (n/a: unknown), *_dseg.nii.gz the true masks (1 intraparenchymal
-hematoma, 2 intraventricular, 3 edema), truth.json the true probability of growth of every patient, the
+hematoma, 2 intraventricular, 3 edema, 4 subarachnoid), truth.json the true probability of growth of every patient, the
 model behind it, and the AUROC that the best possible predictor reaches.
 
 Two things the truth knows and a table does not: values that are n/a in participants.tsv, and the image
@@ -69,27 +75,42 @@ fn row(patient: &Patient) -> [String; COLUMNS.len()] {
         patient.site_name.to_owned(),
         clinical.age_years.to_string(),
         if clinical.male { "M" } else { "F" }.to_owned(),
-        known(patient.known[0], clinical.onset_to_ct_h.to_string()),
-        known(patient.known[1], flag(clinical.anticoagulation)),
-        known(patient.known[2], clinical.gcs.to_string()),
+        known(patient.known.onset_to_ct, clinical.onset_to_ct_h.to_string()),
+        known(patient.known.anticoagulation, flag(clinical.anticoagulation)),
+        known(patient.known.antiplatelet, flag(clinical.antiplatelet)),
+        known(patient.known.prior_ich, flag(clinical.prior_ich)),
+        known(patient.known.dementia, flag(clinical.dementia)),
+        known(patient.known.smoker, flag(clinical.smoker)),
+        known(patient.known.spot_sign, flag(clinical.spot_sign)),
+        known(patient.known.gcs, clinical.gcs.to_string()),
         flag(patient.signs.ivh),
+        flag(patient.signs.subarachnoid),
         followup.map_or("n/a".to_owned(), |f| f.interval_h.to_string()),
         followup.map_or("n/a".to_owned(), |f| flag(f.surgery_before)),
     ]
 }
 
 fn column_descriptions() -> serde_json::Value {
+    let no_yes = json!({ "0": "no", "1": "yes" });
     json!({
         "site": { "Description": "Where the patient was scanned" },
         "age": { "Description": "Age", "Units": "year" },
         "sex": { "Description": "Sex", "Levels": { "F": "female", "M": "male" } },
         "onset_to_ct_h": { "Description": "Time from onset to the baseline scan", "Units": "hour" },
-        "anticoagulation": { "Description": "On anticoagulants", "Levels": { "0": "no", "1": "yes" } },
+        "anticoagulation": { "Description": "On anticoagulants", "Levels": no_yes },
+        "antiplatelet": { "Description": "On antiplatelets", "Levels": no_yes },
+        "prior_ich": { "Description": "Intracerebral hemorrhage before this one", "Levels": no_yes },
+        "dementia": { "Description": "Dementia", "Levels": no_yes },
+        "smoker": { "Description": "Current smoker", "Levels": no_yes },
+        "spot_sign": {
+            "Description": "Spot sign on CT angiography; n/a without one", "Levels": no_yes
+        },
         "gcs": { "Description": "Glasgow Coma Scale at admission, 3 to 15" },
-        "ivh": { "Description": "Blood in the ventricles", "Levels": { "0": "no", "1": "yes" } },
+        "ivh": { "Description": "Blood in the ventricles", "Levels": no_yes },
+        "subarachnoid": { "Description": "Blood in the subarachnoid space", "Levels": no_yes },
         "followup_interval_h": { "Description": "Time between the scans", "Units": "hour" },
         "surgery_before_followup": {
-            "Description": "Operated on before the follow-up scan", "Levels": { "0": "no", "1": "yes" }
+            "Description": "Operated on before the follow-up scan", "Levels": no_yes
         },
     })
 }

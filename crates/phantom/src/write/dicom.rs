@@ -21,7 +21,7 @@ pub(super) struct Series<'a> {
 }
 
 impl Series<'_> {
-    /// Writes `0001.dcm`, … from the lowest slice up. The image must lie on an axis-aligned LPS grid.
+    /// Writes `0001.dcm`, … from the lowest slice up. The image's axes W and H must run to the patient's left and back.
     pub(super) fn write(&self, folder: &Path, image: &Image) -> Result<(), PhantomError> {
         std::fs::create_dir_all(folder).map_err(PhantomError::io(folder))?;
         for d in 0..image.geometry().shape()[0] {
@@ -68,7 +68,7 @@ impl Series<'_> {
             text(tags::PATIENT_POSITION, VR::CS, "HFS"),
             text(tags::BODY_PART_EXAMINED, VR::CS, "HEAD"),
             text(tags::KVP, VR::DS, "120"),
-            text(tags::GANTRY_DETECTOR_TILT, VR::DS, "0"),
+            decimal(tags::GANTRY_DETECTOR_TILT, &[site.tilt_deg]),
             text(tags::CONVOLUTION_KERNEL, VR::SH, &site.kernel),
             decimal(tags::SLICE_THICKNESS, &[site.slice_mm]),
             decimal(tags::SPACING_BETWEEN_SLICES, &[site.slice_mm]),
@@ -85,13 +85,12 @@ impl Series<'_> {
         let [_, n_h, n_w] = geometry.shape();
         let [_, h_mm, w_mm] = geometry.spacing_mm();
         let [x, y, z] = geometry.point_mm([d as f64, 0.0, 0.0]);
-        // DICOM counts x to the left and y to the back.
-        let position = [-x, -y, z].map(|v| (1e4 * v).round() / 1e4);
+        let position = lps([x, y, z]).map(|v| (1e4 * v).round() / 1e4);
         vec![
             text(tags::SOP_INSTANCE_UID, VR::UI, &self.uid(&format!("slice {d}"))),
             text(tags::INSTANCE_NUMBER, VR::IS, &(d + 1).to_string()),
             decimal(tags::IMAGE_POSITION_PATIENT, &position),
-            decimal(tags::IMAGE_ORIENTATION_PATIENT, &[1.0, 0.0, 0.0, 0.0, 1.0, 0.0]),
+            decimal(tags::IMAGE_ORIENTATION_PATIENT, &orientation(geometry)),
             decimal(tags::SLICE_LOCATION, &position[2..]),
             decimal(tags::PIXEL_SPACING, &[h_mm, w_mm]),
             number(tags::ROWS, n_h as u16),
@@ -130,6 +129,22 @@ impl Series<'_> {
         let (day, minute) = (1 + minutes / 1440, minutes % 1440);
         (format!("202001{day:02}"), format!("{:02}{:02}00", minute / 60, minute % 60))
     }
+}
+
+/// DICOM counts x to the left and y to the back.
+fn lps([x, y, z]: [f64; 3]) -> [f64; 3] {
+    [-x, -y, z]
+}
+
+/// Directions of a row and of a column.
+fn orientation(geometry: &Geometry) -> [f64; 6] {
+    let [_, along_h, along_w] = geometry.affine().axes_mm();
+    let [_, h_mm, w_mm] = geometry.spacing_mm();
+    let row = lps(along_w.map(|v| v / w_mm));
+    let column = lps(along_h.map(|v| v / h_mm));
+    // A zero has no sign.
+    let number = |i: usize| (1e6 * if i < 3 { row[i] } else { column[i - 3] }).round() / 1e6 + 0.0;
+    std::array::from_fn(number)
 }
 
 fn pixels(hu: &[f32]) -> DataElement<InMemDicomObject> {

@@ -39,7 +39,7 @@ pub(crate) fn truth(
     patients: &[Patient],
 ) -> Result<(), PhantomError> {
     let cases = patients.iter().map(|patient| (patient.id.as_str(), case(patient))).collect();
-    let truth = Truth { model: model.record(), oracle, cases };
+    let truth = Truth { model: model.record(patients), oracle, cases };
     Ok(json::write(&folder.join("truth.json"), &truth)?)
 }
 
@@ -60,12 +60,22 @@ fn case(patient: &Patient) -> CaseTruth {
             ("irregularity", signs.irregularity),
             ("heterogeneity", signs.heterogeneity),
             ("black_hole", flag(signs.black_hole)),
+            ("blend", flag(signs.blend)),
+            ("island", flag(signs.island)),
             ("satellite", flag(signs.satellite)),
+            ("swirl", flag(signs.swirl)),
+            ("fluid_level", flag(signs.fluid_level)),
             ("ivh", flag(signs.ivh)),
+            ("subarachnoid", flag(signs.subarachnoid)),
             ("age_years", clinical.age_years),
             ("male", flag(clinical.male)),
             ("onset_to_ct_h", clinical.onset_to_ct_h),
             ("anticoagulation", flag(clinical.anticoagulation)),
+            ("antiplatelet", flag(clinical.antiplatelet)),
+            ("prior_ich", flag(clinical.prior_ich)),
+            ("dementia", flag(clinical.dementia)),
+            ("smoker", flag(clinical.smoker)),
+            ("spot_sign", flag(clinical.spot_sign)),
             ("gcs", clinical.gcs),
         ]),
     }
