@@ -1,16 +1,29 @@
 """Reference values for the tests of the crate `metrics`.
 
     python3 -m venv /tmp/metrics-venv
-    /tmp/metrics-venv/bin/pip install numpy scipy scikit-learn
+    /tmp/metrics-venv/bin/pip install numpy==2.4.6 scipy==1.17.1 scikit-learn==1.9.1 \\
+        statsmodels==0.15.0 surface-distance==0.1
     /tmp/metrics-venv/bin/python tests/reference/metrics.py
 
-prints every constant the tests hold, from scikit-learn and scipy where they have the figure, else
-from a definition written out below without shared tricks (DeLong from placement values, agreement
-from its moments). The inputs stand here and in the tests; nothing is drawn.
-Last run with scikit-learn 1.9.1, scipy 1.17.1, numpy 2.4.6.
+prints every constant that stands in a unit test, from scikit-learn and scipy where they have the
+figure, else from a definition written out below without shared tricks (DeLong from placement values,
+agreement from its moments). The inputs stand here and in the tests; nothing is drawn.
+
+    … metrics.py --write    writes crates/metrics/tests/reference.csv: every figure of a few drawn cases
+    … metrics.py --full     holds 2,000 drawn cases against the Rust side, which must be built before:
+                            cargo build --release -p hemex-metrics --example reference_figures
+
+The drawn cases and their figures are in cases.py beside this file. `--full` prints the largest deviation
+of each figure and fails above 1e-9 (1e-6 for distances in mm), relative to values above 1.
 """
 
+import collections
+import pathlib
+import subprocess
+import sys
+
 import numpy as np
+import scipy.special
 from scipy import ndimage, optimize, spatial, stats
 from sklearn import metrics
 
@@ -88,6 +101,9 @@ def intervals():
     for k, n in [(0, 10), (3, 10), (10, 10), (57, 212)]:
         interval = stats.binomtest(k, n).proportion_ci(method="wilson")
         show(f"wilson {k}/{n}", interval.low, interval.high)
+    for k, n in [(0, 10), (3, 10), (57, 212)]:
+        interval = stats.binomtest(k, n).proportion_ci(method="exact")
+        show(f"clopper-pearson {k}/{n}", interval.low, interval.high)
     interval = stats.binomtest(3, 10).proportion_ci(0.9, method="wilson")
     show("wilson 3/10 at 90 %", interval.low, interval.high)
     show("normal quantiles", *stats.norm.ppf([0.975, 0.95, 0.3, 1e-10]))
@@ -116,5 +132,93 @@ def surface():
     show("mean surface distance", np.concatenate(distances).mean())
 
 
-for part in (discrimination, calibration, intervals, agreement, surface):
-    part()
+def limits_of_agreement():
+    d, z = MEASURED - REFERENCE, 1.96
+    n, mean, sd, t = len(d), d.mean(), d.std(ddof=1), stats.t.ppf(0.975, len(d) - 1)
+    half = t * sd * np.sqrt(1 / n + z**2 / (2 * (n - 1)))
+    near, far = (sd * stats.nct.ppf(p, n - 1, z * np.sqrt(n)) / np.sqrt(n) for p in (0.025, 0.975))
+    show("mean difference", mean - t * sd / np.sqrt(n), mean + t * sd / np.sqrt(n))
+    show("lower limit, upper limit", *(mean + side * z * sd + e for side in (-1, 1) for e in (-half, half)))
+    show("exact lower, upper limit", mean - far, mean - near, mean + near, mean + far)
+
+
+def distributions():
+    for a, b, x in [(0.5, 3.5, 0.2), (10, 1, 0.9), (250, 700, 0.28)]:
+        show(f"incomplete beta {a} {b} {x}", scipy.special.betainc(a, b, x))
+    for p, a, b in [(0.025, 3, 8), (0.975, 1, 40)]:
+        show(f"beta quantile {p} {a} {b}", scipy.special.betaincinv(a, b, p))
+    for p, df in [(0.975, 1), (0.6, 7), (0.05, 59)]:
+        show(f"t quantile {p} {df}", stats.t.ppf(p, df))
+    for p, a, b in [(0.975, 9, 18), (0.025, 3, 200), (0.975, 4, 0.1)]:
+        show(f"F quantile {p} {a} {b}", stats.f.ppf(p, a, b))
+    for t, df, nc in [(3, 4, 2.5), (-1, 9, 1), (70, 999, 62)]:
+        show(f"noncentral t {t} {df} {nc}", stats.nct.cdf(t, df, nc))
+    for p, df, nc in [(0.025, 1, 2.77), (0.975, 39, 12.4), (0.9, 5, -3)]:
+        show(f"noncentral t quantile {p} {df} {nc}", stats.nct.ppf(p, df, nc))
+
+
+def cell_areas():
+    from surface_distance import lookup_tables
+
+    areas = lookup_tables.create_table_neighbour_code_to_surface_area([5.0, 1.0, 1.5])
+    show("areas 1, 15, 27, 107", *areas[[1, 15, 27, 107]])
+    show("areas by their number", sum(code * area for code, area in enumerate(areas)))
+
+
+def constants():
+    for part in (discrimination, calibration, intervals, agreement, limits_of_agreement, distributions,
+                 cell_areas, surface):
+        part()
+
+
+ROOT = pathlib.Path(__file__).parents[2]
+# The first cases, and some at the edge: flat likelihood, raters that differ by an offset, 95 % of a
+# surface exactly.
+WRITTEN, N_FULL = [*range(5), 287, 1064, 1671], 2000
+
+
+def text(value):
+    return "undefined" if value is None or np.isnan(value) else repr(float(value))
+
+
+def write():
+    import cases
+
+    rows = [f"{seed},{name},{text(value)}" for seed in WRITTEN
+            for name, value in cases.figures(seed).items()]
+    path = ROOT / "crates/metrics/tests/reference.csv"
+    path.write_text("\n".join(["seed,figure,value", *rows, ""]))
+
+
+def full():
+    import cases
+
+    program = ROOT / "target/release/examples/reference_figures"
+    output = subprocess.run([program, "0", str(N_FULL)], check=True, capture_output=True, text=True).stdout
+    found = collections.defaultdict(dict)
+    for line in output.splitlines():
+        seed, name, value = line.split(",")
+        found[int(seed)][name] = value
+    worst, n_defined, wrong = collections.defaultdict(float), collections.Counter(), 0
+    for seed in range(N_FULL):
+        expected = cases.figures(seed)
+        assert list(expected) == list(found[seed]), (seed, set(expected) ^ set(found[seed]))
+        for name, value in expected.items():
+            a, b = found[seed][name], text(value)
+            if "undefined" in (a, b):
+                deviation = 0.0 if a == b else np.inf
+            else:
+                n_defined[name] += 1
+                a, b = float(a), float(b)
+                deviation = 0.0 if a == b else abs(a - b) / max(1, abs(b))
+            worst[name] = max(worst[name], deviation)
+            if deviation > (1e-6 if name.endswith("_mm") else 1e-9):
+                wrong += 1
+                print(f"case {seed}, {name}: {found[seed][name]} for {text(value)}")
+    for name, deviation in worst.items():
+        print(f"{name:40} defined in {n_defined[name]:4}  largest deviation {deviation:.1e}")
+    print(f"{wrong} of {N_FULL * len(worst)} figures disagree; largest deviation {max(worst.values()):.1e}")
+    sys.exit(wrong > 0)
+
+
+{"--write": write, "--full": full}.get(" ".join(sys.argv[1:]), constants)()

@@ -16,6 +16,8 @@ pub(crate) enum Command {
     Pipeline(PipelineArgs),
     /// Where an artifact comes from, back to the raw data, and why its task ran
     Explain(ExplainArgs),
+    /// What one run's report says beside another's: paired differences
+    Compare(CompareArgs),
     /// Formatting, lints, documentation, the crate graph, pipelines and configs
     Check,
     /// The tests of the workspace or of one crate
@@ -71,6 +73,32 @@ pub(crate) struct PipelineArgs {
 pub(crate) struct ExplainArgs {
     /// An artifact or any file in it
     pub(crate) path: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompareArgs {
+    /// A finished report, or the run that holds it
+    pub(crate) first: PathBuf,
+    /// Another; figures are this one minus the first
+    pub(crate) second: PathBuf,
+    /// A page, or Markdown on stdout
+    #[arg(long, value_enum, default_value_t = CompareFormat::Html)]
+    pub(crate) format: CompareFormat,
+    /// Fail unless the second run is shown to be as good but for this much AUROC and mean Dice
+    #[arg(long, value_name = "MARGIN")]
+    pub(crate) margin: Option<f64>,
+    /// Where the page goes
+    #[arg(long, value_name = "FILE", default_value = "compare.html")]
+    pub(crate) out: PathBuf,
+}
+
+/// How a comparison is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum CompareFormat {
+    /// One self-contained page
+    Html,
+    /// Markdown, for a pull request
+    Md,
 }
 
 #[derive(Debug, Args)]

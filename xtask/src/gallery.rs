@@ -15,14 +15,14 @@ pub(crate) fn run(arguments: &GalleryArgs) -> Result<()> {
         Some(folder) => std::path::absolute(folder)?,
         None => workspace::root().join("target/gallery"),
     };
-    example("hemex-phantom", "gallery", &[folder.as_ref()])?;
+    example("hemex-phantom", "phantom_gallery", &[folder.as_ref()])?;
     // A case, and one whose hematoma is planted into it.
     let files =
         ["sub-0002", "sub-0003"].map(|id| ["ct", "dseg"].map(|kind| scan(&folder, id, kind)));
     let sheets = folder.join("augment");
     let arguments = std::iter::once(&sheets).chain(files.as_flattened());
     let arguments: Vec<&OsStr> = arguments.map(|path| path.as_os_str()).collect();
-    example("hemex-augment", "gallery", &arguments)?;
+    example("hemex-augment", "augment_gallery", &arguments)?;
     match std::env::var_os("HEMEX_TEST_DATA") {
         Some(_) => example("hemex-tests", "beside", &[folder.as_ref()])?,
         None => println!("HEMEX_TEST_DATA is not set: the phantom is not laid beside a real head"),

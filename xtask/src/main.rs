@@ -3,6 +3,7 @@
 mod bench;
 mod check;
 mod cli;
+mod compare;
 mod explain;
 mod gallery;
 mod graph;
@@ -22,6 +23,7 @@ fn main() -> ExitCode {
     let outcome = match cli::Cli::parse().command {
         Command::Pipeline(arguments) => pipeline::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::Compare(arguments) => compare::run(&arguments),
         Command::Check => check::run(),
         Command::Test(arguments) => test::run(&arguments),
         Command::Regress(arguments) => regress::run(&arguments),

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use hemex_artifacts::{
-    CaseRow, GeometryRecord, LabelRow, Preparation, Regime, Role, Sex, SplitRow, json, nifti, table,
+    CaseRow, ClinicalRow, GeometryRecord, LabelRow, Preparation, Regime, Role, Sex, SplitRow, json,
+    nifti, table,
 };
 use hemex_export::{Config, Format, run};
 use hemex_stage::{CONTRACT_VERSION, InputArtifact, Kind, OutputArtifact, Request};
@@ -139,6 +140,14 @@ const ALL: [&str; 3] = ["cases", "labels", "splits"];
 fn inputs() -> tempfile::TempDir {
     let root = tempfile::tempdir().unwrap();
     write_inputs(root.path(), &CASES.each_ref().map(case_row));
+    let known = ClinicalRow {
+        case_id: CASES[1].0.to_owned(),
+        prior_ich: Some(true),
+        spot_sign: Some(false),
+        ..ClinicalRow::default()
+    };
+    let path = root.path().join("cases/clinical.csv");
+    table::write_rows(&path, &ClinicalRow::COLUMNS, &[known]).unwrap();
     root
 }
 
@@ -167,7 +176,7 @@ fn nnunet_finds_what_its_format_asks_for() {
     let second = table.lines().nth(2).unwrap();
     assert_eq!(
         second,
-        "case-a2\tpatient-p1\t71.5\tF\tA\tn/a\t1\t14\tn/a\t5\t1\tn/a\t0.25\tn/a\tn/a"
+        "case-a2\tpatient-p1\t71.5\tF\tA\tn/a\t1\t14\tn/a\tn/a\t1\tn/a\tn/a\tn/a\t0\t5\t1\tn/a\t0.25\tn/a\tn/a"
     );
     // A case without a mask cannot validate a segmentation.
     let folds: Value = json::read(&dataset.join("splits_final.json")).unwrap();
@@ -210,7 +219,9 @@ fn bids_names_patients_and_sessions() {
     );
     let sessions = text("sub-p1/sub-p1_sessions.tsv");
     assert!(
-        sessions.contains("\nses-a1\tn/a\t1\t14\tn/a\t5\t1\tn/a\t0.25\tn/a\tn/a\n"),
+        sessions.contains(
+            "\nses-a1\tn/a\t1\t14\tn/a\tn/a\tn/a\tn/a\tn/a\tn/a\tn/a\t5\t1\tn/a\t0.25\tn/a\tn/a\n"
+        ),
         "{sessions}"
     );
     assert_eq!(sessions.lines().count(), 3);

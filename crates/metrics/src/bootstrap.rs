@@ -107,16 +107,22 @@ impl Distribution {
     /// # Errors
     /// [`MetricError::NoDefinedDraw`].
     pub fn interval(&self, confidence: Confidence) -> Result<Interval, MetricError> {
-        let mut sorted: Vec<f64> = self.draws.iter().flatten().copied().collect();
-        if sorted.is_empty() {
-            return Err(MetricError::NoDefinedDraw { n_draws: self.draws.len() });
-        }
-        sorted.sort_by(f64::total_cmp);
+        let sorted = self.sorted()?;
         let tail = 0.5 * (1.0 - confidence.value());
         Ok(Interval {
             low: percentile_of_sorted(&sorted, tail),
             high: percentile_of_sorted(&sorted, 1.0 - tail),
         })
+    }
+
+    /// The defined draws in rising order, at least one.
+    pub(crate) fn sorted(&self) -> Result<Vec<f64>, MetricError> {
+        let mut sorted: Vec<f64> = self.draws.iter().flatten().copied().collect();
+        if sorted.is_empty() {
+            return Err(MetricError::NoDefinedDraw { n_draws: self.draws.len() });
+        }
+        sorted.sort_by(f64::total_cmp);
+        Ok(sorted)
     }
 
     /// The difference to another statistic over the same draws, undefined where either is.
@@ -148,6 +154,14 @@ impl Distribution {
         let below = defined().filter(|value| **value <= 0.0).count();
         let above = defined().filter(|value| **value >= 0.0).count();
         Ok((2.0 * (below.min(above) + 1) as f64 / (n + 1) as f64).min(1.0))
+    }
+}
+
+/// Draws that were made elsewhere; a NaN is undefined.
+impl FromIterator<Option<f64>> for Distribution {
+    fn from_iter<I: IntoIterator<Item = Option<f64>>>(draws: I) -> Self {
+        let defined = |draw: Option<f64>| draw.filter(|value| !value.is_nan());
+        Self { draws: draws.into_iter().map(defined).collect() }
     }
 }
 

@@ -59,17 +59,13 @@ pub fn equal_mass_bins(
     n_bins: usize,
     confidence: Confidence,
 ) -> Result<Vec<CalibrationBin>, MetricError> {
-    check_probabilities(probabilities, labels)?;
-    if n_bins == 0 {
-        return Err(MetricError::TooFew { what: "bins", needed: 1, found: 0 });
-    }
+    check_bins(probabilities, labels, n_bins)?;
     let n = labels.len();
-    let mut order: Vec<usize> = (0..n).collect();
-    order.sort_by(|a, b| probabilities[*a].total_cmp(&probabilities[*b]));
+    let order = by_probability(probabilities);
     let mut bins = Vec::with_capacity(n_bins);
     let mut start = 0;
-    for bin in 1..=n_bins {
-        let mut end = (bin * n).div_ceil(n_bins).max(start);
+    for k in 1..=n_bins {
+        let mut end = (k * n).div_ceil(n_bins).max(start);
         while end > 0
             && end < n
             && end > start
@@ -80,19 +76,61 @@ pub fn equal_mass_bins(
         if end == start {
             continue;
         }
-        let members = &order[start..end];
+        bins.push(bin(&order[start..end], probabilities, labels, confidence)?);
         start = end;
-        let n_positive = members.iter().filter(|i| labels[**i]).count();
-        let sum: f64 = members.iter().map(|i| probabilities[*i]).sum();
-        bins.push(CalibrationBin {
-            n: members.len(),
-            n_positive,
-            mean_probability: sum / members.len() as f64,
-            observed: n_positive as f64 / members.len() as f64,
-            interval: wilson(n_positive, members.len(), confidence)?,
-        });
     }
     Ok(bins)
+}
+
+/// Divides [0, 1] into `n_bins` of equal width, each with its lower limit (the last with both), and
+/// returns those with a case, the lowest first (Guo et al., ICML 2017).
+///
+/// # Errors
+/// As [`equal_mass_bins`].
+pub fn equal_width_bins(
+    probabilities: &[f64],
+    labels: &[bool],
+    n_bins: usize,
+    confidence: Confidence,
+) -> Result<Vec<CalibrationBin>, MetricError> {
+    check_bins(probabilities, labels, n_bins)?;
+    let place = |case: usize| ((probabilities[case] * n_bins as f64) as usize).min(n_bins - 1);
+    by_probability(probabilities)
+        .chunk_by(|a, b| place(*a) == place(*b))
+        .map(|members| bin(members, probabilities, labels, confidence))
+        .collect()
+}
+
+/// The cases by rising probability.
+fn by_probability(probabilities: &[f64]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..probabilities.len()).collect();
+    order.sort_by(|a, b| probabilities[*a].total_cmp(&probabilities[*b]));
+    order
+}
+
+fn bin(
+    members: &[usize],
+    probabilities: &[f64],
+    labels: &[bool],
+    confidence: Confidence,
+) -> Result<CalibrationBin, MetricError> {
+    let n_positive = members.iter().filter(|i| labels[**i]).count();
+    let sum: f64 = members.iter().map(|i| probabilities[*i]).sum();
+    Ok(CalibrationBin {
+        n: members.len(),
+        n_positive,
+        mean_probability: sum / members.len() as f64,
+        observed: n_positive as f64 / members.len() as f64,
+        interval: wilson(n_positive, members.len(), confidence)?,
+    })
+}
+
+fn check_bins(probabilities: &[f64], labels: &[bool], n_bins: usize) -> Result<(), MetricError> {
+    check_probabilities(probabilities, labels)?;
+    if n_bins == 0 {
+        return Err(MetricError::TooFew { what: "bins", needed: 1, found: 0 });
+    }
+    Ok(())
 }
 
 /// Expected calibration error: mean distance between probability and observed share over the bins,
@@ -104,7 +142,11 @@ pub fn expected_calibration_error(bins: &[CalibrationBin]) -> f64 {
         .sum()
 }
 
-fn check_probabilities(probabilities: &[f64], labels: &[bool]) -> Result<(), MetricError> {
+/// Checks that there is a case and that every value is a probability.
+pub(crate) fn check_probabilities(
+    probabilities: &[f64],
+    labels: &[bool],
+) -> Result<(), MetricError> {
     check_parallel(probabilities, labels.len())?;
     if labels.is_empty() {
         return Err(MetricError::TooFew { what: "cases", needed: 1, found: 0 });
@@ -153,6 +195,19 @@ mod tests {
             assert!((bin.interval.high - high).abs() < 1e-12);
         }
         assert!((expected_calibration_error(&bins) - 0.0935).abs() < 1e-14);
+    }
+
+    #[test]
+    fn bins_of_equal_width_hold_their_lower_limit() {
+        let p = [0.0, 0.25, 0.5, 0.49, 1.0, 0.9];
+        let y = [false, true, false, true, true, true];
+        let bins = equal_width_bins(&p, &y, 4, Confidence::P95).unwrap();
+        let found: Vec<_> = bins.iter().map(|b| (b.n, b.n_positive)).collect();
+        assert_eq!(found, [(1, 0), (2, 2), (1, 0), (2, 2)]);
+        assert!((bins[1].mean_probability - 0.37).abs() < 1e-15);
+        // Bins without a case are left out.
+        assert_eq!(equal_width_bins(&p, &y, 100, Confidence::P95).unwrap().len(), 6);
+        assert!(equal_width_bins(&p, &y, 0, Confidence::P95).is_err());
     }
 
     #[test]

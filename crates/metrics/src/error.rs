@@ -1,4 +1,4 @@
-use hemex_volume::VolumeError;
+use hemex_volume::{LabelMap, VolumeError};
 
 /// Why a figure is not defined for the values it was asked of.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -80,20 +80,64 @@ pub enum MetricError {
         /// Draws made.
         n_draws: usize,
     },
+    /// All bootstrap draws on one side of the observed value.
+    #[error("all of {n_draws} bootstrap draws lie on one side of the observed value")]
+    OneSided {
+        /// Draws in which the statistic is defined.
+        n_draws: usize,
+    },
+    /// A setting outside its range.
+    #[error("{what} must lie in {range}, found {value}")]
+    BadParameter {
+        /// The setting.
+        what: &'static str,
+        /// Its value.
+        value: f64,
+        /// The range allowed.
+        range: &'static str,
+    },
     /// Masks on different grids.
     #[error(transparent)]
     Grid(#[from] VolumeError),
 }
 
+/// Checks that two slices run in parallel.
+pub(crate) fn check_lengths(n_values: usize, n_labels: usize) -> Result<(), MetricError> {
+    if n_values != n_labels {
+        return Err(MetricError::LengthMismatch { n_values, n_labels });
+    }
+    Ok(())
+}
+
 /// Checks that values and labels run in parallel and that no value is NaN; infinities may rank.
 pub(crate) fn check_parallel(values: &[f64], n_labels: usize) -> Result<(), MetricError> {
-    if values.len() != n_labels {
-        return Err(MetricError::LengthMismatch { n_values: values.len(), n_labels });
-    }
+    check_lengths(values.len(), n_labels)?;
     match values.iter().position(|value| value.is_nan()) {
         Some(index) => Err(MetricError::NotANumber { index }),
         None => Ok(()),
     }
+}
+
+/// Checks that two masks hold the same voxels.
+pub(crate) fn check_grids(prediction: &LabelMap, reference: &LabelMap) -> Result<(), MetricError> {
+    if prediction.geometry().is_same_grid(reference.geometry()) {
+        return Ok(());
+    }
+    let (left, right) = (prediction.geometry().shape(), reference.geometry().shape());
+    Err(VolumeError::GridMismatch { left, right }.into())
+}
+
+/// Checks that a setting lies in a range (NaN lies in none); `named` writes the range out.
+pub(crate) fn check_parameter(
+    what: &'static str,
+    value: f64,
+    range: impl std::ops::RangeBounds<f64>,
+    named: &'static str,
+) -> Result<(), MetricError> {
+    if range.contains(&value) {
+        return Ok(());
+    }
+    Err(MetricError::BadParameter { what, value, range: named })
 }
 
 /// Checks that both classes occur, and returns how often: `(positive, negative)`.

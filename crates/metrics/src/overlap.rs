@@ -1,6 +1,7 @@
-use hemex_volume::{LabelMap, VolumeError};
+use hemex_volume::LabelMap;
 
 use crate::MetricError;
+use crate::error::check_grids;
 
 /// How a predicted mask covers a reference mask: the counts every overlap figure is made of.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -26,10 +27,7 @@ pub fn overlap(
     reference: &LabelMap,
     reference_labels: &[u8],
 ) -> Result<Overlap, MetricError> {
-    if !prediction.geometry().is_same_grid(reference.geometry()) {
-        let (left, right) = (prediction.geometry().shape(), reference.geometry().shape());
-        return Err(VolumeError::GridMismatch { left, right }.into());
-    }
+    check_grids(prediction, reference)?;
     let n_intersection = prediction
         .voxels()
         .iter()

@@ -1,5 +1,5 @@
 use crate::MetricError;
-use crate::error::{check_classes, check_parallel};
+use crate::error::{check_classes, check_lengths, check_parallel};
 
 /// Logistic recalibration (Cox 1958): `logit P(positive) = intercept + slope · logit(probability)`.
 ///
@@ -37,18 +37,35 @@ impl Recalibration {
         labels: &[bool],
         n_drawn: &[u32],
     ) -> Result<Self, MetricError> {
+        let weights: Vec<f64> = n_drawn.iter().copied().map(f64::from).collect();
+        Self::fit_weighted(probabilities, labels, &weights)
+    }
+
+    /// As [`Recalibration::fit`], case `i` with the weight `weights[i]`.
+    ///
+    /// # Errors
+    /// As [`Recalibration::fit`], of the cases with weight; [`MetricError::OutOfRange`] for a weight
+    /// that is negative or not finite.
+    pub fn fit_weighted(
+        probabilities: &[f64],
+        labels: &[bool],
+        weights: &[f64],
+    ) -> Result<Self, MetricError> {
         check_parallel(probabilities, labels.len())?;
-        check_parallel(probabilities, n_drawn.len())?;
+        check_lengths(labels.len(), weights.len())?;
         let mut sample = Vec::with_capacity(labels.len());
-        for (index, ((&value, &label), &n)) in
-            probabilities.iter().zip(labels).zip(n_drawn).enumerate()
+        for (index, ((&value, &label), &weight)) in
+            probabilities.iter().zip(labels).zip(weights).enumerate()
         {
             if !(value > 0.0 && value < 1.0) {
                 return Err(MetricError::OutOfRange { index, value, range: "(0, 1)" });
             }
-            if n > 0 {
+            if !(weight >= 0.0 && weight.is_finite()) {
+                return Err(MetricError::OutOfRange { index, value: weight, range: "[0, ∞)" });
+            }
+            if weight > 0.0 {
                 let logit = value.ln() - (-value).ln_1p();
-                sample.push(Case { logit, label, weight: f64::from(n) });
+                sample.push(Case { logit, label, weight });
             }
         }
         check_overlap(&sample)?;
@@ -98,12 +115,7 @@ fn newton(sample: &[Case], fit_slope: bool) -> Result<[f64; 2], MetricError> {
         if gradient <= 1e-12 * total {
             return Ok(at);
         }
-        let mut step = if fit_slope {
-            let det = h00 * h11 - h01 * h01;
-            [(h11 * g0 - h01 * g1) / det, (h00 * g1 - h01 * g0) / det]
-        } else {
-            [g0 / h00, 0.0]
-        };
+        let mut step = newton_step([g0, g1], [h00, h01, h11], fit_slope);
         // Halve an overshooting step: the likelihood is concave, so some fraction of it improves.
         let mut moved = false;
         for _ in 0..60 {
@@ -117,15 +129,41 @@ fn newton(sample: &[Case], fit_slope: bool) -> Result<[f64; 2], MetricError> {
             step = step.map(|s| s / 2.0);
         }
         if !moved {
-            // No representable improvement: the optimum to rounding, if the slope of the loss agrees.
-            return if gradient <= 1e-6 * total {
-                Ok(at)
-            } else {
-                Err(MetricError::NotConverged { n_iterations: N_ITERATIONS })
-            };
+            break;
         }
     }
+    // No improvement that the loss can show: the optimum to rounding, if its slope agrees.
+    let ([g0, g1], _) = derivatives(sample, at);
+    let gradient = if fit_slope { g0.abs().max(g1.abs()) } else { g0.abs() };
+    if gradient <= 1e-6 * total {
+        return Ok(polished(sample, at, fit_slope));
+    }
     Err(MetricError::NotConverged { n_iterations: N_ITERATIONS })
+}
+
+fn newton_step([g0, g1]: [f64; 2], [h00, h01, h11]: [f64; 3], fit_slope: bool) -> [f64; 2] {
+    if !fit_slope {
+        return [g0 / h00, 0.0];
+    }
+    let det = h00 * h11 - h01 * h01;
+    [(h11 * g0 - h01 * g1) / det, (h00 * g1 - h01 * g0) / det]
+}
+
+/// The last digits. The likelihood is flat at its top, so that by its values alone an optimum is known
+/// to half the digits; the slope tells the rest.
+fn polished(sample: &[Case], mut at: [f64; 2], fit_slope: bool) -> [f64; 2] {
+    let size = |[g0, g1]: [f64; 2]| if fit_slope { g0.abs().max(g1.abs()) } else { g0.abs() };
+    let (mut gradient, mut curvature) = derivatives(sample, at);
+    for _ in 0..4 {
+        let step = newton_step(gradient, curvature, fit_slope);
+        let candidate = [at[0] - step[0], at[1] - step[1]];
+        let (next, next_curvature) = derivatives(sample, candidate);
+        if size(next) >= size(gradient) {
+            break;
+        }
+        (at, gradient, curvature) = (candidate, next, next_curvature);
+    }
+    at
 }
 
 fn negative_log_likelihood(sample: &[Case], at: [f64; 2]) -> f64 {
@@ -186,6 +224,15 @@ mod tests {
         let fit = Recalibration::fit_drawn(&p, &y, &n).unwrap();
         assert!((fit.slope - 0.5).abs() < 1e-5 && fit.intercept.abs() < 1e-5, "{fit:?}");
         assert!(fit.intercept_at_unit_slope.abs() < 1e-5, "{fit:?}");
+    }
+
+    #[test]
+    fn a_score_that_knows_nothing_has_slope_zero() {
+        // As many of either class at each of three probabilities: the likelihood is flat about 0.
+        let p: Vec<f64> = (0..22).map(|i| [0.75, 0.5, 0.25][i / 2 % 3]).collect();
+        let y: Vec<bool> = (0..22).map(|i| i % 2 == 0).collect();
+        let fit = Recalibration::fit(&p, &y).unwrap();
+        assert!(fit.slope.abs() < 1e-12 && fit.intercept.abs() < 1e-12, "{fit:?}");
     }
 
     #[test]

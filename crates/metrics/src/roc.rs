@@ -1,4 +1,4 @@
-use crate::error::{check_classes, check_parallel};
+use crate::error::{check_classes, check_parallel, check_parameter};
 use crate::{MetricError, Ranking};
 
 /// AUROC: the chance that a positive case scores above a negative one, a tie counting one half.
@@ -24,6 +24,16 @@ pub struct RocPoint {
     /// Share of the positive cases called positive.
     pub sensitivity: f64,
 }
+
+impl RocPoint {
+    /// Share of the negative cases called negative.
+    pub fn specificity(&self) -> f64 {
+        1.0 - self.false_positive_rate
+    }
+}
+
+/// What shares of cases may miss a limit by, to rounding: 0.9 of ten cases is nine.
+const ROUNDING: f64 = 1e-12;
 
 /// The receiver operating characteristic: a point a distinct score, from (0, 0) to (1, 1).
 #[derive(Debug, Clone, PartialEq)]
@@ -62,6 +72,44 @@ impl RocCurve {
     /// The points, from the highest threshold to the lowest.
     pub fn points(&self) -> &[RocPoint] {
         &self.points
+    }
+
+    /// The point of highest sensitivity among those with at least `specificity`; of equal ones the most
+    /// specific.
+    ///
+    /// Points of the empirical curve alone: a threshold that exists, nothing interpolated. Cases of one
+    /// score are called alike, so that ties may leave the specificity well above the limit.
+    ///
+    /// # Errors
+    /// [`MetricError::BadParameter`] for a specificity outside [0, 1].
+    pub fn at_specificity(&self, specificity: f64) -> Result<RocPoint, MetricError> {
+        check_parameter("the specificity", specificity, 0.0..=1.0, "[0, 1]")?;
+        let mut best = self.points[0];
+        for point in &self.points {
+            if point.specificity() + ROUNDING >= specificity && point.sensitivity > best.sensitivity
+            {
+                best = *point;
+            }
+        }
+        Ok(best)
+    }
+
+    /// The point of highest specificity among those with at least `sensitivity`; of equal ones the most
+    /// sensitive. Points of the empirical curve alone, as in [`RocCurve::at_specificity`].
+    ///
+    /// # Errors
+    /// [`MetricError::BadParameter`] for a sensitivity outside [0, 1].
+    pub fn at_sensitivity(&self, sensitivity: f64) -> Result<RocPoint, MetricError> {
+        check_parameter("the sensitivity", sensitivity, 0.0..=1.0, "[0, 1]")?;
+        let mut best = self.points[self.points.len() - 1];
+        for point in self.points.iter().rev() {
+            if point.sensitivity + ROUNDING >= sensitivity
+                && point.specificity() > best.specificity()
+            {
+                best = *point;
+            }
+        }
+        Ok(best)
     }
 
     /// Sensitivity at a false-positive rate in [0, 1], linear between points; at a vertical step
@@ -145,6 +193,26 @@ pub(crate) mod tests {
         assert_eq!(curve.sensitivity_at(1.0), 1.0);
         let tied = RocCurve::new(&[0.5, 0.5], &[true, false]).unwrap();
         assert_eq!(tied.sensitivity_at(0.25), 0.25);
+    }
+
+    #[test]
+    fn operating_points_are_points_of_the_curve() {
+        let curve = RocCurve::new(&FIRST, &labels()).unwrap();
+        let point = curve.at_specificity(0.9).unwrap();
+        assert_eq!((point.threshold, point.sensitivity), (0.55, 5.0 / 7.0));
+        assert!((point.specificity() - 12.0 / 13.0).abs() < 1e-15);
+        // Of the points with all positives found, the most specific; the way back finds it too.
+        let point = curve.at_sensitivity(1.0).unwrap();
+        assert_eq!((point.threshold, point.sensitivity), (0.35, 1.0));
+        assert_eq!(curve.at_specificity(point.specificity()).unwrap(), point);
+        assert_eq!(curve.at_specificity(1.0).unwrap().threshold, 0.65);
+        assert_eq!(curve.at_sensitivity(0.0).unwrap().threshold, 0.65);
+        let tied = RocCurve::new(&[0.5, 0.5], &[true, false]).unwrap();
+        assert_eq!(tied.at_specificity(0.4).unwrap().sensitivity, 0.0);
+        assert_eq!(tied.at_sensitivity(0.4).unwrap().sensitivity, 1.0);
+        for limit in [-0.1, 1.1, f64::NAN] {
+            assert!(curve.at_specificity(limit).is_err() && curve.at_sensitivity(limit).is_err());
+        }
     }
 
     #[test]

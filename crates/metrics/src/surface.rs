@@ -1,13 +1,18 @@
-use hemex_volume::{LabelMap, VolumeError, distance_mm};
+use hemex_volume::{Geometry, LabelMap, VolumeError};
+use rayon::prelude::*;
 
 use crate::MetricError;
+use crate::bit_rows::BitRows;
 use crate::bootstrap::percentile_of_sorted;
+use crate::error::check_grids;
+use crate::nearest::distances_mm;
 
 /// Distances between the surfaces of two masks, both ways, mm.
 ///
 /// A mask's surface is its voxels that touch a voxel outside it (or the border of the grid) with a
 /// face; a distance runs from such a voxel's centre to the nearest one of the other surface, as in
-/// MONAI and scipy-based code. Voxels are not weighted by the area they stand for.
+/// MONAI and scipy-based code. Voxels are not weighted by the area they stand for: on thick slices
+/// [`SurfaceElements`](crate::SurfaceElements) are fairer. Axes are taken as perpendicular.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SurfaceDistances {
     // Sorted, each at least one value.
@@ -29,33 +34,21 @@ impl SurfaceDistances {
         reference: &LabelMap,
         reference_labels: &[u8],
     ) -> Result<Option<Self>, MetricError> {
+        check_grids(prediction, reference)?;
         let geometry = reference.geometry();
-        if !prediction.geometry().is_same_grid(geometry) {
-            let (left, right) = (prediction.geometry().shape(), geometry.shape());
-            return Err(VolumeError::GridMismatch { left, right }.into());
-        }
         let surfaces = [
-            surface(&prediction.mask(prediction_labels), geometry.shape()),
-            surface(&reference.mask(reference_labels), geometry.shape()),
+            BitRows::of_mask(prediction, prediction_labels).surface(),
+            BitRows::of_mask(reference, reference_labels).surface(),
         ];
-        if surfaces.iter().any(|surface| !surface.contains(&true)) {
+        if surfaces.iter().any(BitRows::is_empty) {
             return Ok(None);
         }
-        let between = |from: &[bool], to: &[bool]| -> Result<Vec<f64>, VolumeError> {
-            let distance = distance_mm(to, geometry)?;
-            let mut values: Vec<f64> = from
-                .iter()
-                .zip(distance)
-                .filter(|(on_surface, _)| **on_surface)
-                .map(|(_, mm)| f64::from(mm))
-                .collect();
-            values.sort_by(f64::total_cmp);
-            Ok(values)
-        };
-        Ok(Some(Self {
-            from_prediction: between(&surfaces[0], &surfaces[1])?,
-            from_reference: between(&surfaces[1], &surfaces[0])?,
-        }))
+        let [prediction, reference] = &surfaces;
+        let (from_prediction, from_reference) = rayon::join(
+            || sorted_mm(prediction, reference, geometry),
+            || sorted_mm(reference, prediction, geometry),
+        );
+        Ok(Some(Self { from_prediction: from_prediction?, from_reference: from_reference? }))
     }
 
     /// 95th percentile of the Hausdorff distance, mm: the larger of the two directed ones.
@@ -76,35 +69,27 @@ impl SurfaceDistances {
         let all = || self.from_prediction.iter().chain(&self.from_reference);
         all().sum::<f64>() / all().count() as f64
     }
+
+    /// Mean from the predicted surface to the reference, mm.
+    pub fn mean_from_prediction_mm(&self) -> f64 {
+        self.from_prediction.iter().sum::<f64>() / self.from_prediction.len() as f64
+    }
+
+    /// Mean from the reference surface to the predicted one, mm.
+    pub fn mean_from_reference_mm(&self) -> f64 {
+        self.from_reference.iter().sum::<f64>() / self.from_reference.len() as f64
+    }
 }
 
-/// The voxels of a mask with a face neighbour outside it or outside the grid.
-fn surface(mask: &[bool], [n_d, n_h, n_w]: [usize; 3]) -> Vec<bool> {
-    let at = |d: usize, h: usize, w: usize| mask[(d * n_h + h) * n_w + w];
-    let mut result = vec![false; mask.len()];
-    for d in 0..n_d {
-        for h in 0..n_h {
-            for w in 0..n_w {
-                if !at(d, h, w) {
-                    continue;
-                }
-                let inner = d > 0
-                    && h > 0
-                    && w > 0
-                    && d + 1 < n_d
-                    && h + 1 < n_h
-                    && w + 1 < n_w
-                    && at(d - 1, h, w)
-                    && at(d + 1, h, w)
-                    && at(d, h - 1, w)
-                    && at(d, h + 1, w)
-                    && at(d, h, w - 1)
-                    && at(d, h, w + 1);
-                result[(d * n_h + h) * n_w + w] = !inner;
-            }
-        }
-    }
-    result
+fn sorted_mm(from: &BitRows, to: &BitRows, geometry: &Geometry) -> Result<Vec<f64>, VolumeError> {
+    // Rounded where the distance transform rounds, so that both ways of finding it agree.
+    let rounded = |[d_mm2, h_mm2, w_mm2]: [f64; 3]| {
+        let in_slice = (f64::from(w_mm2 as f32) + h_mm2) as f32;
+        f64::from(((f64::from(in_slice) + d_mm2) as f32).sqrt())
+    };
+    let mut values = distances_mm(&from.all_places(), to, geometry, rounded)?;
+    values.par_sort_unstable_by(f64::total_cmp);
+    Ok(values)
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 use hemex_artifacts::{PredictionStatus, Regime, Role, flag};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A row of the report's `cases.csv`: what one model said of one case, beside the truth.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CaseResult {
     /// Pseudonym of the scan.
     pub case_id: String,
@@ -90,7 +90,7 @@ impl CaseResult {
 }
 
 /// Whether a model gave a prediction for a case.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// A probability is given.

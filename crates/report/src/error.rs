@@ -83,6 +83,28 @@ pub enum ReportError {
     /// A figure of the cohort cannot be computed.
     #[error(transparent)]
     Metric(#[from] MetricError),
+    /// Where a report was looked for.
+    #[error("{path}: no report: expected a folder with cases.csv, as a run's `report` is")]
+    NoReport {
+        /// The path.
+        path: PathBuf,
+    },
+    /// Runs of different arms.
+    #[error("the runs share no arm: {} in the first, {} in the second", first.join(", "), second.join(", "))]
+    NoCommonArm {
+        /// Arms of the first run.
+        first: Vec<String>,
+        /// Arms of the second run.
+        second: Vec<String>,
+    },
+    /// Runs of different cohorts.
+    #[error(
+        "arm `{arm}`: no test case of the same fold, seed and label is in both runs: compare runs on one cohort"
+    )]
+    NoCommonCase {
+        /// The arm.
+        arm: String,
+    },
     /// A file of the report cannot be written.
     #[error("{path}: {problem}")]
     Write {

@@ -15,6 +15,8 @@ pub mod evaluate;
 pub mod html;
 pub mod metrics_json;
 pub mod read;
+pub mod runs;
+pub mod scores;
 pub mod table;
 
 pub use case_result::{CaseResult, Status};

@@ -10,10 +10,20 @@ pub fn document(findings: &Findings) -> Value {
         findings.arms.iter().map(|arm| (arm.name.clone(), json!(arm))).collect();
     let differences: Map<String, Value> =
         findings.differences.iter().map(|d| (d.name(), json!(d))).collect();
+    let comparators: Map<String, Value> = (findings.comparators.iter())
+        .map(|comparator| {
+            let mut document = json!(comparator);
+            let minus = (comparator.differences.iter()).map(|d| (d.first.clone(), json!(d)));
+            document["differences"] = Value::Object(minus.collect());
+            (comparator.name.to_owned(), document)
+        })
+        .collect();
     json!({
         "regime": findings.regime.name(),
         "arms": arms,
         "differences": differences,
+        "comparators": comparators,
+        "subgroups": findings.subgroups,
         "oracle": findings.oracle,
         "cohort": findings.cohort,
         "method": {
@@ -25,8 +35,13 @@ pub fn document(findings: &Findings) -> Value {
                      draws for all arms; none where the draws do not differ; per model DeLong on the \
                      logit scale",
             "differences": "over the cases that every model of both arms ranks",
+            "comparators": "clinical scores over the labelled test cases whose inputs are known, once a \
+                            fold; differences are an arm's AUROC minus the score's, over the cases that \
+                            both rank",
             "calibration": "all test cases with a probability, folds and seeds together; in bins each \
                             case once a fold, its probability averaged over the seeds",
+            "decision": "net benefit (Vickers and Elkin 2006) over the cases of the bins; intervals over \
+                         test patients as above",
             "dice": "canonical grid, predicted masks resampled by nearest neighbour; 0 where one \
                      mask is empty (a missed lesion), undefined where both are",
             "n_bootstrap": findings.n_bootstrap,

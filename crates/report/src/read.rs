@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use hemex_artifacts::{
-    CaseRow, Cases, ExclusionRow, HistoryRow, LabelRow, Oracle, PredictionCard, PredictionRow,
-    Regime, Role, SplitRow, WeightSummary, json, table,
+    CaseRow, Cases, ClinicalRow, ExclusionRow, HistoryRow, LabelRow, Oracle, PredictionCard,
+    PredictionRow, Regime, Role, SplitRow, WeightSummary, json, table,
 };
 use hemex_stage::{InputArtifact, Request};
 use serde_json::Value;
@@ -19,6 +19,8 @@ pub struct Evaluation {
     pub regime: Regime,
     /// The cohort.
     pub cases: Cases,
+    /// What clinical scores ask for beside the cohort's table, as far as it is known.
+    pub clinical: BTreeMap<String, ClinicalRow>,
     /// Scans that could not be used.
     pub exclusions: Vec<ExclusionRow>,
     /// Labels by case.
@@ -89,6 +91,7 @@ impl Evaluation {
         let (growth_rule, oracle_population) = read_label_summary(labels_folder, &mut notes);
         Ok(Self {
             regime,
+            clinical: cases.clinical()?,
             exclusions: read_exclusions(cases_folder)?,
             labels: read_labels(labels_folder, &known)?,
             labels_folder: labels_folder.to_owned(),

@@ -93,21 +93,6 @@ impl Sample {
         sample
     }
 
-    /// Probability and label of each case once a fold: the mean over the fold's seeds. A case to which a
-    /// seed gives none has no mean, since one over the rest would hide that.
-    fn over_seeds(rows: &[&CaseResult]) -> (Vec<f64>, Vec<bool>) {
-        let mut cases: BTreeMap<(usize, &str), Vec<&CaseResult>> = BTreeMap::new();
-        for row in rows {
-            cases.entry((row.fold, &row.case_id)).or_default().push(row);
-        }
-        let mean = |rows: &Vec<&CaseResult>| {
-            let said: Option<Vec<f64>> = rows.iter().map(|row| row.probability).collect();
-            let (said, growth) = (said?, rows.first()?.growth?);
-            Some((said.iter().sum::<f64>() / said.len() as f64, growth))
-        };
-        cases.values().filter_map(mean).unzip()
-    }
-
     fn is_empty(&self) -> bool {
         self.labels.is_empty()
     }
@@ -116,6 +101,22 @@ impl Sample {
         let n_drawn: Vec<u32> = self.patients.iter().map(|patient| n_drawn[*patient]).collect();
         Recalibration::fit_drawn(&self.probabilities, &self.labels, &n_drawn)
     }
+}
+
+/// Each labelled case once a fold, with its mean probability over the fold's seeds. A case to which a seed gives
+/// none has no mean, since one over the rest would hide that.
+pub(super) fn over_seeds<'a>(rows: &[&'a CaseResult]) -> Vec<(&'a CaseResult, f64)> {
+    let mut cases: BTreeMap<(usize, &str), Vec<&'a CaseResult>> = BTreeMap::new();
+    for row in rows {
+        cases.entry((row.fold, &row.case_id)).or_default().push(row);
+    }
+    let mean = |rows: &Vec<&'a CaseResult>| {
+        let said: Option<Vec<f64>> = rows.iter().map(|row| row.probability).collect();
+        let first = *rows.first()?;
+        let said = said.filter(|_| first.growth.is_some())?;
+        Some((first, said.iter().sum::<f64>() / said.len() as f64))
+    };
+    cases.values().filter_map(mean).collect()
 }
 
 /// Brier score over all test cases with a probability and a label.
@@ -166,7 +167,8 @@ pub(super) fn calibration(
     n_bins: usize,
 ) -> Result<Calibration, ReportError> {
     let sample = Sample::new(rows, resampling);
-    let (probabilities, labels) = Sample::over_seeds(rows);
+    let (probabilities, labels): (Vec<f64>, Vec<bool>) =
+        over_seeds(rows).iter().map(|(row, p)| (*p, row.growth == Some(true))).unzip();
     let bins = if labels.is_empty() {
         Vec::new()
     } else {
@@ -201,13 +203,19 @@ pub(super) fn calibration(
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use hemex_artifacts::{Regime, Role};
 
     use super::*;
     use crate::Status;
 
-    fn row(case_id: &str, seed: u64, probability: Option<f64>, growth: bool) -> CaseResult {
+    /// A test case of arm `joint`.
+    pub(crate) fn row(
+        case_id: &str,
+        seed: u64,
+        probability: Option<f64>,
+        growth: bool,
+    ) -> CaseResult {
         CaseResult {
             case_id: case_id.to_owned(),
             patient_id: case_id.to_owned(),
@@ -246,8 +254,9 @@ mod tests {
             row("c", 2, None, true),
         ];
         let rows: Vec<&CaseResult> = rows.iter().collect();
-        let (probabilities, labels) = Sample::over_seeds(&rows);
-        assert_eq!(labels, [false, true]);
+        let (probabilities, labels): (Vec<f64>, Vec<Option<bool>>) =
+            over_seeds(&rows).iter().map(|(row, p)| (*p, row.growth)).unzip();
+        assert_eq!(labels, [Some(false), Some(true)]);
         for (found, expected) in probabilities.iter().zip([0.3, 0.75]) {
             assert!((found - expected).abs() < 1e-12, "{probabilities:?}");
         }

@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use hemex_artifacts::{CaseRow, Role};
+use hemex_artifacts::{CaseRow, Regime, Role};
 use serde::Serialize;
 
 use super::agreement::median_of_sorted;
@@ -75,6 +75,9 @@ pub struct FoldCounts {
     pub n_test_growth: usize,
     /// Unlabelled cases of the target domain.
     pub n_target: usize,
+    /// Patients that test and have a case in another role too: 0 without a leak. `None` where slices of one
+    /// patient are split, as the regime `same_patient` does.
+    pub n_test_patients_elsewhere: Option<usize>,
 }
 
 pub(super) fn cohort(evaluation: &Evaluation, tested: &[&CaseResult]) -> Cohort {
@@ -162,5 +165,17 @@ fn fold_counts(evaluation: &Evaluation, fold: usize) -> FoldCounts {
         n_test: n_of(Role::Test),
         n_test_growth: test().filter(grew).count(),
         n_target: n_of(Role::Target),
+        n_test_patients_elsewhere: (evaluation.regime != Regime::SamePatient)
+            .then(|| tested_elsewhere(evaluation, roles)),
     }
+}
+
+/// How many patients have a test case and one of another role.
+fn tested_elsewhere(evaluation: &Evaluation, roles: &BTreeMap<String, Role>) -> usize {
+    let patients = |is_test: bool| -> BTreeSet<&String> {
+        let cases = roles.iter().filter(|(_, role)| (**role == Role::Test) == is_test);
+        let rows = cases.filter_map(|(case, _)| evaluation.case(case));
+        rows.map(|row| &row.patient_id).collect()
+    };
+    patients(true).intersection(&patients(false)).count()
 }

@@ -59,6 +59,11 @@ impl RankedModels {
         self.mean(|model| (model.n > 0).then(|| model.n_positive as f64 / model.n as f64))
     }
 
+    /// A figure over the cases as they are, without an interval.
+    pub(super) fn undrawn(&self, resampling: &Resampling, figure: Figure) -> Option<f64> {
+        self.average(&resampling.undrawn(), figure)
+    }
+
     fn estimate(&self, resampling: &Resampling, figure: Figure) -> Estimate {
         let value = self.average(&resampling.undrawn(), figure);
         // Without a value no draw has one: the strata keep each fold's classes as they are.
@@ -118,7 +123,7 @@ impl RankedModels {
     }
 }
 
-type Figure = fn(&Ranking, &[u32]) -> Option<f64>;
+pub(super) type Figure = fn(&Ranking, &[u32]) -> Option<f64>;
 
 fn ranked_model(
     rows: &[&CaseResult],

@@ -3,20 +3,31 @@
 mod agreement;
 mod calibration;
 mod cohort;
+mod comparators;
+mod decision;
 mod discrimination;
 mod estimate;
 mod models;
 mod oracle;
+mod paired;
+mod referral;
 mod resampling;
+mod subgroups;
 
 pub(crate) use agreement::median_of_sorted;
 pub use agreement::{MaskAgreement, VolumeAgreement};
 pub use calibration::Calibration;
 pub use cohort::{Cohort, FoldCounts, SiteCounts};
+pub use comparators::Comparator;
+pub use decision::{Decision, ThresholdBenefit};
 pub use discrimination::{Difference, MeanRoc};
 pub use estimate::{Estimate, MeanEstimate};
 pub use models::ModelFindings;
 pub use oracle::OracleFindings;
+pub use paired::PairedMean;
+pub(crate) use paired::{RunFigures, paired_runs};
+pub use referral::Referral;
+pub use subgroups::{Subgroup, SubgroupFigures};
 
 use std::collections::BTreeMap;
 
@@ -39,6 +50,10 @@ pub struct Findings {
     pub arms: Vec<ArmFindings>,
     /// Each pair of arms, the earlier minus the later one.
     pub differences: Vec<Difference>,
+    /// Clinical scores on the same patients.
+    pub comparators: Vec<Comparator>,
+    /// Figures within groups of test cases.
+    pub subgroups: Vec<Subgroup>,
     /// What the true probabilities reach; `None` where no truth is known.
     pub oracle: Option<OracleFindings>,
     /// Draws behind each interval.
@@ -62,6 +77,10 @@ pub struct ArmFindings {
     pub brier: MeanEstimate,
     /// How far probabilities can be taken at their word.
     pub calibration: Calibration,
+    /// Whether acting on its probabilities does good.
+    pub decision: Decision,
+    /// AUROC when the most uncertain cases are referred; empty without a stated uncertainty.
+    pub referral: Vec<Referral>,
     /// Dice over test cases.
     pub dice: MaskAgreement,
     /// 95th percentile Hausdorff distance over test cases, mm.
@@ -112,11 +131,23 @@ pub fn evaluate(
     Ok(Findings {
         regime: evaluation.regime,
         cohort: cohort::cohort(evaluation, &tested),
+        comparators: comparators::comparators(evaluation, &tested, &by_arm, &resampling)?,
         arms,
         differences,
+        subgroups: subgroups::subgroups(
+            evaluation,
+            &by_arm,
+            |arm| writes_masks(evaluation, arm),
+            &resampling,
+        )?,
         oracle: oracle::oracle(evaluation, &tested, &resampling)?,
         n_bootstrap: config.n_bootstrap,
     })
+}
+
+/// Whether the arm writes masks.
+fn writes_masks(evaluation: &Evaluation, arm: &str) -> bool {
+    evaluation.predictions.iter().any(|p| p.card.arm == arm && p.card.has_masks)
 }
 
 fn arm(
@@ -127,7 +158,7 @@ fn arm(
     config: &Config,
 ) -> Result<ArmFindings, ReportError> {
     let ranked = RankedModels::new(rows, &CaseResult::score, resampling)?;
-    let has_masks = evaluation.predictions.iter().any(|p| p.card.arm == name && p.card.has_masks);
+    let has_masks = writes_masks(evaluation, name);
     let mut statuses: BTreeMap<&'static str, usize> =
         [Status::Ok, Status::NoLesion, Status::Refused, Status::Missing]
             .map(|status| (status.name(), 0))
@@ -143,6 +174,8 @@ fn arm(
         auprc_of_chance: ranked.prevalence(),
         brier: calibration::brier(rows, resampling)?,
         calibration: calibration::calibration(rows, resampling, config.n_calibration_bins)?,
+        decision: decision::decision(rows, resampling)?,
+        referral: referral::referral(rows, resampling)?,
         dice: agreement::mask_agreement(rows, has_masks, resampling, |row| row.dice)?,
         hd95_mm: agreement::mask_agreement(rows, has_masks, resampling, |row| row.hd95_mm)?,
         volume: agreement::volume_agreement(rows)?,

@@ -7,12 +7,12 @@ mod figures;
 mod outline;
 mod sections;
 mod slices;
-mod text;
+pub(crate) mod text;
 
 use crate::{CaseResult, Config, Evaluation, Findings, ReportError};
 use text::escape;
 
-const STYLE: &str = include_str!("style.css");
+pub(crate) const STYLE: &str = include_str!("style.css");
 
 /// What every section is made from.
 struct Page<'a> {
@@ -64,8 +64,11 @@ pub fn page(
         ("headline", "Result", sections::headline(&page)),
         ("cohort", "Cohort", sections::cohort(&page)),
         ("discrimination", "Discrimination", sections::discrimination(&page)),
-        ("calibration", "Calibration", sections::calibration(&page)),
+        ("comparators", "Clinical scores", sections::comparators(&page)),
+        ("calibration", "Calibration and decisions", sections::calibration(&page)),
         ("segmentation", "Segmentation", sections::segmentation(&page)),
+        ("subgroups", "Subgroups and sites", sections::subgroups(&page)),
+        ("referral", "Uncertainty and referral", sections::referral(&page)),
         ("training", "Learning curves", sections::training(&page)),
         ("shift", "Domain shift", sections::shift(&page)),
         ("cases", "Cases", slices::section(&page)?),
@@ -80,13 +83,22 @@ pub fn page(
         .iter()
         .map(|(id, title, body)| format!("<section id=\"{id}\"><h2>{title}</h2>{body}</section>\n"))
         .collect();
-    Ok(format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>{}</title>\n<style>{STYLE}</style></head>\n<body><main>\n{}<nav>{links}</nav>\n\
-         {body}<footer>{}</footer></main></body></html>\n",
-        escape(&sections::title(&page)),
+    let body = format!(
+        "{}<nav aria-label=\"Sections\">{links}</nav>\n{body}<footer>{}</footer>",
         sections::header(&page),
         sections::NO_DEVICE,
-    ))
+    );
+    Ok(document(&sections::title(&page), STYLE, &body))
+}
+
+/// A page that loads nothing: whatever it shows is in it, and a browser is told to refuse the rest.
+pub(crate) fn document(title: &str, style: &str, body: &str) -> String {
+    const POLICY: &str = "default-src 'none'; img-src data:; style-src 'unsafe-inline'";
+    format!(
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <title>{}</title>\n<style>{style}</style></head>\n<body><main>\n{body}</main></body></html>\n",
+        escape(title)
+    )
 }

@@ -1,7 +1,7 @@
 //! Words and numbers as HTML.
 
 /// Text made safe for HTML, in elements and in quoted attributes.
-pub(super) fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
@@ -17,7 +17,7 @@ pub(super) fn escape(text: &str) -> String {
 }
 
 /// A number with so many decimals and a true minus sign; never −0.
-pub(super) fn fixed(value: f64, decimals: usize) -> String {
+pub(crate) fn fixed(value: f64, decimals: usize) -> String {
     let text = format!("{value:.decimals$}");
     match text.strip_prefix('-') {
         Some(digits) if digits.chars().all(|c| matches!(c, '0' | '.')) => digits.to_owned(),
@@ -27,12 +27,12 @@ pub(super) fn fixed(value: f64, decimals: usize) -> String {
 }
 
 /// The number, or a dash where there is none.
-pub(super) fn optional(value: Option<f64>, decimals: usize) -> String {
+pub(crate) fn optional(value: Option<f64>, decimals: usize) -> String {
     value.map_or_else(|| "–".to_owned(), |value| fixed(value, decimals))
 }
 
 /// `0.78 (0.70 to 0.85)`, or a dash.
-pub(super) fn with_interval(
+pub(crate) fn with_interval(
     value: Option<f64>,
     interval: Option<[f64; 2]>,
     decimals: usize,
@@ -47,12 +47,12 @@ pub(super) fn with_interval(
 }
 
 /// `0.70 to 0.85`.
-pub(super) fn range([low, high]: [f64; 2], decimals: usize) -> String {
+pub(crate) fn range([low, high]: [f64; 2], decimals: usize) -> String {
     format!("{} to {}", fixed(low, decimals), fixed(high, decimals))
 }
 
 /// A share in whole per cent with its counts: `24 % (12 of 50)`.
-pub(super) fn share(part: usize, whole: usize) -> String {
+pub(crate) fn share(part: usize, whole: usize) -> String {
     if whole == 0 {
         return "–".to_owned();
     }
@@ -60,13 +60,13 @@ pub(super) fn share(part: usize, whole: usize) -> String {
 }
 
 /// A p-value in two digits or three decimals, small ones as a bound.
-pub(super) fn p_value(p: f64) -> String {
+pub(crate) fn p_value(p: f64) -> String {
     let decimals = if p < 0.1 { 3 } else { 2 };
     if p < 0.001 { "&lt; 0.001".to_owned() } else { format!("{p:.decimals$}") }
 }
 
 /// `A, B and C`.
-pub(super) fn list(words: &[String]) -> String {
+pub(crate) fn list(words: &[String]) -> String {
     match words {
         [] => String::new(),
         [one] => one.clone(),
@@ -75,12 +75,12 @@ pub(super) fn list(words: &[String]) -> String {
 }
 
 /// `1 case`, `2 cases`.
-pub(super) fn count(n: usize, what: &str) -> String {
+pub(crate) fn count(n: usize, what: &str) -> String {
     if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
 }
 
 /// A table: the first `n_text` columns are text, the others numbers. Cells are HTML already.
-pub(super) fn table(head: &[&str], n_text: usize, rows: &[Vec<String>]) -> String {
+pub(crate) fn table(head: &[&str], n_text: usize, rows: &[Vec<String>]) -> String {
     let cells = |cells: &[String], tag: &str| -> String {
         let cell = |(i, cell): (usize, &String)| match i < n_text {
             true => format!("<{tag} class=\"text\">{cell}</{tag}>"),
@@ -97,12 +97,12 @@ pub(super) fn table(head: &[&str], n_text: usize, rows: &[Vec<String>]) -> Strin
 }
 
 /// A coloured mark before a name.
-pub(super) fn swatch(color: &str, name: &str) -> String {
+pub(crate) fn swatch(color: &str, name: &str) -> String {
     format!("<span class=\"key\"><i style=\"background:{color}\"></i>{}</span>", escape(name))
 }
 
 /// A figure with its title above and a caption (HTML) below.
-pub(super) fn figure(title: &str, body: &str, caption: &str) -> String {
+pub(crate) fn figure(title: &str, body: &str, caption: &str) -> String {
     format!("<figure><h3>{}</h3>{body}<figcaption>{caption}</figcaption></figure>", escape(title))
 }
 

@@ -1,6 +1,7 @@
 //! The figures, one a file.
 
 mod calibration;
+mod decision;
 mod dice;
 mod forest;
 mod history;
@@ -8,6 +9,7 @@ mod roc;
 mod volume;
 
 pub(super) use calibration::calibration;
+pub(super) use decision::decision;
 pub(super) use dice::dice;
 pub(super) use forest::forest;
 pub(super) use history::history;

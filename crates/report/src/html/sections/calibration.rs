@@ -1,7 +1,7 @@
 use super::{reasons, side_by_side, undefined_draws};
 use crate::html::Page;
 use crate::html::figures;
-use crate::html::text::{optional, swatch, table, with_interval};
+use crate::html::text::{fixed, optional, swatch, table, with_interval};
 
 /// Whether probabilities can be taken at their word.
 pub(in crate::html) fn calibration(page: &Page) -> String {
@@ -40,15 +40,37 @@ pub(in crate::html) fn calibration(page: &Page) -> String {
             .map(|arm| (arm.name.clone(), "calibration slope", arm.calibration.n_draws_undefined)),
     );
     let figure = side_by_side(
-        vec![figures::calibration(page)],
+        vec![figures::calibration(page), figures::decision(page)],
         "No test case has both a probability and a label.",
     );
     format!(
-        "{}{why}{draws}<div class=\"figures\">{figure}<div class=\"note\"><p>Slope 1 and intercept 0 are right. A slope \
+        "{}{why}{draws}{figure}<h3>Net benefit</h3>{}<div class=\"note\"><p>Slope 1 and intercept 0 are right. A slope \
          below 1 means that probabilities are too extreme, an intercept below 0 that risks are \
          overestimated.</p><p>Test cases of all folds count together here: a probability means the \
          same whichever model says it, a rank does not. Opposite errors of two folds can cancel: mean \
-         probability and observed share of each model stand in the table above.</p></div></div>",
-        table(&head, 1, &rows)
+         probability and observed share of each model stand in the table above.</p></div>",
+        table(&head, 1, &rows),
+        benefit_table(page)
     )
+}
+
+/// Net benefit at a few thresholds, beside that of treating all.
+fn benefit_table(page: &Page) -> String {
+    let rows: Vec<Vec<String>> = page
+        .findings
+        .arms
+        .iter()
+        .flat_map(|arm| {
+            arm.decision.thresholds.iter().map(move |at| {
+                vec![
+                    swatch(page.color(&arm.name), &arm.name),
+                    format!("{} %", fixed(100.0 * at.threshold, 0)),
+                    with_interval(Some(at.net_benefit), at.ci95, 3),
+                    fixed(at.treat_all, 3),
+                    arm.decision.n.to_string(),
+                ]
+            })
+        })
+        .collect();
+    table(&["Arm", "Threshold", "Net benefit", "Treating all", "Cases"], 1, &rows)
 }

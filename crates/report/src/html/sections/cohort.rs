@@ -81,11 +81,43 @@ fn fold_table(page: &Page) -> String {
                 fold.n_target.to_string(),
                 fold.n_test.to_string(),
                 fold.n_test_growth.to_string(),
+                (fold.n_test_patients_elsewhere).map_or_else(|| "–".to_owned(), |n| n.to_string()),
             ]
         })
         .collect();
-    let head = ["Fold", "Test sites", "Training", "Validation", "Target", "Test", "Test, grew"];
-    table(&head, 2, &rows)
+    let head = [
+        "Fold",
+        "Test sites",
+        "Training",
+        "Validation",
+        "Target",
+        "Test",
+        "Test, grew",
+        "Test patients in another role",
+    ];
+    format!("{}{}", table(&head, 2, &rows), leakage(page))
+}
+
+/// Whether anyone tested was also learnt from.
+fn leakage(page: &Page) -> String {
+    let folds = &page.findings.cohort.folds;
+    let counted: Option<Vec<usize>> =
+        folds.iter().map(|fold| fold.n_test_patients_elsewhere).collect();
+    let said = match counted.map(|counts| counts.into_iter().sum::<usize>()) {
+        None => {
+            "Slices of the same patients train and test: figures are optimistic, and say nothing of \
+             patients never seen."
+        }
+        Some(0) => {
+            "No patient that tests a model has a case that trained it, chose its checkpoint or shaped its \
+             weights: counted here over all folds."
+        }
+        Some(_) => {
+            "Some patients test a model that has seen another case of theirs: the figures of that fold are \
+             not to be trusted."
+        }
+    };
+    format!("<p class=\"note\">{said}</p>")
 }
 
 fn reason_list(title: &str, n: usize, reasons: &BTreeMap<String, usize>) -> String {

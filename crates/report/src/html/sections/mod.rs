@@ -2,20 +2,26 @@
 
 mod calibration;
 mod cohort;
+mod comparators;
 mod discrimination;
 mod headline;
 mod methods;
+mod referral;
 mod segmentation;
 mod shift;
+mod subgroups;
 mod training;
 
 pub(super) use calibration::calibration;
 pub(super) use cohort::cohort;
+pub(super) use comparators::comparators;
 pub(super) use discrimination::discrimination;
 pub(super) use headline::{header, headline, title};
 pub(super) use methods::methods;
+pub(super) use referral::referral;
 pub(super) use segmentation::segmentation;
 pub(super) use shift::shift;
+pub(super) use subgroups::subgroups;
 pub(super) use training::training;
 
 use super::Page;

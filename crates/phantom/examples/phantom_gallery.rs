@@ -1,5 +1,5 @@
 //! Draws what there is to see of the phantom as contact sheets: `cargo run --release --package hemex-phantom
-//! --example gallery -- OUT_DIR`; `cargo xtask gallery` calls it.
+//! --example phantom_gallery -- OUT_DIR`; `cargo xtask gallery` calls it.
 //!
 //! `signs.png` (one hematoma with each sign), `patients.png`, `sites.png`, `slices.png` (one head from base to
 //! vertex). The scans behind `slices.png` stay in `OUT_DIR/like_ge`, to be laid beside a real head.

@@ -1,6 +1,6 @@
 //! Contact sheets of every transform, before and after, with outlines:
 //!
-//! `cargo run --release -p hemex-augment --example gallery -- OUT IMAGE DSEG [DONOR_IMAGE DONOR_DSEG]`
+//! `cargo run --release -p hemex-augment --example augment_gallery -- OUT IMAGE DSEG [DONOR_IMAGE DONOR_DSEG]`
 //!
 //! reads a CT and its lesion labels (NIfTI) and writes `spatial.png`, `values.png` and `pair.png` into the folder
 //! OUT; with a second case also `transplant.png`.

@@ -1,0 +1,80 @@
+//! Whether acting on a probability does more good than acting on none.
+
+use hemex_metrics::decision_curve;
+use serde::Serialize;
+
+use super::calibration::{mean_of_drawn, over_seeds};
+use super::estimate::interval;
+use super::resampling::Resampling;
+use crate::{CaseResult, ReportError};
+
+/// Thresholds of the table, and how many of the curve lie up to [`MOST`].
+const SHOWN: [f64; 4] = [0.1, 0.2, 0.3, 0.4];
+const N_CURVE: usize = 60;
+const MOST: f64 = 0.6;
+
+/// Net benefit over all test cases with a probability and a label, folds together, each case once a fold with
+/// its mean probability over the seeds.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Decision {
+    /// Cases behind it.
+    pub n: usize,
+    /// At a few thresholds, with intervals; empty without a case.
+    pub thresholds: Vec<ThresholdBenefit>,
+    /// `[threshold, net benefit, net benefit of treating all]` from 1 % on.
+    #[serde(skip)]
+    pub curve: Vec<[f64; 3]>,
+}
+
+/// Net benefit at a threshold.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ThresholdBenefit {
+    /// The probability from which on a case is treated as one that will grow.
+    pub threshold: f64,
+    /// True minus false positives a case, a false positive weighing the odds of the threshold.
+    pub net_benefit: f64,
+    /// Its 95 % interval over draws of patients.
+    pub ci95: Option<[f64; 2]>,
+    /// The net benefit of treating all; of treating none it is 0.
+    pub treat_all: f64,
+}
+
+/// The net benefit of an arm.
+pub(super) fn decision(
+    rows: &[&CaseResult],
+    resampling: &Resampling<'_>,
+) -> Result<Decision, ReportError> {
+    let cases = over_seeds(rows);
+    let probabilities: Vec<f64> = cases.iter().map(|(_, probability)| *probability).collect();
+    let labels: Vec<bool> = cases.iter().map(|(row, _)| row.growth == Some(true)).collect();
+    if cases.is_empty() {
+        return Ok(Decision { n: 0, thresholds: Vec::new(), curve: Vec::new() });
+    }
+    let grid: Vec<f64> = (1..=N_CURVE).map(|i| MOST * i as f64 / N_CURVE as f64).collect();
+    let curve = decision_curve(&probabilities, &labels, &grid)?;
+    let shown = decision_curve(&probabilities, &labels, &SHOWN)?;
+    let thresholds = shown.into_iter().map(|at| {
+        // The net benefit is a mean over cases, so that it can be drawn like one.
+        let of_case = |(row, probability): &(&CaseResult, f64)| {
+            let value = match (*probability >= at.threshold, row.growth == Some(true)) {
+                (false, _) => 0.0,
+                (true, true) => 1.0,
+                (true, false) => -at.threshold / (1.0 - at.threshold),
+            };
+            Some((resampling.patient_idx(row)?, value))
+        };
+        let values: Vec<(usize, f64)> = cases.iter().filter_map(of_case).collect();
+        let draws = resampling.distribution(|n_drawn| mean_of_drawn(&values, n_drawn));
+        ThresholdBenefit {
+            threshold: at.threshold,
+            net_benefit: at.model,
+            ci95: interval(&draws),
+            treat_all: at.all,
+        }
+    });
+    Ok(Decision {
+        n: cases.len(),
+        thresholds: thresholds.collect(),
+        curve: curve.iter().map(|at| [at.threshold, at.model, at.all]).collect(),
+    })
+}

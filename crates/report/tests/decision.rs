@@ -1,0 +1,31 @@
+//! Net benefit on a cohort whose figures are known by hand.
+
+#![expect(clippy::unwrap_used, reason = "a failed test may panic")]
+
+#[expect(dead_code, reason = "shared with the other tests of the crate")]
+mod fixture;
+
+use fixture::{Cohort, report};
+
+#[test]
+fn net_benefit_counts_true_and_weighs_false_positives() {
+    let report = report(&Cohort::known(), |_| {}).unwrap();
+    let decision = &report.metrics["arms"]["joint"]["decision"];
+    // Labelled cases with a probability: a0 0.9, a1 0.4, b1 0.7 grew; a2 0.5, a3 0.2, b2 0.7, b3 0.1 did not.
+    assert_eq!(decision["n"], 7);
+    let at = |threshold: f64| {
+        let all = decision["thresholds"].as_array().unwrap();
+        all.iter().find(|at| at["threshold"] == threshold).unwrap()
+    };
+    let close = |value: &serde_json::Value, expected: f64| {
+        let found = value.as_f64().unwrap();
+        assert!((found - expected).abs() < 1e-12, "{found}, expected {expected}");
+    };
+    close(&at(0.4)["net_benefit"], (3.0 - 2.0 * 0.4 / 0.6) / 7.0);
+    close(&at(0.2)["net_benefit"], (3.0 - 3.0 * 0.25) / 7.0);
+    close(&at(0.2)["treat_all"], (3.0 - 4.0 * 0.25) / 7.0);
+    let [low, high] = [0, 1].map(|end| at(0.2)["ci95"][end].as_f64().unwrap());
+    let value = at(0.2)["net_benefit"].as_f64().unwrap();
+    assert!(low < value && value < high, "{low} {value} {high}");
+    assert!(report.page.contains("Decision curve"));
+}
