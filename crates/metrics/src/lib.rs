@@ -6,14 +6,14 @@
 //! one score are called alike. Intervals are two-sided. No input or output, no tensors.
 //!
 //! # Rooms
-//! - masks: [`overlap`] (Dice, IoU, volumes), [`SurfaceDistances`] (voxel centres, as MONAI),
+//! - masks: [`overlap()`] (Dice, IoU, volumes), [`SurfaceDistances`] (voxel centres, as MONAI),
 //!   [`SurfaceElements`] (by area, with surface Dice, as DeepMind), [`LesionDetection`]
-//! - ranking: [`auroc`], [`DeLong`], [`paired_delong`], [`average_precision`], [`RocCurve`] with
+//! - ranking: [`auroc`], [`DeLong`], [`paired_delong`], [`average_precision()`], [`RocCurve`] with
 //!   operating points
 //! - probabilities: [`brier`], [`BrierDecomposition`], [`log_loss`], [`Recalibration`],
 //!   [`equal_mass_bins`] and [`equal_width_bins`] with [`expected_calibration_error`],
 //!   [`CalibrationCurve`]
-//! - decisions: [`decision_curve`], [`PredictiveValues`], [`McNemar`], [`Reclassification`],
+//! - decisions: [`decision_curve()`], [`PredictiveValues`], [`McNemar`], [`Reclassification`],
 //!   [`DiscriminationImprovement`]
 //! - measurements and raters: [`bland_altman`], [`concordance`], [`pearson`], [`Ratings`] (ICC),
 //!   [`cohen_kappa`], [`fleiss_kappa`]

@@ -76,7 +76,7 @@ impl WeightedCases {
         Ok((wins / (n_negative * n_positive)).clamp(0.0, 1.0))
     }
 
-    /// Average precision as [`average_precision`](crate::average_precision) has it.
+    /// Average precision as [`average_precision`](crate::average_precision()) has it.
     ///
     /// # Errors
     /// [`MetricError::OneClass`] if a class has no weight.
