@@ -13,7 +13,7 @@ agreement from its moments). The inputs stand here and in the tests; nothing is 
     … metrics.py --full     holds 2,000 drawn cases against the Rust side, which must be built before:
                             cargo build --release -p hemex-metrics --example reference_figures
 
-The drawn cases and their figures are in cases.py beside this file. `--full` prints the largest deviation
+The drawn cases and their figures are in cases.py and volumes.py. `--full` prints the largest deviation
 of each figure and fails above 1e-9 (1e-6 for distances in mm), relative to values above 1.
 """
 

@@ -31,6 +31,8 @@ impl Distribution {
     /// Bias-corrected and accelerated interval (Efron, JASA 1987), over the draws in which the
     /// statistic is defined.
     ///
+    /// The acceleration is that of one sample, also where draws are stratified (as SciPy has it).
+    ///
     /// `observed` is the statistic of the cohort as it is, `left_out` that of [`jackknife`]. Draws that
     /// equal `observed` count half below it. The percentiles are linear between order statistics.
     ///

@@ -108,7 +108,8 @@ impl Ratings {
         // Satterthwaite's degrees of freedom.
         let df = (a * columns + b * rest).powi(2)
             / ((a * columns).powi(2) / (k - 1.0) + (b * rest).powi(2) / ((n - 1.0) * (k - 1.0)));
-        if df < 1.0 {
+        // Exactly 1 to rounding counts; nothing over nothing does not.
+        if df.is_nan() || df < 1.0 - 1e-9 {
             return None;
         }
         let p = 0.5 + 0.5 * confidence.value();
@@ -182,6 +183,9 @@ mod tests {
         let negative = Ratings::new(&[0.0, 1.0, 1.0, 0.0, 0.25, 0.5], 2).unwrap();
         let two = negative.icc_2_1(Confidence::P95).unwrap();
         assert!(two.value < 0.0 && two.interval.is_none(), "{two:?}");
+        let cancelled = Ratings::new(&[1.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 1.0], 2).unwrap();
+        let two = cancelled.icc_2_1(Confidence::P95).unwrap();
+        assert!((two.value + 2.0).abs() < 1e-12 && two.interval.is_none(), "{two:?}");
         let offset_alone = Ratings::new(&[1.0, 2.0, 1.0, 2.0], 2).unwrap();
         assert_eq!(offset_alone.icc_3_1(Confidence::P95), None);
     }

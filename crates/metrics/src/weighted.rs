@@ -120,6 +120,30 @@ impl WeightedCases {
         Recalibration::fit_weighted(&self.scores, &self.labels, &self.weights)
     }
 
+    /// Expected calibration error over `n_bins` of equal width (limits as in
+    /// [`equal_width_bins`](crate::equal_width_bins)): the weighted mean distance between a bin's mean
+    /// probability and its share of positives, both weighted.
+    ///
+    /// # Errors
+    /// As [`WeightedCases::brier`]; [`MetricError::TooFew`] for 0 bins.
+    pub fn expected_calibration_error(&self, n_bins: usize) -> Result<f64, MetricError> {
+        self.check_probabilities()?;
+        if n_bins == 0 {
+            return Err(MetricError::TooFew { what: "bins", needed: 1, found: 0 });
+        }
+        // Weighted sum of probability less outcome: a bin's distance times its weight.
+        let mut excess = vec![0.0; n_bins];
+        self.for_each_score(|p, [negative, positive]| {
+            let place = ((p * n_bins as f64) as usize).min(n_bins - 1);
+            excess[place] += p * (negative + positive) - positive;
+        });
+        let total: f64 = self.class_weights().iter().sum();
+        if total == 0.0 {
+            return Err(MetricError::TooFew { what: "cases with weight", needed: 1, found: 0 });
+        }
+        Ok(excess.iter().map(|sum| sum.abs()).sum::<f64>() / total)
+    }
+
     /// Checks that every score is a probability.
     pub(crate) fn check_probabilities(&self) -> Result<(), MetricError> {
         match self.scores.iter().position(|p| !(0.0..=1.0).contains(p)) {
@@ -193,7 +217,10 @@ fn effective_sample_size(weights: &[f64]) -> Option<f64> {
 mod tests {
     use super::*;
     use crate::roc::tests::{FIRST, labels};
-    use crate::{auroc, average_precision, brier, log_loss};
+    use crate::{
+        Confidence, auroc, average_precision, brier, equal_width_bins, expected_calibration_error,
+        log_loss,
+    };
 
     #[test]
     fn a_weight_is_a_repetition() {
@@ -211,6 +238,8 @@ mod tests {
         close(cases.average_precision(), average_precision(&scores, &repeated));
         close(cases.brier(), brier(&scores, &repeated));
         close(cases.log_loss(), log_loss(&scores, &repeated));
+        let bins = equal_width_bins(&scores, &repeated, 4, Confidence::P95).unwrap();
+        close(cases.expected_calibration_error(4), Ok(expected_calibration_error(&bins)));
         let (a, b) =
             (cases.recalibration().unwrap(), Recalibration::fit(&scores, &repeated).unwrap());
         assert!((a.slope - b.slope).abs() < 1e-8 && (a.intercept - b.intercept).abs() < 1e-8);
@@ -257,6 +286,8 @@ mod tests {
         let none = WeightedCases::new(&[0.5], &[true], &[0.0]).unwrap();
         assert!(matches!(none.brier(), Err(MetricError::TooFew { .. })));
         assert_eq!(none.prevalence(), None);
+        assert!(matches!(none.expected_calibration_error(5), Err(MetricError::TooFew { .. })));
+        assert!(cases.expected_calibration_error(0).is_err());
         for weight in [-1.0, f64::NAN, f64::INFINITY] {
             assert!(WeightedCases::new(&[0.5], &[true], &[weight]).is_err(), "{weight}");
         }

@@ -18,11 +18,21 @@ pub fn document(findings: &Findings) -> Value {
             (comparator.name.to_owned(), document)
         })
         .collect();
+    let names: Vec<&str> = findings.arms.iter().map(|arm| arm.name.as_str()).collect();
+    let definitions: Map<String, Value> = (findings.definitions.iter())
+        .map(|definition| {
+            let arms = names.iter().zip(&definition.auroc);
+            let arms: Map<String, Value> =
+                arms.map(|(arm, auroc)| ((*arm).to_owned(), json!(auroc))).collect();
+            (definition.name.to_owned(), Value::Object(arms))
+        })
+        .collect();
     json!({
         "regime": findings.regime.name(),
         "arms": arms,
         "differences": differences,
         "comparators": comparators,
+        "definitions": definitions,
         "subgroups": findings.subgroups,
         "oracle": findings.oracle,
         "cohort": findings.cohort,

@@ -50,3 +50,30 @@ fn a_patient_in_two_roles_is_counted() {
     assert_eq!(n, Some(1));
     assert!(page.contains("not to be trusted"));
 }
+
+#[test]
+fn other_definitions_of_growth_are_other_labels() {
+    // 0.08 mL grow to 0.105 mL in a0 (31 %) and to 8 mL in b1; the others stay, or have no follow-up.
+    let report = report(&Cohort::known(), |root| {
+        let path = root.join("labels/labels.csv");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let with = |line: &str| match line.split(',').next().unwrap() {
+            "a0" => line.replace(",0.08,,", ",0.08,0.105,"),
+            "b1" => line.replace(",0.08,,", ",0.08,8.0,"),
+            "a2" | "a3" | "b3" => line.replace(",0.08,,", ",0.08,0.08,"),
+            _ => line.to_owned(),
+        };
+        let lines: Vec<String> = text.lines().map(with).collect();
+        std::fs::write(&path, lines.join("\n") + "\n").unwrap();
+    })
+    .unwrap();
+    let definitions = &report.metrics["definitions"];
+    let joint = &definitions["over 26 %"]["joint"];
+    assert_eq!((joint["n"].as_u64(), joint["n_positive"].as_u64()), (Some(5), Some(2)));
+    // a0 0.9 beats 0.5 and 0.2; b1 0.7 beats 0.1.
+    close(&joint["value"], 1.0);
+    let strict = &definitions["over 6 mL"]["joint"];
+    assert_eq!(strict["n_positive"], 1);
+    assert!(strict["reason"].as_str().unwrap().contains("in fold 0, 0 of 3"), "{strict}");
+    assert!(report.page.contains("Other definitions of growth"));
+}

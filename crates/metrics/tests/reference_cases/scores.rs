@@ -154,6 +154,7 @@ fn weighted(scores: &Scores) -> Vec<Figure> {
         ("weighted_average_precision", cases.average_precision().ok()),
         ("weighted_brier", cases.brier().ok()),
         ("weighted_log_loss", cases.log_loss().ok()),
+        ("weighted_ece_width", cases.expected_calibration_error(5).ok()),
         ("weighted_calibration_intercept", fit.map(|fit| fit.intercept)),
         ("weighted_calibration_slope", fit.map(|fit| fit.slope)),
         ("weighted_calibration_in_the_large", fit.map(|fit| fit.intercept_at_unit_slope)),

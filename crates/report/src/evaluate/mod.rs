@@ -5,6 +5,7 @@ mod calibration;
 mod cohort;
 mod comparators;
 mod decision;
+mod definitions;
 mod discrimination;
 mod estimate;
 mod models;
@@ -20,6 +21,7 @@ pub use calibration::Calibration;
 pub use cohort::{Cohort, FoldCounts, SiteCounts};
 pub use comparators::Comparator;
 pub use decision::{Decision, ThresholdBenefit};
+pub use definitions::GrowthDefinition;
 pub use discrimination::{Difference, MeanRoc};
 pub use estimate::{Estimate, MeanEstimate};
 pub use models::ModelFindings;
@@ -52,6 +54,8 @@ pub struct Findings {
     pub differences: Vec<Difference>,
     /// Clinical scores on the same patients.
     pub comparators: Vec<Comparator>,
+    /// The ranking under other definitions of growth.
+    pub definitions: Vec<GrowthDefinition>,
     /// Figures within groups of test cases.
     pub subgroups: Vec<Subgroup>,
     /// What the true probabilities reach; `None` where no truth is known.
@@ -134,6 +138,7 @@ pub fn evaluate(
         comparators: comparators::comparators(evaluation, &tested, &by_arm, &resampling)?,
         arms,
         differences,
+        definitions: definitions::definitions(evaluation, &by_arm, bootstrap)?,
         subgroups: subgroups::subgroups(
             evaluation,
             &by_arm,

@@ -17,12 +17,43 @@ pub(in crate::html) fn discrimination(page: &Page) -> String {
         })
     }));
     format!(
-        "{figures}<h3>Arms</h3>{}{why}{}{}<h3>Differences</h3>{}<h3>Each model</h3>{}",
+        "{figures}<h3>Arms</h3>{}{why}{}{}<h3>Differences</h3>{}<h3>Each model</h3>{}{}",
         arm_table(page),
         draws(page),
         chance(page),
         difference_table(page),
-        model_table(page)
+        model_table(page),
+        definition_table(page)
+    )
+}
+
+/// The AUROC where growth is defined otherwise; empty without volumes.
+fn definition_table(page: &Page) -> String {
+    if page.findings.definitions.is_empty() {
+        return String::new();
+    }
+    let mut head = vec!["Growth is".to_owned(), "Grew".to_owned()];
+    head.extend(page.findings.arms.iter().map(|arm| format!("AUROC {}", escape(&arm.name))));
+    let rows: Vec<Vec<String>> = page
+        .findings
+        .definitions
+        .iter()
+        .map(|definition| {
+            let first = definition.auroc.first();
+            let grew = first.map(|auroc| format!("{} of {}", auroc.n_positive, auroc.n));
+            let mut row = vec![escape(definition.name), grew.unwrap_or_default()];
+            row.extend(
+                definition.auroc.iter().map(|auroc| with_interval(auroc.value, auroc.ci95, 2)),
+            );
+            row
+        })
+        .collect();
+    let head: Vec<&str> = head.iter().map(String::as_str).collect();
+    format!(
+        "<h3>Other definitions of growth</h3>{}<p class=\"note\">By the volumes of both scans, where both are \
+         known (after Dowlatshahi et al., Neurology 2011); the models were trained on the cohort's own \
+         definition.</p>",
+        table(&head, 1, &rows)
     )
 }
 
