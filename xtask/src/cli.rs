@@ -126,7 +126,7 @@ pub(crate) struct GalleryArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct BenchArgs {
-    /// A crate, a workload (w1, w2, w3, w4, w5, w6) or part of a bench's name
+    /// A crate, a workload (w1, w2, w3, w4, w5, w6, w7, w8) or part of a bench's name
     pub(crate) name: Option<String>,
     /// Run a workload in turn with this command and print the ratio; it prints a line
     /// {"workload": "w1", "ms": 206}, or several of which the fastest counts

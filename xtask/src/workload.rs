@@ -1,4 +1,4 @@
-//! `cargo xtask bench w1|w2|w3|w4|w5|w6`: the reference workloads, alone or in turn with a peer.
+//! `cargo xtask bench w1|w2|w3|w4|w5|w6|w7|w8`: the reference workloads, alone or in turn with a peer.
 //!
 //! Machines are shared and noisy: an absolute time means little, a ratio of runs that alternate does.
 
@@ -11,14 +11,16 @@ use serde_json::{Value, json};
 
 use crate::workspace;
 
-/// The workloads, and the example that runs each: the networks', augmentation's and ingest's.
-const PROGRAMS: [(&str, &str); 6] = [
+/// The workloads, and the example that runs each: the networks', augmentation's, ingest's and the metrics'.
+const PROGRAMS: [(&str, &str); 8] = [
     ("w1", "workload"),
     ("w2", "workload"),
     ("w3", "workload"),
     ("w4", "augment_workload"),
     ("w5", "ingest_workload"),
     ("w6", "ingest_workload"),
+    ("w7", "metrics_workload"),
+    ("w8", "metrics_workload"),
 ];
 
 /// The example that runs this workload, if it is one.
