@@ -221,7 +221,7 @@ impl Cases {
     /// What the images show within the brain, by case; empty if the artifact has no such table.
     ///
     /// # Errors
-    /// If the table cannot be read.
+    /// If the table cannot be read or names a case twice.
     pub fn descriptors(&self) -> Result<BTreeMap<String, DescriptorRow>, ArtifactError> {
         self.optional("descriptors.csv", |row: &DescriptorRow| row.case_id.clone())
     }
@@ -229,7 +229,7 @@ impl Cases {
     /// What clinical scores ask for beside the table of cases, by case; empty if the artifact has no such table.
     ///
     /// # Errors
-    /// If the table cannot be read.
+    /// If the table cannot be read or names a case twice.
     pub fn clinical(&self) -> Result<BTreeMap<String, ClinicalRow>, ArtifactError> {
         self.optional("clinical.csv", |row: &ClinicalRow| row.case_id.clone())
     }
@@ -243,8 +243,16 @@ impl Cases {
         if !path.exists() {
             return Ok(BTreeMap::new());
         }
-        let rows: Vec<R> = table::read_rows(&path)?;
-        Ok(rows.into_iter().map(|row| (case_id(&row), row)).collect())
+        let mut by_case = BTreeMap::new();
+        for row in table::read_rows::<R>(&path)? {
+            let id = case_id(&row);
+            if by_case.contains_key(&id) {
+                let problem = format!("the case `{id}` has two rows: expected one at most");
+                return Err(ArtifactError::nifti(&path, problem));
+            }
+            by_case.insert(id, row);
+        }
+        Ok(by_case)
     }
 
     /// The case's image, canonical grid, HU.

@@ -15,10 +15,17 @@ pub(crate) fn quantile(p: f64) -> f64 {
 }
 
 fn quantile_of_tail(tail: f64) -> f64 {
-    let (mut low, mut high) = (0.0, 40.0);
-    for _ in 0..100 {
+    bisect(0.0, 40.0, |z| upper_tail(z) > tail)
+}
+
+/// The place in `[low, high]` where `is_below` turns false, as near as numbers lie.
+pub(crate) fn bisect(mut low: f64, mut high: f64, is_below: impl Fn(f64) -> bool) -> f64 {
+    for _ in 0..1100 {
         let middle = 0.5 * (low + high);
-        if upper_tail(middle) > tail {
+        if middle <= low || middle >= high {
+            break;
+        }
+        if is_below(middle) {
             low = middle;
         } else {
             high = middle;

@@ -1,6 +1,6 @@
 //! Distribution functions that intervals need and the standard library lacks.
 
-use crate::normal;
+use crate::normal::{self, bisect};
 
 /// The regularised incomplete beta function `I_x(a, b)` for `a, b > 0`, `x` in [0, 1].
 ///
@@ -117,22 +117,6 @@ pub(crate) fn noncentral_t_quantile(p: f64, df: f64, noncentrality: f64) -> f64 
         low -= 2.0 * (high - low);
     }
     bisect(low, high, is_below)
-}
-
-/// The place in `[low, high]` where `is_below` turns false.
-fn bisect(mut low: f64, mut high: f64, is_below: impl Fn(f64) -> bool) -> f64 {
-    for _ in 0..1100 {
-        let middle = 0.5 * (low + high);
-        if middle <= low || middle >= high {
-            break;
-        }
-        if is_below(middle) {
-            low = middle;
-        } else {
-            high = middle;
-        }
-    }
-    0.5 * (low + high)
 }
 
 #[cfg(test)]

@@ -5,12 +5,7 @@
 #[expect(dead_code, reason = "shared with the other tests of the crate")]
 mod fixture;
 
-use fixture::{Cohort, report};
-
-fn close(value: &serde_json::Value, expected: f64) {
-    let found = value.as_f64().unwrap();
-    assert!((found - expected).abs() < 1e-12, "{found}, expected {expected}");
-}
+use fixture::{Cohort, close, report};
 
 #[test]
 fn scores_are_ranked_on_the_cases_whose_inputs_are_known() {

@@ -5,7 +5,7 @@
 #[expect(dead_code, reason = "shared with the other tests of the crate")]
 mod fixture;
 
-use fixture::{Cohort, report};
+use fixture::{Cohort, close, report};
 
 #[test]
 fn net_benefit_counts_true_and_weighs_false_positives() {
@@ -16,10 +16,6 @@ fn net_benefit_counts_true_and_weighs_false_positives() {
     let at = |threshold: f64| {
         let all = decision["thresholds"].as_array().unwrap();
         all.iter().find(|at| at["threshold"] == threshold).unwrap()
-    };
-    let close = |value: &serde_json::Value, expected: f64| {
-        let found = value.as_f64().unwrap();
-        assert!((found - expected).abs() < 1e-12, "{found}, expected {expected}");
     };
     close(&at(0.4)["net_benefit"], (3.0 - 2.0 * 0.4 / 0.6) / 7.0);
     close(&at(0.2)["net_benefit"], (3.0 - 3.0 * 0.25) / 7.0);

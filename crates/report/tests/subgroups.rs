@@ -5,12 +5,7 @@
 #[expect(dead_code, reason = "shared with the other tests of the crate")]
 mod fixture;
 
-use fixture::{Cohort, report};
-
-fn close(value: &serde_json::Value, expected: f64) {
-    let found = value.as_f64().unwrap();
-    assert!((found - expected).abs() < 1e-12, "{found}, expected {expected}");
-}
+use fixture::{Cohort, close, report};
 
 #[test]
 fn subgroups_hold_their_own_cases() {
@@ -76,4 +71,15 @@ fn other_definitions_of_growth_are_other_labels() {
     assert_eq!(strict["n_positive"], 1);
     assert!(strict["reason"].as_str().unwrap().contains("in fold 0, 0 of 3"), "{strict}");
     assert!(report.page.contains("Other definitions of growth"));
+}
+
+#[test]
+fn a_case_with_two_rows_of_clinical_columns_is_named() {
+    let twice = |root: &std::path::Path| {
+        let path = root.join("cases/clinical.csv");
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, format!("{text}a0,,,,,,1\n")).unwrap();
+    };
+    let error = report(&Cohort::known(), twice).err().unwrap().to_string();
+    assert!(error.contains("clinical.csv: the case `a0` has two rows"), "{error}");
 }

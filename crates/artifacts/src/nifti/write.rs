@@ -1,8 +1,7 @@
 use std::path::Path;
 
-use libdeflater::{CompressionLvl, Compressor};
-
 use hemex_volume::{Geometry, Image, LabelMap};
+use libdeflater::{CompressionLvl, Compressor};
 
 use crate::ArtifactError;
 
@@ -60,7 +59,8 @@ fn write<const BYTES: usize>(
 
 /// As a gzip file. There is no name and no time in its header: the same volume gives the same bytes.
 fn gzipped(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
-    let level = CompressionLvl::new(GZIP_LEVEL).unwrap_or_default();
+    let level = CompressionLvl::new(GZIP_LEVEL)
+        .map_err(|_| std::io::Error::other(format!("no gzip level {GZIP_LEVEL}")))?;
     let mut compressor = Compressor::new(level);
     let mut gzip = vec![0; compressor.gzip_compress_bound(bytes.len())];
     let n = compressor.gzip_compress(bytes, &mut gzip).map_err(std::io::Error::other)?;

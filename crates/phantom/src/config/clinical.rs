@@ -131,7 +131,8 @@ impl ClinicalConfig {
 impl PerPredictor {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         // By their keys, as they are written; JSON has no NaN, so that one is not a number here either.
-        let written = serde_json::to_value(self).unwrap_or_default();
+        let written = serde_json::to_value(self)
+            .map_err(|error| ConfigError::new("", "numbers", error.to_string()))?;
         for (key, ratio) in written.as_object().into_iter().flatten() {
             check_range(key, ratio.as_f64().unwrap_or(f64::NAN), 0.01..=100.0)?;
         }
