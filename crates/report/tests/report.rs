@@ -289,21 +289,14 @@ fn the_page_is_whole_and_alone() {
     for figure in ["ROC curves", "Predicted and observed", "Agreement of volumes", "joint: loss"] {
         assert!(page.contains(&format!("<h3>{figure}</h3>")), "{figure}");
     }
-    assert_eq!(page.matches("data:image/png;base64,").count(), 6);
+    assert_eq!(page.matches("data:image/png").count(), 6);
     assert!(page.contains("Not a medical device"));
     assert!(!page.contains("Optimistic"));
     for outside in ["http:", "https:", "//", "<script", "<link", "@import", "url(", "A&<b>"] {
-        assert!(!strip_images(page).contains(outside), "{outside}");
+        assert!(!page.contains(outside), "{outside}");
     }
     assert!(page.contains("A&amp;&lt;b&gt;") && page.contains("gantry &lt;tilt&gt;"));
     assert!(page.contains("Validation figures of v&amp;g over") && !page.contains("&amp;amp;"));
-}
-
-/// The page without the bytes of its images, in which `//` may well occur.
-fn strip_images(page: &str) -> String {
-    let mut parts = page.split("data:image/png;");
-    let first = parts.next().unwrap_or_default().to_owned();
-    parts.fold(first, |text, part| text + part.split_once('"').map_or("", |(_, rest)| rest))
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed test may panic")]
 
+mod browser;
 mod cohort;
 mod concurrency;
 mod damage;

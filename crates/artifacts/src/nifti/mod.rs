@@ -19,7 +19,9 @@ mod write;
 pub use read::{
     Foreign, image_of_bytes, read_foreign_image, read_foreign_label_map, read_image, read_label_map,
 };
-pub use write::{write_image, write_image_i16, write_label_map};
+pub use write::{
+    encode_image_i16, encode_label_map, write_image, write_image_i16, write_label_map,
+};
 
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]

@@ -20,13 +20,32 @@ pub fn write_image(path: &Path, image: &Image) -> Result<(), ArtifactError> {
     write(path, image.geometry(), 16, voxels)
 }
 
+/// An image as the bytes of a gzip file of 16-bit integers: what [`write_image_i16`] writes.
+///
+/// # Errors
+/// If an axis is too long for NIfTI-1.
+pub fn encode_image_i16(image: &Image) -> std::io::Result<Vec<u8>> {
+    gzipped(&encode(image.geometry(), 4, i16_voxels(image))?)
+}
+
+/// A label map as the bytes of a gzip file: what [`write_label_map`] writes.
+///
+/// # Errors
+/// If an axis is too long for NIfTI-1.
+pub fn encode_label_map(labels: &LabelMap) -> std::io::Result<Vec<u8>> {
+    gzipped(&encode(labels.geometry(), 2, labels.voxels().iter().map(|label| [*label]))?)
+}
+
 /// Writes an image as 16-bit integers, as scanners do: values are rounded and limited to their range.
 ///
 /// # Errors
 /// If the file cannot be written completely.
 pub fn write_image_i16(path: &Path, image: &Image) -> Result<(), ArtifactError> {
-    let voxels = image.voxels().iter().map(|v| (v.round() as i16).to_le_bytes());
-    write(path, image.geometry(), 4, voxels)
+    write(path, image.geometry(), 4, i16_voxels(image))
+}
+
+fn i16_voxels(image: &Image) -> impl Iterator<Item = [u8; 2]> {
+    image.voxels().iter().map(|v| (v.round() as i16).to_le_bytes())
 }
 
 /// Writes a label map as bytes; gzip if the name ends in `.gz`.
@@ -43,18 +62,28 @@ fn write<const BYTES: usize>(
     datatype: i16,
     voxels: impl Iterator<Item = [u8; BYTES]>,
 ) -> Result<(), ArtifactError> {
+    let mut bytes = encode(geometry, datatype, voxels).map_err(ArtifactError::io(path))?;
+    if path.extension().is_some_and(|ending| ending == "gz") {
+        bytes = gzipped(&bytes).map_err(ArtifactError::io(path))?;
+    }
+    publish(path, &bytes).map_err(ArtifactError::io(path))
+}
+
+/// The bytes of a plain file.
+fn encode<const BYTES: usize>(
+    geometry: &Geometry,
+    datatype: i16,
+    voxels: impl Iterator<Item = [u8; BYTES]>,
+) -> std::io::Result<Vec<u8>> {
     if geometry.shape().iter().any(|n| *n > 32767) {
         let problem = format!("NIfTI-1 holds 32767 voxels an axis, not {:?}", geometry.shape());
-        return Err(ArtifactError::nifti(path, problem));
+        return Err(std::io::Error::other(problem));
     }
     let mut bytes = vec![0; HEADER_BYTES + BYTES * geometry.n_voxels()];
     let (head, body) = bytes.split_at_mut(HEADER_BYTES);
     head.copy_from_slice(&header(geometry, datatype, 8 * BYTES as i16));
     body.chunks_exact_mut(BYTES).zip(voxels).for_each(|(to, from)| to.copy_from_slice(&from));
-    if path.extension().is_some_and(|ending| ending == "gz") {
-        bytes = gzipped(&bytes).map_err(ArtifactError::io(path))?;
-    }
-    publish(path, &bytes).map_err(ArtifactError::io(path))
+    Ok(bytes)
 }
 
 /// As a gzip file. There is no name and no time in its header: the same volume gives the same bytes.

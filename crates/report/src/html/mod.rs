@@ -1,13 +1,17 @@
-//! The report as one self-contained HTML page: inline style, inline SVG, slices as data URIs.
+//! The report as one self-contained HTML page: inline style, inline SVG, slices as data URIs, and a viewer of cases
+//! whose script and volumes lie in the page.
 //!
 //! No script, no font, no image from elsewhere: the page reads the same in ten years and offline.
 
+mod cases;
 mod chart;
 mod figures;
-mod outline;
 mod sections;
-mod slices;
 pub(crate) mod text;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest, Sha256};
 
 use crate::{CaseResult, Config, Evaluation, Findings, ReportError};
 use text::escape;
@@ -60,6 +64,7 @@ pub fn page(
     config: &Config,
 ) -> Result<String, ReportError> {
     let page = Page { evaluation, results, findings, config };
+    let cases = cases::section(&page)?;
     let sections = [
         ("headline", "Result", sections::headline(&page)),
         ("cohort", "Cohort", sections::cohort(&page)),
@@ -71,7 +76,7 @@ pub fn page(
         ("referral", "Uncertainty and referral", sections::referral(&page)),
         ("training", "Learning curves", sections::training(&page)),
         ("shift", "Domain shift", sections::shift(&page)),
-        ("cases", "Cases", slices::section(&page)?),
+        ("cases", "Cases", cases.html),
         ("methods", "Methods and limits", sections::methods(&page)),
     ];
     let links: String = sections
@@ -88,17 +93,28 @@ pub fn page(
         sections::header(&page),
         sections::NO_DEVICE,
     );
-    Ok(document(&sections::title(&page), STYLE, &body))
+    Ok(document(&sections::title(&page), STYLE, &body, &cases.scripts))
 }
 
-/// A page that loads nothing: whatever it shows is in it, and a browser is told to refuse the rest.
-pub(crate) fn document(title: &str, style: &str, body: &str) -> String {
-    const POLICY: &str = "default-src 'none'; img-src data:; style-src 'unsafe-inline'";
+/// A page that loads nothing: whatever it shows is in it, and a browser is told to refuse the rest, and every script
+/// but `scripts`, of which it is given the digests.
+pub(crate) fn document(title: &str, style: &str, body: &str, scripts: &[String]) -> String {
+    let digests: String =
+        scripts.iter().map(|script| format!(" {}", script_digest(script))).collect();
+    let scripts_allowed = if scripts.is_empty() { " 'none'" } else { &digests };
+    let elements: String =
+        scripts.iter().map(|script| format!("<script>{script}</script>\n")).collect();
     format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; \
+         style-src 'unsafe-inline'; script-src{scripts_allowed}\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>{}</title>\n<style>{style}</style></head>\n<body><main>\n{body}</main></body></html>\n",
+         <title>{}</title>\n<style>{style}</style></head>\n<body><main>\n{body}</main>\n{elements}</body></html>\n",
         escape(title)
     )
+}
+
+/// As a content security policy names a script (W3C CSP level 2, hash-source).
+fn script_digest(script: &str) -> String {
+    format!("'sha256-{}'", STANDARD.encode(Sha256::digest(script.as_bytes())))
 }

@@ -90,8 +90,9 @@ pub(crate) fn table(head: &[&str], n_text: usize, rows: &[Vec<String>]) -> Strin
     };
     let head: Vec<String> = head.iter().map(|&cell| cell.to_owned()).collect();
     let body: String = rows.iter().map(|row| format!("<tr>{}</tr>", cells(row, "td"))).collect();
+    // A wide table is scrolled within its frame, by keys too.
     format!(
-        "<div class=\"scroll\"><table><thead><tr>{}</tr></thead><tbody>{body}</tbody></table></div>",
+        "<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"Table\"><table><thead><tr>{}</tr></thead><tbody>{body}</tbody></table></div>",
         cells(&head, "th")
     )
 }

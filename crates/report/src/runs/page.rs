@@ -39,7 +39,7 @@ pub fn page(comparison: &Comparison) -> String {
          patient; 95 % intervals by the bootstrap over patients.</p>{}{remarks}</section>",
         table(&head, 2, &rows)
     );
-    document("Two runs", STYLE, &body)
+    document("Two runs", STYLE, &body, &[])
 }
 
 fn mean_row(arm: &str, figure: &str, mean: &PairedMean, decimals: usize) -> Option<Vec<String>> {

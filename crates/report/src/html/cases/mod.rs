@@ -1,4 +1,7 @@
-//! Example cases as slices with the outlines of truth and prediction.
+//! Example cases: slices with the outlines of truth and prediction, and a viewer of their volumes.
+
+mod outline;
+mod viewer;
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -7,8 +10,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hemex_volume::{Image, LabelMap};
 
+use super::Page;
 use super::text::{escape, fixed, optional, swatch};
-use super::{Page, outline};
 use crate::compare::{PREDICTED_LESION, predicted_mask, reference_mask};
 use crate::{CaseResult, ReportError, Status};
 
@@ -16,35 +19,54 @@ use crate::{CaseResult, ReportError, Status};
 const REFERENCE_COLOR: &str = "#29c4ff";
 const PREDICTED_COLOR: &str = "#ffa02e";
 
+use viewer::Viewer;
+
+/// The section, and the scripts that its viewer needs.
+pub(super) struct Cases {
+    pub(super) html: String,
+    pub(super) scripts: Vec<String>,
+}
+
+/// What is shown of a case, on one grid.
+struct CaseVolumes {
+    image: Image,
+    reference: Option<LabelMap>,
+    predicted: Option<LabelMap>,
+}
+
 /// The section: what the arm with masks (or else the first arm) does on chosen test cases.
-pub(super) fn section(page: &Page) -> Result<String, ReportError> {
+pub(super) fn section(page: &Page) -> Result<Cases, ReportError> {
+    let words = |html: &str| Cases { html: html.to_owned(), scripts: Vec::new() };
     let arms = &page.findings.arms;
     let has_masks = |name: &str| {
         page.evaluation.predictions.iter().any(|p| p.card.arm == name && p.card.has_masks)
     };
     let Some(arm) = arms.iter().find(|arm| has_masks(&arm.name)).or(arms.first()) else {
-        return Ok(String::new());
+        return Ok(words(""));
     };
     let examples = choose(page, &arm.name);
     if examples.is_empty() {
-        return Ok("<p>There is no test case to show.</p>".to_owned());
+        return Ok(words("<p>There is no test case to show.</p>"));
     }
+    let mut viewer = Viewer::default();
     let mut cards = String::new();
     for (titles, row) in examples {
-        cards += &card(page, &titles, row)?;
+        cards += &card(page, &titles, row, &mut viewer)?;
     }
     let [low, high] = page.config.display_window_hu;
-    Ok(format!(
+    let html = format!(
         "<p>Test cases of {}, chosen by rule, not by hand: overlap at its best, median and worst, then \
          the ends of the ranking, each case by its place among those of its fold; further cases as they \
-         come. Each shows the slice in which the reference lesion is largest, \
+         come.</p>{}<p>Each picture is the slice in which the reference lesion is largest, \
          {} to {} HU, the patient's right on the left. {} {}</p><div class=\"cases\">{cards}</div>",
         swatch(page.color(&arm.name), &arm.name),
+        viewer.html(page),
         fixed(low, 0),
         fixed(high, 0),
         swatch(REFERENCE_COLOR, "reference"),
         swatch(PREDICTED_COLOR, "prediction"),
-    ))
+    );
+    Ok(Cases { html, scripts: viewer.scripts() })
 }
 
 /// The cases to show, with what each stands for: a case may be two extremes at once. Of several seeds
@@ -111,40 +133,58 @@ fn by_rank<'a>(rows: &[&'a CaseResult], growth: bool) -> Vec<&'a CaseResult> {
     of_outcome.into_iter().map(|(_, row)| row).collect()
 }
 
-fn card(page: &Page, titles: &[&str], row: &CaseResult) -> Result<String, ReportError> {
-    let picture = match page.evaluation.cases.image(&row.case_id) {
-        Ok(image) => picture(page, row, &image)?,
+fn card(
+    page: &Page,
+    titles: &[&str],
+    row: &CaseResult,
+    viewer: &mut Viewer,
+) -> Result<String, ReportError> {
+    let (picture, button) = match page.evaluation.cases.image(&row.case_id) {
+        Ok(image) => {
+            let volumes = volumes(page, row, image)?;
+            let place = viewer.add(page, titles, row, &volumes)?;
+            let button = place.map_or_else(String::new, |place| {
+                format!("<button type=\"button\" data-case=\"{place}\" hidden>Open in the viewer</button>")
+            });
+            (picture(page, &volumes)?, button)
+        }
         // What kept the case from being predicted keeps it from being shown.
         Err(error) if matches!(row.status, Status::Refused | Status::Missing) => {
             let problem = escape(&error.without_path());
-            format!("<p class=\"note\">No picture: {problem}.</p>")
+            (format!("<p class=\"note\">No picture: {problem}.</p>"), String::new())
         }
         Err(error) => return Err(error.into()),
     };
     let titles: String = titles.iter().map(|title| format!("<b>{}</b>", escape(title))).collect();
     Ok(format!(
-        "<figure class=\"case\">{picture}<figcaption>{titles}{}</figcaption></figure>",
+        "<figure class=\"case\">{picture}<figcaption>{titles}{}{button}</figcaption></figure>",
         caption(page, row)
     ))
 }
 
-/// The slice with the outlines of the reference and of what was predicted.
-fn picture(page: &Page, row: &CaseResult, image: &Image) -> Result<String, ReportError> {
+/// The image, the reference and what was predicted.
+fn volumes(page: &Page, row: &CaseResult, image: Image) -> Result<CaseVolumes, ReportError> {
     let label = page.evaluation.labels.get(&row.case_id);
     let reference = reference_mask(page.evaluation, label)?;
     if reference.as_ref().is_some_and(|mask| !mask.geometry().is_same_grid(image.geometry())) {
         return Err(ReportError::OtherGrid { case_id: row.case_id.clone() });
     }
-    let grid = reference.clone().unwrap_or_else(|| LabelMap::empty(*image.geometry()));
     let predictions = page.evaluation.predictions.iter().find(|p| {
         (p.card.arm.as_str(), p.card.fold, p.card.seed) == (row.arm.as_str(), row.fold, row.seed)
     });
     let predicted = match predictions {
         Some(predictions) if predictions.card.has_masks && row.status == Status::Ok => {
+            let grid = LabelMap::empty(*image.geometry());
             Some(predicted_mask(predictions, &row.case_id, &grid)?)
         }
         _ => None,
     };
+    Ok(CaseVolumes { image, reference, predicted })
+}
+
+/// The slice with the outlines of the reference and of what was predicted.
+fn picture(page: &Page, volumes: &CaseVolumes) -> Result<String, ReportError> {
+    let CaseVolumes { image, reference, predicted } = volumes;
     let masks = [
         (reference.as_ref(), page.config.lesion_labels.as_slice(), REFERENCE_COLOR, 2.6),
         (predicted.as_ref(), &[PREDICTED_LESION], PREDICTED_COLOR, 1.3),
