@@ -6,7 +6,7 @@ use std::path::Path;
 
 use hemex_artifacts::{PredictionStatus, nifti};
 use hemex_tests::real_head::{self, Block, RealHead};
-use hemex_tests::{Task, Workbench, has_time, real_data};
+use hemex_tests::{Call, Task, Workbench, has_time, real_data};
 use serde_json::Value;
 
 #[test]
@@ -20,6 +20,7 @@ fn the_demo_finds_hematomas_and_none_in_a_head_without() {
     bench.pipeline("demo").succeeds().says(&["report: ", "next: "]);
     assert_eq!(bench.pipeline("demo").succeeds().n_run(), 0);
     assert_reported(&bench.metrics());
+    assert_as_good_as_golden(&bench);
     let raw = bench.folder().join("raw");
     let head = real_head::build(&data, &raw, Block::Upper).unwrap();
     let mut models = bench.tasks("train");
@@ -46,6 +47,14 @@ fn assert_reported(metrics: &Value) {
     for arm in ["joint", "vgg"] {
         assert!(number(&format!("/arms/{arm}/auroc/value")) < high, "{arm}:\n{metrics:#}");
     }
+}
+
+/// What the networks reach is compared with the golden report, without a second training.
+fn assert_as_good_as_golden(bench: &Workbench) {
+    let call = Call::new("regress").args(["--trained", "--runs"]).arg(bench.runs());
+    let outcome = call.succeeds();
+    assert_eq!(outcome.n_run(), 0, "{outcome}");
+    outcome.says(&["| joint | AUROC |", "| joint | mean Dice |", "| vgg | AUROC |"]);
 }
 
 fn assert_reads_the_real_head(model: &Task, raw: &Path, head: &RealHead) {

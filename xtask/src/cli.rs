@@ -22,7 +22,7 @@ pub(crate) enum Command {
     Check,
     /// The tests of the workspace or of one crate
     Test(CrateArgs),
-    /// Compare a crate's golden figures with those it computes now
+    /// Compare golden figures of crates, or of trained networks, with what is computed now
     Regress(RegressArgs),
     /// Read 100,000 damaged NIfTI and 20,000 damaged DICOM files
     Mutate,
@@ -32,7 +32,7 @@ pub(crate) enum Command {
     Bench(BenchArgs),
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct PipelineArgs {
     /// A file of pipelines/ without its ending, or any pipeline file
     #[arg(default_value = "demo")]
@@ -116,6 +116,15 @@ pub(crate) struct RegressArgs {
     /// Rewrite the golden figures
     #[arg(long)]
     pub(crate) update: bool,
+    /// What the demo's networks reach instead, against a golden report: the demo is run first
+    #[arg(long, conflicts_with = "package")]
+    pub(crate) trained: bool,
+    /// Where finished tasks of the demo are kept
+    #[arg(long, value_name = "DIR", requires = "trained")]
+    pub(crate) runs: Option<PathBuf>,
+    /// Take this finished report instead of running the demo
+    #[arg(long, value_name = "DIR", requires = "trained", conflicts_with = "runs")]
+    pub(crate) report: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

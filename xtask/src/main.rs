@@ -11,6 +11,7 @@ mod mutate;
 mod pipeline;
 mod regress;
 mod test;
+mod trained;
 mod workload;
 mod workspace;
 
@@ -21,11 +22,12 @@ use cli::Command;
 
 fn main() -> ExitCode {
     let outcome = match cli::Cli::parse().command {
-        Command::Pipeline(arguments) => pipeline::run(&arguments),
+        Command::Pipeline(arguments) => pipeline::run(&arguments).map(|_| ()),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Check => check::run(),
         Command::Test(arguments) => test::run(&arguments),
+        Command::Regress(arguments) if arguments.trained => trained::run(&arguments),
         Command::Regress(arguments) => regress::run(&arguments),
         Command::Mutate => mutate::run(),
         Command::Gallery(arguments) => gallery::run(&arguments),

@@ -14,6 +14,7 @@ mod finished;
 mod interruption;
 mod mistakes;
 mod real;
+mod regression;
 mod swap;
 
 use std::fs::File;

@@ -26,7 +26,7 @@ use super::task::State;
 /// How long children may take to end after SIGTERM.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Runs every task that is not finished.
+/// Runs every task that is not finished; gives the folder of the report, if there is one.
 pub(super) fn execute(
     plan: &Plan,
     states: Vec<State>,
@@ -35,7 +35,7 @@ pub(super) fn execute(
     programs: &Programs,
     store: &RunStore,
     n_threads: usize,
-) -> Result<()> {
+) -> Result<Option<PathBuf>> {
     let (events, inbox) = channel();
     let mut run = Run {
         plan,
@@ -355,7 +355,7 @@ impl Run<'_> {
     }
 
     /// The end of the run: warnings, the report, the next command; or the failure.
-    fn finish(self) -> Result<()> {
+    fn finish(self) -> Result<Option<PathBuf>> {
         if let Some(error) = self.failure {
             self.screen.print(&format!(
                 "finished tasks are kept; after mending, go on with:\n  {}",
@@ -372,7 +372,7 @@ impl Run<'_> {
             let folder = self.store.task_folder(&provenance.stage, &provenance.key);
             for (name, output) in &provenance.outputs {
                 match output.kind {
-                    Kind::Report => report = Some(folder.join(name).join("report.html")),
+                    Kind::Report => report = Some(folder.join(name)),
                     Kind::Predictions => predictions.push(folder.join(name)),
                     _ => (),
                 }
@@ -385,10 +385,11 @@ impl Run<'_> {
                 println!("predictions: {}", folder.join("predictions.csv").display());
             }
         }
-        if let Some(report) = report {
-            println!("report: {}", report.display());
-            println!("next: open it in a browser, or `cargo xtask explain {}`", report.display());
+        if let Some(report) = &report {
+            let page = report.join("report.html");
+            println!("report: {}", page.display());
+            println!("next: open it in a browser, or `cargo xtask explain {}`", page.display());
         }
-        Ok(())
+        Ok(report)
     }
 }

@@ -29,8 +29,8 @@ pub(crate) use task::title;
 use crate::cli::PipelineArgs;
 use crate::workspace;
 
-/// Runs the command.
-pub(crate) fn run(arguments: &PipelineArgs) -> Result<()> {
+/// Runs the command; gives the folder of the finished report, if the pipeline ends in one.
+pub(crate) fn run(arguments: &PipelineArgs) -> Result<Option<PathBuf>> {
     let path = find(&arguments.pipeline)?;
     let mut pipeline = Pipeline::read(&path)?;
     overrides::apply(&mut pipeline, &arguments.set)?;
@@ -47,7 +47,7 @@ pub(crate) fn run(arguments: &PipelineArgs) -> Result<()> {
     let states = plan.states(&store, &selection, arguments.fresh, arguments.verify)?;
     display::print_plan(&plan, &states, &store);
     if arguments.dry_run {
-        return Ok(());
+        return Ok(None);
     }
     plan.check_selection(&states, &selection)?;
     let programs = build::programs(&plan, &states, &selection, &metadata)?;
