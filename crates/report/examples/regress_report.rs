@@ -19,6 +19,7 @@ fn metrics() -> Value {
     let Config { lesion_labels, n_bootstrap, n_calibration_bins, n_example_cases, .. } = config();
     request.config = json!({
         "lesion_labels": lesion_labels, "n_bootstrap": n_bootstrap,
+        "surface_tolerance_mm": config().surface_tolerance_mm,
         "n_calibration_bins": n_calibration_bins, "n_example_cases": n_example_cases,
         "display_window_hu": config().display_window_hu,
     });
@@ -48,6 +49,8 @@ fn main() -> ExitCode {
         "arms/joint/dice/mean",
         "arms/joint/dice/ci95/0",
         "arms/joint/hd95_mm/mean",
+        "arms/joint/surface_dice/mean",
+        "arms/joint/lesion_f1/mean",
         "arms/joint/volume/mean_difference_ml",
         "arms/joint/volume/limits_of_agreement_ml/0",
         "arms/vgg/models/0/auprc",

@@ -45,6 +45,10 @@ pub struct CaseResult {
     pub mask_precision: Option<f64>,
     /// 95th percentile of the Hausdorff distance, mm.
     pub hd95_mm: Option<f64>,
+    /// Share of both surfaces' area within the tolerance of the config of the other.
+    pub surface_dice: Option<f64>,
+    /// F1 of finding connected lesions, one voxel in common being enough.
+    pub lesion_f1: Option<f64>,
     /// Predicted volume, mL.
     pub volume_ml: Option<f64>,
     /// Reference volume, mL.
@@ -53,7 +57,7 @@ pub struct CaseResult {
 
 impl CaseResult {
     /// The columns, in order.
-    pub const COLUMNS: [&str; 22] = [
+    pub const COLUMNS: [&str; 24] = [
         "case_id",
         "patient_id",
         "site",
@@ -74,6 +78,8 @@ impl CaseResult {
         "mask_sensitivity",
         "mask_precision",
         "hd95_mm",
+        "surface_dice",
+        "lesion_f1",
         "volume_ml",
         "reference_volume_ml",
     ];

@@ -1,13 +1,15 @@
 //! Predictions beside the truth: a row a case and model, masks compared on the canonical grid.
 
 use hemex_artifacts::{CaseRow, LabelRow, PredictionRow, Role, nifti};
-use hemex_metrics::{Overlap, SurfaceDistances, overlap};
+use hemex_metrics::{
+    Hit, LesionDetection, MetricError, Overlap, SurfaceDistances, SurfaceElements, overlap,
+};
 use hemex_stage::Progress;
-use hemex_volume::LabelMap;
+use hemex_volume::{Connectivity, LabelMap};
 use rayon::prelude::*;
 
 use crate::read::{Evaluation, Predictions};
-use crate::{CaseResult, ReportError, Status};
+use crate::{CaseResult, Config, ReportError, Status};
 
 /// The label that predicted masks give the lesion.
 pub(crate) const PREDICTED_LESION: u8 = 1;
@@ -16,10 +18,7 @@ pub(crate) const PREDICTED_LESION: u8 = 1;
 ///
 /// # Errors
 /// If a mask cannot be read, or a predicted case has no role in the split.
-pub fn results(
-    evaluation: &Evaluation,
-    lesion_labels: &[u8],
-) -> Result<Vec<CaseResult>, ReportError> {
+pub fn results(evaluation: &Evaluation, config: &Config) -> Result<Vec<CaseResult>, ReportError> {
     let mut units = Vec::new();
     for predictions in &evaluation.predictions {
         let fold = evaluation.folds.get(&predictions.card.fold);
@@ -45,7 +44,7 @@ pub fn results(
     units
         .into_par_iter()
         .map(|(predictions, case, role, row)| {
-            let result = result(evaluation, predictions, case, role, row, lesion_labels);
+            let result = result(evaluation, predictions, case, role, row, config);
             progress.add(1);
             result
         })
@@ -58,14 +57,14 @@ fn result(
     case: &CaseRow,
     role: Role,
     row: Option<&PredictionRow>,
-    lesion_labels: &[u8],
+    config: &Config,
 ) -> Result<CaseResult, ReportError> {
     let label = evaluation.labels.get(&case.case_id);
     let status = row.map_or(Status::Missing, |row| row.status.into());
     let reference = reference_mask(evaluation, label)?;
     let masks = match (&reference, status) {
         (Some(reference), Status::Ok | Status::NoLesion) if predictions.card.has_masks => {
-            Some(compare_masks(predictions, case, status, reference, lesion_labels)?)
+            Some(compare_masks(predictions, case, status, reference, config)?)
         }
         _ => None,
     };
@@ -93,9 +92,11 @@ fn result(
         dice: overlap.and_then(|overlap| overlap.dice()),
         mask_sensitivity: overlap.and_then(|overlap| overlap.sensitivity()),
         mask_precision: overlap.and_then(|overlap| overlap.precision()),
-        hd95_mm: masks.and_then(|masks| masks.hd95_mm),
+        hd95_mm: masks.as_ref().and_then(|masks| masks.hd95_mm),
+        surface_dice: masks.as_ref().and_then(|masks| masks.surface_dice),
+        lesion_f1: masks.as_ref().and_then(|masks| masks.lesion_f1),
         volume_ml,
-        reference_volume_ml: reference.map(|mask| mask.volume_ml(lesion_labels)),
+        reference_volume_ml: reference.map(|mask| mask.volume_ml(&config.lesion_labels)),
     })
 }
 
@@ -127,6 +128,8 @@ pub(crate) fn predicted_mask(
 struct MaskComparison {
     overlap: Overlap,
     hd95_mm: Option<f64>,
+    surface_dice: Option<f64>,
+    lesion_f1: Option<f64>,
 }
 
 fn compare_masks(
@@ -134,18 +137,26 @@ fn compare_masks(
     case: &CaseRow,
     status: Status,
     reference: &LabelMap,
-    lesion_labels: &[u8],
+    config: &Config,
 ) -> Result<MaskComparison, ReportError> {
     let predicted = if status == Status::NoLesion {
         LabelMap::empty(*reference.geometry())
     } else {
         predicted_mask(predictions, &case.case_id, reference)?
     };
-    let in_case = |source| ReportError::Case { case_id: case.case_id.clone(), source };
-    let lesion = [PREDICTED_LESION];
-    let surfaces = SurfaceDistances::new(&predicted, &lesion, reference, lesion_labels);
-    Ok(MaskComparison {
-        overlap: overlap(&predicted, &lesion, reference, lesion_labels).map_err(in_case)?,
-        hd95_mm: surfaces.map_err(in_case)?.map(|surfaces| surfaces.hd95_mm()),
-    })
+    let (lesion, labels) = ([PREDICTED_LESION], config.lesion_labels.as_slice());
+    let compared = || -> Result<MaskComparison, MetricError> {
+        let distances = SurfaceDistances::new(&predicted, &lesion, reference, labels)?;
+        let elements = SurfaceElements::new(&predicted, &lesion, reference, labels)?;
+        let surface_dice = elements.map(|e| e.surface_dice(config.surface_tolerance_mm));
+        let (found, present) = ((&predicted, &lesion[..]), (reference, labels));
+        let connected = Connectivity::TwentySix;
+        Ok(MaskComparison {
+            overlap: overlap(&predicted, &lesion, reference, labels)?,
+            hd95_mm: distances.map(|distances| distances.hd95_mm()),
+            surface_dice: surface_dice.transpose()?,
+            lesion_f1: LesionDetection::new(found, present, connected, Hit::AnyOverlap)?.f1(),
+        })
+    };
+    compared().map_err(|source| ReportError::Case { case_id: case.case_id.clone(), source })
 }

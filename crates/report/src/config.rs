@@ -7,6 +7,8 @@ use serde::Deserialize;
 pub struct RawConfig {
     /// See [`Config::lesion_labels`].
     pub lesion_labels: Vec<u8>,
+    /// See [`Config::surface_tolerance_mm`].
+    pub surface_tolerance_mm: f64,
     /// See [`Config::n_bootstrap`].
     pub n_bootstrap: usize,
     /// See [`Config::n_calibration_bins`].
@@ -22,6 +24,8 @@ pub struct RawConfig {
 pub struct Config {
     /// Labels of the reference mask that count as lesion; one at least, 0 is none of them.
     pub lesion_labels: Vec<u8>,
+    /// How near surfaces count as the same for surface Dice, mm, 0 to 20.
+    pub surface_tolerance_mm: f64,
     /// Draws behind every 95 % interval, 100 to 100,000.
     pub n_bootstrap: usize,
     /// Bins of the calibration figure, 2 to 50.
@@ -40,6 +44,7 @@ impl TryFrom<RawConfig> for Config {
             let found = format!("{:?}", raw.lesion_labels);
             return Err(ConfigError::new("lesion_labels", "one or more labels from 1", found));
         }
+        check_range("surface_tolerance_mm", raw.surface_tolerance_mm, 0.0..=20.0)?;
         check_range("n_bootstrap", raw.n_bootstrap as f64, 100.0..=100_000.0)?;
         check_range("n_calibration_bins", raw.n_calibration_bins as f64, 2.0..=50.0)?;
         check_range("n_example_cases", raw.n_example_cases as f64, 0.0..=24.0)?;
@@ -54,6 +59,7 @@ impl TryFrom<RawConfig> for Config {
         }
         Ok(Self {
             lesion_labels: raw.lesion_labels,
+            surface_tolerance_mm: raw.surface_tolerance_mm,
             n_bootstrap: raw.n_bootstrap,
             n_calibration_bins: raw.n_calibration_bins,
             n_example_cases: raw.n_example_cases,
@@ -69,6 +75,7 @@ mod tests {
     fn raw() -> RawConfig {
         RawConfig {
             lesion_labels: vec![1],
+            surface_tolerance_mm: 2.0,
             n_bootstrap: 2000,
             n_calibration_bins: 6,
             n_example_cases: 6,
@@ -83,6 +90,8 @@ mod tests {
         let bad = |key: &str| Err(key.to_owned());
         assert_eq!(key(RawConfig { lesion_labels: vec![], ..raw() }), bad("lesion_labels"));
         assert_eq!(key(RawConfig { lesion_labels: vec![0, 1], ..raw() }), bad("lesion_labels"));
+        let raw_tolerance = RawConfig { surface_tolerance_mm: f64::NAN, ..raw() };
+        assert_eq!(key(raw_tolerance), bad("surface_tolerance_mm"));
         assert_eq!(key(RawConfig { n_bootstrap: 10, ..raw() }), bad("n_bootstrap"));
         assert_eq!(key(RawConfig { n_calibration_bins: 1, ..raw() }), bad("n_calibration_bins"));
         assert_eq!(key(RawConfig { n_example_cases: 99, ..raw() }), bad("n_example_cases"));

@@ -14,6 +14,7 @@ mod error;
 pub mod evaluate;
 pub mod html;
 pub mod metrics_json;
+pub mod metrics_table;
 pub mod read;
 pub mod runs;
 pub mod scores;
@@ -28,17 +29,19 @@ pub use read::Evaluation;
 use hemex_artifacts::json;
 use hemex_stage::Request;
 
-/// Runs the stage: writes `report.html`, `metrics.json`, `cases.csv` and `cases.parquet`.
+/// Runs the stage: writes `report.html`, `metrics.json`, and as CSV and Parquet `metrics` and `cases`.
 ///
 /// # Errors
 /// [`ReportError`] if an input contradicts another or a file cannot be read or written.
 pub fn run(config: &Config, request: &Request) -> anyhow::Result<()> {
     let output = request.output("report")?;
     let evaluation = Evaluation::read(request)?;
-    let results = compare::results(&evaluation, &config.lesion_labels)?;
+    let results = compare::results(&evaluation, config)?;
     let findings = evaluate(&evaluation, &results, config, request.seed)?;
     table::write(output, &results)?;
-    json::write(&output.join("metrics.json"), &metrics_json::document(&findings))?;
+    let document = metrics_json::document(&findings);
+    json::write(&output.join("metrics.json"), &document)?;
+    metrics_table::write(output, &document)?;
     let page = html::page(&evaluation, &results, &findings, config)?;
     let path = output.join("report.html");
     std::fs::write(&path, page)

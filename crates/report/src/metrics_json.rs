@@ -34,6 +34,7 @@ pub fn document(findings: &Findings) -> Value {
         "comparators": comparators,
         "definitions": definitions,
         "subgroups": findings.subgroups,
+        "cues": findings.cues,
         "oracle": findings.oracle,
         "cohort": findings.cohort,
         "method": {
@@ -52,6 +53,9 @@ pub fn document(findings: &Findings) -> Value {
                             case once a fold, its probability averaged over the seeds",
             "decision": "net benefit (Vickers and Elkin 2006) over the cases of the bins; intervals over \
                          test patients as above",
+            "cues": "told: share of pairs of one outcome and different sides of the cue in which the second \
+                     side has the higher score; within: share of pairs of one side in which the case that \
+                     grew has; pairs of one model alone, each alike",
             "dice": "canonical grid, predicted masks resampled by nearest neighbour; 0 where one \
                      mask is empty (a missed lesion), undefined where both are",
             "n_bootstrap": findings.n_bootstrap,

@@ -7,7 +7,7 @@ use hemex_artifacts::{
     CaseRow, Cases, ClinicalRow, ExclusionRow, HistoryRow, LabelRow, Oracle, PredictionCard,
     PredictionRow, Regime, Role, SplitRow, WeightSummary, json, table,
 };
-use hemex_stage::{InputArtifact, Request};
+use hemex_stage::{InputArtifact, Provenance, Request};
 use serde_json::Value;
 
 use crate::ReportError;
@@ -35,10 +35,14 @@ pub struct Evaluation {
     pub folds: BTreeMap<usize, BTreeMap<String, Role>>,
     /// What each model said.
     pub predictions: Vec<Predictions>,
+    /// What each model says of itself.
+    pub models: Vec<Model>,
     /// How each model was trained.
     pub trainings: Vec<Training>,
     /// How far the weights of each fold can be trusted.
     pub weights: Vec<WeightSummary>,
+    /// How the inputs came to be, a task each, in the order of their stages; empty for inputs that no task made.
+    pub provenance: Vec<Provenance>,
     /// Inputs that could not be shown, and why; the report goes on without them.
     pub notes: Vec<String>,
 }
@@ -52,6 +56,19 @@ pub struct Predictions {
     pub card: PredictionCard,
     /// What it said, by case.
     pub rows: BTreeMap<String, PredictionRow>,
+}
+
+/// A `model/1` artifact, as its `model.json` describes it.
+#[derive(Debug, Clone)]
+pub struct Model {
+    /// Its arm.
+    pub arm: String,
+    /// Its fold.
+    pub fold: usize,
+    /// Its seed.
+    pub seed: u64,
+    /// The document; null where the model brings none that can be read.
+    pub card: Value,
 }
 
 /// The course of one training.
@@ -98,7 +115,9 @@ impl Evaluation {
             growth_rule,
             oracle_population,
             folds: read_folds(request.input("splits")?, regime, &known)?,
+            models: request.inputs("model").iter().map(read_model).collect(),
             trainings: read_trainings(request.inputs("model"), &mut notes),
+            provenance: read_provenance(request),
             weights: read_weights(request.optional_input("weights")?, regime, &mut notes),
             cases,
             predictions,
@@ -238,15 +257,31 @@ fn read_folds(
     Ok(folds)
 }
 
+fn read_model(input: &InputArtifact) -> Model {
+    let card = json::read::<Value>(&input.path.join("model.json")).unwrap_or(Value::Null);
+    let of = |key: &str| card.get(key).or_else(|| input.axes.get(key));
+    Model {
+        arm: of("arm").and_then(Value::as_str).unwrap_or("model").to_owned(),
+        fold: of("fold").and_then(Value::as_u64).unwrap_or(0) as usize,
+        seed: of("seed").and_then(Value::as_u64).unwrap_or(0),
+        card,
+    }
+}
+
+/// What stands beside the inputs' folders, each task once.
+fn read_provenance(request: &Request) -> Vec<Provenance> {
+    let folders = request.inputs.values().flatten().filter_map(|input| input.path.parent());
+    let folders: BTreeSet<&Path> = folders.collect();
+    let mut tasks: Vec<Provenance> = folders.into_iter().filter_map(Provenance::read).collect();
+    tasks.sort_by(|a, b| (&a.stage, &a.key).cmp(&(&b.stage, &b.key)));
+    tasks
+}
+
 /// The courses of training. A model made by another program may hold none: it is named and left out.
 fn read_trainings(inputs: &[InputArtifact], notes: &mut Vec<String>) -> Vec<Training> {
     let mut trainings = Vec::new();
     for input in inputs {
-        let card = json::read::<Value>(&input.path.join("model.json")).unwrap_or(Value::Null);
-        let of = |key: &str| card.get(key).or_else(|| input.axes.get(key));
-        let arm = of("arm").and_then(Value::as_str).unwrap_or("model").to_owned();
-        let fold = of("fold").and_then(Value::as_u64).unwrap_or(0) as usize;
-        let seed = of("seed").and_then(Value::as_u64).unwrap_or(0);
+        let Model { arm, fold, seed, card } = read_model(input);
         match table::read_rows(&input.path.join("history.csv")) {
             Ok(history) => trainings.push(Training {
                 best_epoch: card.get("best_epoch").and_then(Value::as_u64).map(|e| e as usize),

@@ -1,4 +1,8 @@
 //! The per-case table, as CSV and as Parquet.
+//!
+//! A spreadsheet takes a cell of a CSV that begins with `=`, `+`, `-`, `@` or a tab for a formula, and runs it (OWASP,
+//! CSV injection). Names come from data, so an apostrophe goes before such a name in the CSV; the Parquet file holds
+//! names as they are.
 
 use std::path::Path;
 
@@ -13,11 +17,38 @@ use crate::{CaseResult, ReportError};
 /// # Errors
 /// If a file cannot be written.
 pub fn write(folder: &Path, rows: &[CaseResult]) -> Result<(), ReportError> {
-    table::write_rows(&folder.join("cases.csv"), &CaseResult::COLUMNS, rows)?;
-    let path = folder.join("cases.parquet");
-    let failed = |problem: String| ReportError::Write { path: path.clone(), problem };
-    let mut frame = frame(rows).map_err(|error| failed(error.to_string()))?;
-    let file = std::fs::File::create(&path).map_err(|error| failed(error.to_string()))?;
+    let safe: Vec<CaseResult> = rows.iter().map(with_safe_names).collect();
+    table::write_rows(&folder.join("cases.csv"), &CaseResult::COLUMNS, &safe)?;
+    write_parquet(&folder.join("cases.parquet"), frame(rows))
+}
+
+fn with_safe_names(row: &CaseResult) -> CaseResult {
+    CaseResult {
+        case_id: spreadsheet_safe(&row.case_id),
+        patient_id: spreadsheet_safe(&row.patient_id),
+        site: spreadsheet_safe(&row.site),
+        arm: spreadsheet_safe(&row.arm),
+        reason: row.reason.as_deref().map(spreadsheet_safe),
+        ..row.clone()
+    }
+}
+
+/// The text as no spreadsheet takes it for a formula.
+pub(crate) fn spreadsheet_safe(text: &str) -> String {
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+        return format!("'{text}");
+    }
+    text.to_owned()
+}
+
+/// Writes a frame, which may have failed to be made.
+pub(crate) fn write_parquet(
+    path: &Path,
+    frame: PolarsResult<DataFrame>,
+) -> Result<(), ReportError> {
+    let failed = |problem: String| ReportError::Write { path: path.to_owned(), problem };
+    let mut frame = frame.map_err(|error| failed(error.to_string()))?;
+    let file = std::fs::File::create(path).map_err(|error| failed(error.to_string()))?;
     ParquetWriter::new(file).finish(&mut frame).map_err(|error| failed(error.to_string()))?;
     Ok(())
 }
@@ -50,6 +81,8 @@ fn frame(rows: &[CaseResult]) -> PolarsResult<DataFrame> {
         number("mask_sensitivity", |row| row.mask_sensitivity),
         number("mask_precision", |row| row.mask_precision),
         number("hd95_mm", |row| row.hd95_mm),
+        number("surface_dice", |row| row.surface_dice),
+        number("lesion_f1", |row| row.lesion_f1),
         number("volume_ml", |row| row.volume_ml),
         number("reference_volume_ml", |row| row.reference_volume_ml),
     ];

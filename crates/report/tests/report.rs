@@ -268,6 +268,25 @@ fn one_arm_has_no_difference() {
 }
 
 #[test]
+fn lesions_are_found_or_missed() {
+    let report = report(&Cohort::known(), |_| {}).unwrap();
+    let joint = &report.metrics["arms"]["joint"];
+    // Six lesions found; in a1 a second one beside it that is none; two cases in which none was found; a3 has none
+    // to find; b4 and b5 say nothing.
+    close(joint, "/lesion_f1/mean", (6.0 + 2.0 / 3.0) / 9.0);
+    assert_eq!(joint["lesion_f1"]["n_empty"], 1);
+    assert_eq!(joint["surface_dice"]["n"], 7);
+    let surface_dice = |surface_tolerance_mm| {
+        let config = Config { surface_tolerance_mm, ..config() };
+        let report = report_with(&config, &Cohort::known(), |_| {}).unwrap();
+        report.metrics["arms"]["joint"]["surface_dice"]["mean"].as_f64().unwrap()
+    };
+    // All but a1 are right to the voxel; nothing in it is 20 mm off.
+    let [strict, lax] = [0.5, 20.0].map(surface_dice);
+    assert!(6.0 / 7.0 < strict && strict < 1.0 && lax == 1.0, "{strict} {lax}");
+}
+
+#[test]
 fn the_page_is_whole_and_alone() {
     let known = Cohort::known();
     let cohort = Cohort { sites: ["A&<b>", "B"], arms: vec!["joint", "v&g"], ..known };
@@ -275,14 +294,19 @@ fn the_page_is_whole_and_alone() {
     let page = &report.page;
     for id in [
         "headline",
+        "use",
         "cohort",
         "discrimination",
         "calibration",
         "segmentation",
         "training",
         "shift",
+        "cues",
         "cases",
+        "models",
         "methods",
+        "reproducibility",
+        "checklists",
     ] {
         assert!(page.contains(&format!("<section id=\"{id}\">")), "{id}");
     }
@@ -317,7 +341,7 @@ fn both_tables_hold_every_row() {
     assert!(csv.contains("a1,p-a1,A,site,0,1,joint,test,ok,,1,0.4,,,0.6,0.5,0.75,0.75,0.75,"));
     let file = File::open(report.folder.join("cases.parquet")).unwrap();
     let frame = ParquetReader::new(file).finish().unwrap();
-    assert_eq!(frame.shape(), (24, 22));
+    assert_eq!(frame.shape(), (24, 24));
     let header: Vec<&str> = csv.lines().next().unwrap().split(',').collect();
     let names: Vec<String> = frame.get_column_names().iter().map(|name| name.to_string()).collect();
     assert_eq!(names, header);

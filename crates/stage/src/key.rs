@@ -22,6 +22,11 @@ impl KeyParts {
         self.parts.insert(name.into(), value.to_string());
     }
 
+    /// The parts, sorted by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.parts.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// Adds every leaf of a JSON value as a part, named by its dotted path below `name`.
     pub fn insert_tree(&mut self, name: &str, value: &Value) {
         match value {

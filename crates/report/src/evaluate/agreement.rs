@@ -1,4 +1,4 @@
-use hemex_metrics::{bland_altman, concordance, pearson};
+use hemex_metrics::{Confidence, Interval, bland_altman, concordance, pearson};
 use serde::Serialize;
 
 use super::calibration::mean_of_drawn;
@@ -91,6 +91,10 @@ pub struct VolumeAgreement {
     pub mean_difference_ml: Option<f64>,
     /// Where about 95 % of the differences lie (mean ± 1.96 standard deviations), mL.
     pub limits_of_agreement_ml: Option<[f64; 2]>,
+    /// 95 % interval of the mean difference (Student's t), mL.
+    pub mean_difference_ci95_ml: Option<[f64; 2]>,
+    /// 95 % intervals of the lower and of the upper limit, mL (Carkeet 2015, exact for normal differences).
+    pub limits_ci95_ml: Option<[[f64; 2]; 2]>,
     /// Pearson's correlation.
     pub pearson: Option<f64>,
     /// Lin's concordance correlation.
@@ -108,6 +112,8 @@ pub(super) fn volume_agreement(rows: &[&CaseResult]) -> Result<VolumeAgreement, 
         n_undefined: rows.len() - measured.len(),
         mean_difference_ml: None,
         limits_of_agreement_ml: None,
+        mean_difference_ci95_ml: None,
+        limits_ci95_ml: None,
         pearson: None,
         concordance: None,
         reason: None,
@@ -121,6 +127,10 @@ pub(super) fn volume_agreement(rows: &[&CaseResult]) -> Result<VolumeAgreement, 
     let limits = agreement.limits_of_agreement;
     result.mean_difference_ml = Some(agreement.mean_difference);
     result.limits_of_agreement_ml = Some([limits.low, limits.high]);
+    let intervals = agreement.exact_intervals(Confidence::P95);
+    let ends = |interval: Interval| [interval.low, interval.high];
+    result.mean_difference_ci95_ml = Some(ends(intervals.mean_difference));
+    result.limits_ci95_ml = Some([ends(intervals.lower_limit), ends(intervals.upper_limit)]);
     // Undefined where all volumes are the same: then the differences above say it all.
     result.pearson = pearson(&measured, &reference).ok();
     result.concordance = concordance(&measured, &reference).ok();

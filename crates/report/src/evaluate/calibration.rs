@@ -237,6 +237,8 @@ pub(super) mod tests {
             mask_sensitivity: None,
             mask_precision: None,
             hd95_mm: None,
+            surface_dice: None,
+            lesion_f1: None,
             volume_ml: None,
             reference_volume_ml: None,
         }

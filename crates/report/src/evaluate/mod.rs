@@ -4,6 +4,7 @@ mod agreement;
 mod calibration;
 mod cohort;
 mod comparators;
+mod cues;
 mod decision;
 mod definitions;
 mod discrimination;
@@ -20,6 +21,7 @@ pub use agreement::{MaskAgreement, VolumeAgreement};
 pub use calibration::Calibration;
 pub use cohort::{Cohort, FoldCounts, SiteCounts};
 pub use comparators::Comparator;
+pub use cues::{Cue, CueFigures, PairShare};
 pub use decision::{Decision, ThresholdBenefit};
 pub use definitions::GrowthDefinition;
 pub use discrimination::{Difference, MeanRoc};
@@ -58,6 +60,8 @@ pub struct Findings {
     pub definitions: Vec<GrowthDefinition>,
     /// Figures within groups of test cases.
     pub subgroups: Vec<Subgroup>,
+    /// Whether predictions follow how scans were made.
+    pub cues: Vec<Cue>,
     /// What the true probabilities reach; `None` where no truth is known.
     pub oracle: Option<OracleFindings>,
     /// Draws behind each interval.
@@ -89,6 +93,10 @@ pub struct ArmFindings {
     pub dice: MaskAgreement,
     /// 95th percentile Hausdorff distance over test cases, mm.
     pub hd95_mm: MaskAgreement,
+    /// Surface Dice over test cases.
+    pub surface_dice: MaskAgreement,
+    /// F1 of lesion-wise detection over test cases.
+    pub lesion_f1: MaskAgreement,
     /// Predicted against reference volume.
     pub volume: VolumeAgreement,
     /// Test cases by status.
@@ -136,6 +144,7 @@ pub fn evaluate(
         regime: evaluation.regime,
         cohort: cohort::cohort(evaluation, &tested),
         comparators: comparators::comparators(evaluation, &tested, &by_arm, &resampling)?,
+        cues: cues::cues(evaluation, &tested, &by_arm, &resampling)?,
         arms,
         differences,
         definitions: definitions::definitions(evaluation, &by_arm, bootstrap)?,
@@ -183,6 +192,8 @@ fn arm(
         referral: referral::referral(rows, resampling)?,
         dice: agreement::mask_agreement(rows, has_masks, resampling, |row| row.dice)?,
         hd95_mm: agreement::mask_agreement(rows, has_masks, resampling, |row| row.hd95_mm)?,
+        surface_dice: agreement::mask_agreement(rows, has_masks, resampling, |r| r.surface_dice)?,
+        lesion_f1: agreement::mask_agreement(rows, has_masks, resampling, |row| row.lesion_f1)?,
         volume: agreement::volume_agreement(rows)?,
         statuses,
         n_no_lesion_ranked_lowest: count(&|row| {

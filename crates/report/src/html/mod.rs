@@ -67,17 +67,22 @@ pub fn page(
     let cases = cases::section(&page)?;
     let sections = [
         ("headline", "Result", sections::headline(&page)),
+        ("use", "Intended use", sections::intended_use(&page)),
         ("cohort", "Cohort", sections::cohort(&page)),
         ("discrimination", "Discrimination", sections::discrimination(&page)),
         ("comparators", "Clinical scores", sections::comparators(&page)),
         ("calibration", "Calibration and decisions", sections::calibration(&page)),
         ("segmentation", "Segmentation", sections::segmentation(&page)),
         ("subgroups", "Subgroups and sites", sections::subgroups(&page)),
-        ("referral", "Uncertainty and referral", sections::referral(&page)),
-        ("training", "Learning curves", sections::training(&page)),
         ("shift", "Domain shift", sections::shift(&page)),
+        ("cues", "Spurious cues", sections::cues(&page)),
+        ("referral", "Uncertainty and referral", sections::referral(&page)),
         ("cases", "Cases", cases.html),
+        ("training", "Learning curves", sections::training(&page)),
+        ("models", "Model card", sections::model_card(&page)),
         ("methods", "Methods and limits", sections::methods(&page)),
+        ("reproducibility", "Reproducibility", sections::reproducibility(&page)),
+        ("checklists", "Reporting checklists", sections::crosswalk(&page)),
     ];
     let links: String = sections
         .iter()

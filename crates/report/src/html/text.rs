@@ -1,5 +1,7 @@
 //! Words and numbers as HTML.
 
+use serde_json::Value;
+
 /// Text made safe for HTML, in elements and in quoted attributes.
 pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
@@ -77,6 +79,26 @@ pub(crate) fn list(words: &[String]) -> String {
 /// `1 case`, `2 cases`.
 pub(crate) fn count(n: usize, what: &str) -> String {
     if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
+}
+
+/// A document's leaves as `key value`, in a line.
+pub(crate) fn settings(value: &Value) -> String {
+    let mut leaves = Vec::new();
+    collect_settings("", value, &mut leaves);
+    leaves.join(", ")
+}
+
+fn collect_settings(name: &str, value: &Value, leaves: &mut Vec<String>) {
+    match value {
+        Value::Object(object) => {
+            for (key, value) in object {
+                let name = if name.is_empty() { key.clone() } else { format!("{name}.{key}") };
+                collect_settings(&name, value, leaves);
+            }
+        }
+        Value::String(text) => leaves.push(format!("{} <b>{}</b>", escape(name), escape(text))),
+        other => leaves.push(format!("{} <b>{}</b>", escape(name), escape(&other.to_string()))),
+    }
 }
 
 /// A table: the first `n_text` columns are text, the others numbers. Cells are HTML already.

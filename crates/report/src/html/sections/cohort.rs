@@ -1,5 +1,4 @@
-use std::collections::BTreeMap;
-
+use super::flow::flow;
 use crate::html::Page;
 use crate::html::text::{count, escape, list, optional, share, table};
 
@@ -15,20 +14,11 @@ pub(in crate::html) fn cohort(page: &Page) -> String {
         count(cohort.sites.len(), "site"),
         share(n_growth, n_growth + n_stable),
     );
-    let without_model = match cohort.n_folds_without_model {
-        0 => String::new(),
-        n => format!("<p class=\"note\">{} of the split without a model.</p>", count(n, "fold")),
-    };
     format!(
-        "{intro}<h3>Sites</h3>{}<h3>Folds</h3>{}{without_model}{}{}",
+        "{intro}<h3>Flow of cases</h3>{}<h3>Sites</h3>{}<h3>Folds</h3>{}",
+        flow(page),
         site_table(page),
         fold_table(page),
-        reason_list("Excluded scans", cohort.n_excluded, &cohort.exclusion_reasons),
-        reason_list(
-            "Cases without a growth label",
-            cohort.label_undefined_reasons.values().sum(),
-            &cohort.label_undefined_reasons
-        ),
     )
 }
 
@@ -118,13 +108,4 @@ fn leakage(page: &Page) -> String {
         }
     };
     format!("<p class=\"note\">{said}</p>")
-}
-
-fn reason_list(title: &str, n: usize, reasons: &BTreeMap<String, usize>) -> String {
-    if n == 0 {
-        return format!("<h3>{title}</h3><p>None.</p>");
-    }
-    let items: String =
-        reasons.iter().map(|(reason, n)| format!("<li>{n} × {}</li>", escape(reason))).collect();
-    format!("<h3>{title}: {n}</h3><ul>{items}</ul>")
 }

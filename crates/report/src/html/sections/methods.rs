@@ -1,13 +1,10 @@
 use crate::html::Page;
-use crate::html::text::escape;
+use crate::html::text::{escape, settings};
 
 /// How the figures were made, and what they do not show.
 pub(in crate::html) fn methods(page: &Page) -> String {
     let rule = page.evaluation.growth_rule.as_ref().map_or_else(String::new, |rule| {
-        format!(
-            "<li>The growth label follows the rule <code>{}</code>.</li>",
-            escape(&rule.to_string())
-        )
+        format!("<li>The growth label follows the rule: {}.</li>", settings(rule))
     });
     let notes: String =
         page.evaluation.notes.iter().map(|note| format!("<li>{}</li>", escape(note))).collect();

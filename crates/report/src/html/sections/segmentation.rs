@@ -2,7 +2,7 @@ use super::{reasons, side_by_side};
 use crate::evaluate::ArmFindings;
 use crate::html::Page;
 use crate::html::figures;
-use crate::html::text::{optional, range, swatch, table, with_interval};
+use crate::html::text::{optional, swatch, table, with_interval};
 
 /// How well masks and volumes agree with the reference.
 pub(in crate::html) fn segmentation(page: &Page) -> String {
@@ -27,10 +27,12 @@ pub(in crate::html) fn segmentation(page: &Page) -> String {
     }
     let figures = side_by_side(vec![figures::dice(page), figures::volume(page)], "");
     format!(
-        "{}{why}<p class=\"note\">Compared on the canonical grid, label {} of the reference. Dice is 0 where \
-         a lesion was missed and undefined where both masks are empty; a distance is undefined where \
-         one is.</p>{figures}",
+        "{}{why}<h3>Volume, predicted minus reference</h3>{}<p class=\"note\">Compared on the canonical grid, label {} of the reference. Dice is 0 where \
+         a lesion was missed and undefined where both masks are empty; a distance and a surface Dice are \
+         undefined where one is. A lesion is a connected part; one voxel in common finds it. Of the differences of \
+         volume about 95 % lie between the limits of agreement.</p>{figures}",
         mask_table(page, &arms),
+        volume_table(page, &arms),
         page.config.lesion_labels.iter().map(u8::to_string).collect::<Vec<_>>().join(", "),
     )
 }
@@ -39,30 +41,63 @@ fn mask_table(page: &Page, arms: &[&ArmFindings]) -> String {
     let rows: Vec<Vec<String>> = arms
         .iter()
         .map(|arm| {
-            let (dice, distance, volume) = (&arm.dice, &arm.hd95_mm, &arm.volume);
+            let (dice, distance) = (&arm.dice, &arm.hd95_mm);
+            let (surface, lesions) = (&arm.surface_dice, &arm.lesion_f1);
             vec![
                 swatch(page.color(&arm.name), &arm.name),
                 with_interval(dice.mean, dice.ci95, 2),
                 optional(dice.median, 2),
                 format!("{} ({} without)", dice.n, dice.n_undefined),
+                with_interval(lesions.mean, lesions.ci95, 2),
+                with_interval(surface.mean, surface.ci95, 2),
                 with_interval(distance.mean, distance.ci95, 1),
                 format!("{} ({} without)", distance.n, distance.n_undefined),
-                optional(volume.mean_difference_ml, 1),
-                volume.limits_of_agreement_ml.map_or_else(|| "–".to_owned(), |l| range(l, 1)),
-                optional(volume.concordance, 2),
             ]
         })
         .collect();
+    let surface = format!("Mean surface Dice at {} mm", page.config.surface_tolerance_mm);
     let head = [
         "Arm",
         "Mean Dice",
         "Median",
         "Cases",
+        "Mean lesion F1",
+        &surface,
         "Mean HD95 (mm)",
-        "Cases",
-        "Volume bias (mL)",
-        "Limits of agreement (mL)",
+        "Cases with a surface",
+    ];
+    table(&head, 1, &rows)
+}
+
+/// Predicted against reference volume (Bland and Altman).
+fn volume_table(page: &Page, arms: &[&ArmFindings]) -> String {
+    let rows: Vec<Vec<String>> = arms
+        .iter()
+        .map(|arm| {
+            let volume = &arm.volume;
+            let limit = |which: usize| {
+                let value = volume.limits_of_agreement_ml.map(|limits| limits[which]);
+                with_interval(value, volume.limits_ci95_ml.map(|ends| ends[which]), 1)
+            };
+            vec![
+                swatch(page.color(&arm.name), &arm.name),
+                with_interval(volume.mean_difference_ml, volume.mean_difference_ci95_ml, 1),
+                limit(0),
+                limit(1),
+                optional(volume.concordance, 2),
+                optional(volume.pearson, 2),
+                format!("{} ({} without)", volume.n, volume.n_undefined),
+            ]
+        })
+        .collect();
+    let head = [
+        "Arm",
+        "Bias (mL)",
+        "Lower limit (mL)",
+        "Upper limit (mL)",
         "Concordance",
+        "Pearson",
+        "Cases",
     ];
     table(&head, 1, &rows)
 }

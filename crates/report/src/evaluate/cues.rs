@@ -1,0 +1,250 @@
+//! Whether predictions follow how a scan was made instead of what it shows.
+//!
+//! A property of the scan (a cue) parts the test cases in two. Two questions, each the share of pairs of cases that a
+//! score ranks one way (an AUROC), over pairs of one model and of one stratum, every pair counting alike:
+//! among cases of the same outcome, does the score tell one side of the cue from the other (0.5: not at all)? And
+//! among cases of the same side, does it still tell growth? A network that lives on the cue answers yes and no.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use hemex_artifacts::CaseRow;
+use hemex_metrics::Ranking;
+use serde::Serialize;
+
+use super::agreement::median_of_sorted;
+use super::discrimination::{Arm, by_model};
+use super::estimate::{interval, no_spread};
+use super::resampling::Resampling;
+use crate::{CaseResult, Evaluation, ReportError};
+
+/// A property of the scan and how the arms stand to it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Cue {
+    /// What cases are parted by.
+    pub name: &'static str,
+    /// The two sides.
+    pub sides: [String; 2],
+    /// Test cases on either side, each once a fold.
+    pub n: [usize; 2],
+    /// Of those with a label, the share that grew; `None` without any.
+    pub growth: [Option<f64>; 2],
+    /// Figures by arm, in the order of the arms.
+    pub arms: Vec<CueFigures>,
+}
+
+/// How an arm stands to a cue.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CueFigures {
+    /// The arm.
+    pub arm: String,
+    /// Share of pairs of one outcome and different sides in which the second side has the higher score.
+    pub told: PairShare,
+    /// Share of pairs of one side and different outcomes in which the case that grew has the higher score.
+    pub within: PairShare,
+}
+
+/// A share of pairs with its interval.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PairShare {
+    /// The share; `None` where there is no such pair.
+    pub value: Option<f64>,
+    /// Its 95 % interval over draws of patients.
+    pub ci95: Option<[f64; 2]>,
+    /// Pairs behind it, those of each seed counted.
+    pub n_pairs: u64,
+    /// Why there is none, or no interval.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// What a scan can betray of how it was made.
+enum Property {
+    /// Parted at the median of the test cases.
+    Number(fn(&CaseRow) -> Option<f64>),
+    /// The most frequent value against all others.
+    Name(fn(&CaseRow) -> Option<String>),
+}
+
+const PROPERTIES: [(&str, Property); 8] = [
+    ("site", Property::Name(|case| Some(case.site.clone()))),
+    ("convolution kernel", Property::Name(|case| case.convolution_kernel.clone())),
+    ("manufacturer", Property::Name(|case| case.manufacturer.clone())),
+    ("file format", Property::Name(|case| Some(case.source_format.clone()))),
+    ("tube voltage, kV", Property::Number(|case| case.tube_voltage_kvp)),
+    ("noise, HU", Property::Number(|case| case.noise_hu)),
+    ("slice distance, mm", Property::Number(|case| Some(case.native_spacing_d_mm))),
+    ("pixel, mm", Property::Number(|case| Some(case.native_spacing_w_mm))),
+];
+
+/// The cues that part the test cases.
+pub(super) fn cues(
+    evaluation: &Evaluation,
+    tested: &[&CaseResult],
+    arms: &[Arm<'_>],
+    resampling: &Resampling<'_>,
+) -> Result<Vec<Cue>, ReportError> {
+    let ids: BTreeSet<&str> = tested.iter().map(|row| row.case_id.as_str()).collect();
+    let cases: Vec<&CaseRow> = ids.into_iter().filter_map(|id| evaluation.case(id)).collect();
+    let mut found = Vec::new();
+    for (name, property) in &PROPERTIES {
+        if let Some((sides, side_of)) = parted(&cases, property) {
+            let side = |row: &CaseResult| side_of.get(row.case_id.as_str()).copied();
+            let figures = |(arm, rows): &Arm<'_>| figures(arm, rows, &side, resampling);
+            let arms = arms.iter().map(figures).collect::<Result<Vec<_>, _>>()?;
+            let [first, second] = [false, true].map(|which| counts(tested, &side, which));
+            let (n, growth) = ([first.0, second.0], [first.1, second.1]);
+            found.push(Cue { name, sides, n, growth, arms });
+        }
+    }
+    Ok(found)
+}
+
+/// The names of the two sides, and whether a case is on the second.
+type Parted<'a> = ([String; 2], BTreeMap<&'a str, bool>);
+
+/// `None` where all cases are on one side. A case whose value is not known is on neither.
+fn parted<'a>(cases: &[&'a CaseRow], property: &Property) -> Option<Parted<'a>> {
+    let id = |case: &&'a CaseRow| case.case_id.as_str();
+    let (names, sides): ([String; 2], BTreeMap<&str, bool>) = match property {
+        Property::Number(of) => {
+            let mut values: Vec<f64> = cases.iter().filter_map(|case| of(case)).collect();
+            values.sort_by(f64::total_cmp);
+            let median = median_of_sorted(&values)?;
+            let sides = cases.iter().filter_map(|case| Some((id(case), of(case)? > median)));
+            ([format!("to {median:.1}"), format!("over {median:.1}")], sides.collect())
+        }
+        Property::Name(of) => {
+            let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+            for name in cases.iter().filter_map(|case| of(case)) {
+                *counts.entry(name).or_default() += 1;
+            }
+            // Of equally frequent names the first in the alphabet.
+            let most = counts.iter().max_by(|a, b| a.1.cmp(b.1).then(b.0.cmp(a.0)))?.0.clone();
+            let sides = cases.iter().filter_map(|case| Some((id(case), of(case)? == most)));
+            let sides = sides.collect();
+            let others: Vec<String> = counts.into_keys().filter(|name| *name != most).collect();
+            ([others.join(", "), most], sides)
+        }
+    };
+    let n_second = sides.values().filter(|second| **second).count();
+    (n_second > 0 && n_second < sides.len()).then_some((names, sides))
+}
+
+/// Test cases on a side, each once a fold, and the share that grew.
+fn counts(
+    tested: &[&CaseResult],
+    side: &dyn Fn(&CaseResult) -> Option<bool>,
+    which: bool,
+) -> (usize, Option<f64>) {
+    let on_it = tested.iter().filter(|row| side(row) == Some(which));
+    let once: BTreeMap<_, _> = on_it.map(|row| ((row.fold, &row.case_id), row.growth)).collect();
+    let labels: Vec<bool> = once.values().flatten().copied().collect();
+    let n_growth = labels.iter().filter(|growth| **growth).count();
+    (once.len(), (!labels.is_empty()).then(|| n_growth as f64 / labels.len() as f64))
+}
+
+fn figures(
+    arm: &str,
+    rows: &[&CaseResult],
+    side: &dyn Fn(&CaseResult) -> Option<bool>,
+    resampling: &Resampling<'_>,
+) -> Result<CueFigures, ReportError> {
+    let growth = |row: &CaseResult| row.growth;
+    Ok(CueFigures {
+        arm: arm.to_owned(),
+        told: pair_share(rows, side, &growth, resampling)?,
+        within: pair_share(rows, &growth, side, resampling)?,
+    })
+}
+
+type Flag<'a> = &'a dyn Fn(&CaseResult) -> Option<bool>;
+
+/// How often the case with the label has the higher score, over pairs of one model within one stratum.
+fn pair_share(
+    rows: &[&CaseResult],
+    label: Flag<'_>,
+    stratum: Flag<'_>,
+    resampling: &Resampling<'_>,
+) -> Result<PairShare, ReportError> {
+    let mut strata: Vec<(u64, Ranking)> = Vec::new();
+    for (rows, which) in
+        by_model(rows).into_values().flat_map(|rows| [(rows.clone(), false), (rows, true)])
+    {
+        let (mut scores, mut labels, mut patients) = (Vec::new(), Vec::new(), Vec::new());
+        for row in rows.iter().filter(|row| stratum(row) == Some(which)) {
+            if let (Some(label), Some(score), Some(patient)) =
+                (label(row), row.score(), resampling.patient_idx(row))
+            {
+                scores.push(score);
+                labels.push(label);
+                patients.push(patient);
+            }
+        }
+        let n_with = labels.iter().filter(|label| **label).count();
+        let n_pairs = (n_with * (labels.len() - n_with)) as u64;
+        if n_pairs > 0 {
+            let n_patients = resampling.n_patients();
+            strata.push((n_pairs, Ranking::of_patients(&scores, &labels, &patients, n_patients)?));
+        }
+    }
+    let n_pairs = strata.iter().map(|(n, _)| n).sum();
+    let value = mean_over(&strata, &resampling.undrawn());
+    let distribution =
+        value.map(|_| resampling.distribution(|n_drawn| mean_over(&strata, n_drawn)));
+    let ci95 = distribution.as_ref().and_then(interval);
+    let reason = match value {
+        Some(_) => no_spread(value, ci95),
+        None => Some("no pair of test cases differs in this alone".to_owned()),
+    };
+    Ok(PairShare { value, ci95, n_pairs, reason })
+}
+
+/// The mean over strata, each with the weight of its pairs; one without a pair in this draw does without.
+fn mean_over(strata: &[(u64, Ranking)], n_drawn: &[u32]) -> Option<f64> {
+    let (mut sum, mut weights) = (0.0, 0.0);
+    for (n_pairs, ranking) in strata {
+        if let Some(auroc) = ranking.auroc(n_drawn) {
+            sum += *n_pairs as f64 * auroc;
+            weights += *n_pairs as f64;
+        }
+    }
+    (weights > 0.0).then(|| sum / weights)
+}
+
+#[cfg(test)]
+mod tests {
+    use hemex_metrics::Bootstrap;
+
+    use super::*;
+    use crate::evaluate::calibration::tests::row;
+
+    /// Eight cases: the first half on the first side; growth in every other one.
+    fn cohort(score: fn(bool, bool, usize) -> f64) -> Vec<CaseResult> {
+        (0..8)
+            .map(|i| {
+                let (second, growth) = (i >= 4, i % 2 == 1);
+                let probability = score(second, growth, i);
+                row(&format!("c{i}"), 1, Some(probability), growth)
+            })
+            .collect()
+    }
+
+    fn shares(rows: &[CaseResult]) -> [Option<f64>; 2] {
+        let rows: Vec<&CaseResult> = rows.iter().collect();
+        let resampling = Resampling::new(&rows, Bootstrap { n_draws: 100, seed: 1 });
+        let side = |row: &CaseResult| Some(row.case_id.as_str() >= "c4");
+        let found = figures("arm", &rows, &side, &resampling).ok();
+        [found.as_ref().and_then(|f| f.told.value), found.as_ref().and_then(|f| f.within.value)]
+    }
+
+    #[test]
+    fn a_score_of_the_cue_and_one_of_growth_are_told_apart() {
+        let of_cue = cohort(|second, _, _| if second { 0.8 } else { 0.2 });
+        assert_eq!(shares(&of_cue), [Some(1.0), Some(0.5)]);
+        let of_growth = cohort(|_, growth, _| if growth { 0.8 } else { 0.2 });
+        assert_eq!(shares(&of_growth), [Some(0.5), Some(1.0)]);
+        // By hand: 6 of the 8 pairs of one outcome, 6 of the 8 of one side.
+        let of_both = cohort(|_, _, i| [0.1, 0.5, 0.3, 0.2, 0.4, 0.6, 0.15, 0.35][i]);
+        assert_eq!(shares(&of_both), [Some(6.0 / 8.0), Some(6.0 / 8.0)]);
+    }
+}
