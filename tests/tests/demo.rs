@@ -5,8 +5,9 @@
 use std::path::Path;
 
 use hemex_artifacts::{PredictionStatus, nifti};
+use hemex_stage::simd_level;
 use hemex_tests::real_head::{self, Block, RealHead};
-use hemex_tests::{Call, Task, Workbench, has_time, real_data};
+use hemex_tests::{Call, Task, Workbench, has_time, real_data, workspace_root};
 use serde_json::Value;
 
 #[test]
@@ -49,9 +50,15 @@ fn assert_reported(metrics: &Value) {
     }
 }
 
-/// What the networks reach is compared with the golden report, without a second training.
+/// What the networks reach is compared with the golden report, without a second training. Where this processor's
+/// level has none, trainings differ as those of another seed would: that is printed and not judged.
 fn assert_as_good_as_golden(bench: &Workbench) {
     let call = Call::new("regress").args(["--trained", "--runs"]).arg(bench.runs());
+    let level = simd_level().unwrap();
+    if !workspace_root().join(format!("tests/golden/demo-{level}")).is_dir() {
+        println!("{level} has no golden report: {}", call.run());
+        return;
+    }
     let outcome = call.succeeds();
     assert_eq!(outcome.n_run(), 0, "{outcome}");
     outcome.says(&["| joint | AUROC |", "| joint | mean Dice |", "| vgg | AUROC |"]);

@@ -1,9 +1,11 @@
 //! `cargo xtask regress --trained`: what the networks of the demo reach, against golden reports.
 //!
-//! At one SIMD level a training gives the same bits on any machine and any number of threads, so an
+//! On processors of one SIMD level a training gives the same bits whatever the number of threads, so an
 //! unchanged workspace reproduces its golden report exactly. Between levels rounding parts two trainings as
 //! another seed would, so each level has a golden report of its own, `tests/golden/demo-LEVEL`: the
-//! `cases.csv` of a finished one, which is all that a comparison reads.
+//! `cases.csv` of a finished one, which is all that a comparison reads. It is made on a processor that has no
+//! more than the level: `HEMEX_SIMD` chooses the kernels of hemex, while burn's own sums always take the widest
+//! vectors there are.
 
 use std::path::{Path, PathBuf};
 

@@ -35,6 +35,12 @@ fn differences_are_those_of_the_shared_cases() {
     assert_eq!(joint.auroc, [Some(0.75), Some(0.75)]);
     assert_eq!(joint.difference.auroc, Some(0.0));
     assert_eq!(joint.difference.n, 7);
+    assert_eq!(joint.n_no_longer_ranked, 1);
+    let worse = comparison.worse(0.9);
+    assert!(
+        worse.contains(&"joint: 1 of 11 test cases are no longer ranked".to_owned()),
+        "{worse:?}"
+    );
 
     let second = changed(|cohort| cohort.folds[0][1].joint = Said::Probability(0.95));
     let joint = &compared(&first, &second).arms[0];

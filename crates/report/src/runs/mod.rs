@@ -39,6 +39,8 @@ pub struct ArmComparison {
     pub n_both: usize,
     /// Test cases that only the first or only the second run has.
     pub n_unpaired: [usize; 2],
+    /// Test cases of both runs that the first one ranks and the second one does not (refused, never predicted).
+    pub n_no_longer_ranked: usize,
     /// Test cases of both runs whose label is not the same: left out.
     pub n_label_changed: usize,
     /// AUROC of either run over the cases of both, and the second minus the first.
@@ -87,12 +89,21 @@ impl Comparison {
 impl Comparison {
     /// Figures of the second run that are not shown to be as good as the first's: the 95 % interval of the
     /// difference in AUROC or mean Dice reaches below `-margin` (a test of non-inferiority at 2.5 %). A line each,
-    /// with the figures; a difference that cannot be computed is not shown to be as good, either.
+    /// with the figures; a difference that cannot be computed is not shown to be as good, either, nor is a run that
+    /// says nothing of cases of which the first one spoke.
     pub fn worse(&self, margin: f64) -> Vec<String> {
         let mut lines = Vec::new();
         for arm in &self.arms {
             let (auroc, dice) = (&arm.difference, &arm.dice);
             lines.extend(shortfall(&arm.arm, "AUROC", (auroc.auroc, auroc.ci95), margin));
+            let n_lost = arm.n_unpaired[0] + arm.n_no_longer_ranked;
+            if n_lost > 0 {
+                let all = arm.n_both + arm.n_unpaired[0];
+                lines.push(format!(
+                    "{}: {n_lost} of {all} test cases are no longer ranked",
+                    arm.arm
+                ));
+            }
             if dice.n > 0 {
                 lines.extend(shortfall(
                     &arm.arm,
@@ -163,6 +174,9 @@ fn compared(arm: &str, runs: [&Vec<CaseResult>; 2]) -> Result<ArmComparison, Rep
     if n_both == 0 {
         return Err(ReportError::NoCommonCase { arm: arm.to_owned() });
     }
+    let is_lost =
+        |(a, b): &(&&CaseResult, &&CaseResult)| a.score().is_some() && b.score().is_none();
+    let n_no_longer_ranked = pairs[0].iter().zip(&pairs[1]).filter(is_lost).count();
     let bootstrap = Bootstrap { n_draws: N_DRAWS, seed: SEED };
     let RunFigures { auroc, difference, dice, volume_error_ml } = paired_runs(pairs, bootstrap)?;
     let n_unpaired = [first, second].map(|rows| rows.len() - n_both - n_label_changed);
@@ -170,6 +184,7 @@ fn compared(arm: &str, runs: [&Vec<CaseResult>; 2]) -> Result<ArmComparison, Rep
         arm: arm.to_owned(),
         n_both,
         n_unpaired,
+        n_no_longer_ranked,
         n_label_changed,
         auroc,
         difference,

@@ -25,7 +25,7 @@ pub(in crate::html) fn reproducibility(page: &Page) -> String {
     let head = ["Stage", "Tasks", "Seed", "Device", "SIMD", "Compiler", "Code", "Outputs"];
     let configs: String = stages.iter().map(|(stage, tasks)| config(stage, tasks)).collect();
     format!(
-        "{version}The same code, configs, inputs and seeds on a machine of the same SIMD level give the same bits. \
+        "{version}The same code, configs, inputs and seeds on a processor of the same SIMD level give the same bits. \
          Digests are SHA-256, their first {SHOWN} digits; <code>cargo xtask explain</code> shows them in full and what \
          lies behind. Times are in the log of a run: here they would change what must not change.</p>{}\
          <h3>Settings</h3>{configs}",
