@@ -7,7 +7,7 @@ use hemex_volume::{Affine, BrainDescriptors, Geometry, Image, LabelMap, VolumeEr
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::{ArtifactError, ClinicalRow, flag, json, nifti, table};
+use crate::{ArtifactError, ClinicalRow, SignRow, flag, json, nifti, table};
 
 /// A row of `cases.csv`: one baseline scan with what is known of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -232,6 +232,14 @@ impl Cases {
     /// If the table cannot be read or names a case twice.
     pub fn clinical(&self) -> Result<BTreeMap<String, ClinicalRow>, ArtifactError> {
         self.optional("clinical.csv", |row: &ClinicalRow| row.case_id.clone())
+    }
+
+    /// What a person saw on the scans, by case; empty if the artifact has no such table.
+    ///
+    /// # Errors
+    /// If the table cannot be read or names a case twice.
+    pub fn signs(&self) -> Result<BTreeMap<String, SignRow>, ArtifactError> {
+        self.optional("signs.csv", |row: &SignRow| row.case_id.clone())
     }
 
     fn optional<R: DeserializeOwned>(

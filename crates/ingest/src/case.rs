@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use hemex_artifacts::{
-    CaseRow, ClinicalRow, DescriptorRow, GeometryRecord, LabelRow, LesionRow, nifti,
+    CaseRow, ClinicalRow, DescriptorRow, GeometryRecord, LabelRow, LesionRow, SignRow, nifti,
 };
 use hemex_stage::digest;
 use hemex_volume::{BrainDescriptors, Image, LesionDescriptors, VolumeError};
@@ -39,6 +39,8 @@ pub(crate) struct Done {
     pub(crate) descriptors: Option<DescriptorRow>,
     /// What clinical scores ask for beside `row`, if anything of it is known.
     pub(crate) clinical: Option<ClinicalRow>,
+    /// Signs that a person saw, if anyone looked.
+    pub(crate) signs: Option<SignRow>,
     /// `None` without a mask or a lesion in it.
     pub(crate) lesion: Option<LesionRow>,
     pub(crate) native: GeometryRecord,
@@ -165,6 +167,7 @@ fn ready(
     let done = Done {
         row,
         clinical: clinical.row(&named.case_id),
+        signs: clinical.sign_row(&named.case_id),
         descriptors: brain.map(|brain| DescriptorRow::new(&named.case_id, &brain)),
         lesion: lesion
             .zip(brain_mm)

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use hemex_artifacts::{
     ArtifactError, CaseRow, ClinicalRow, DescriptorRow, ExclusionRow, LabelRow, LabelSummary,
-    LesionRow, Preparation, Role, SplitRow, json, table,
+    LesionRow, Preparation, Role, SignRow, SplitRow, json, table,
 };
 use hemex_stage::{Progress, Request, log, warning};
 use rayon::prelude::*;
@@ -215,6 +215,8 @@ fn write_cases(
     let clinical: Vec<&ClinicalRow> =
         cases.iter().filter_map(|done| done.clinical.as_ref()).collect();
     table::write_rows(&folder.join("clinical.csv"), &ClinicalRow::COLUMNS, &clinical)?;
+    let signs: Vec<&SignRow> = cases.iter().filter_map(|done| done.signs.as_ref()).collect();
+    table::write_rows(&folder.join("signs.csv"), &SignRow::COLUMNS, &signs)?;
     table::write_rows(&folder.join("exclusions.csv"), &ExclusionRow::COLUMNS, exclusions)?;
     let geometry: BTreeMap<&str, _> =
         cases.iter().map(|done| (done.row.case_id.as_str(), &done.native)).collect();

@@ -1,6 +1,7 @@
 //! The stage as a whole: what a cohort must hold, read back from what was drawn and written.
 
 mod knobs;
+mod ncct_signs;
 mod presets;
 mod signs;
 

@@ -18,6 +18,7 @@ pub mod metrics_table;
 pub mod read;
 pub mod runs;
 pub mod scores;
+pub mod signs;
 pub mod table;
 
 pub use case_result::{CaseResult, Status};
@@ -25,11 +26,13 @@ pub use config::{Config, RawConfig};
 pub use error::ReportError;
 pub use evaluate::{Findings, evaluate};
 pub use read::Evaluation;
+use signs::Signs;
 
 use hemex_artifacts::json;
 use hemex_stage::Request;
 
-/// Runs the stage: writes `report.html`, `metrics.json`, and as CSV and Parquet `metrics` and `cases`.
+/// Runs the stage: writes `report.html`, `metrics.json`, and as CSV and Parquet `metrics` and `cases`;
+/// `signs.csv`.
 ///
 /// # Errors
 /// [`ReportError`] if an input contradicts another or a file cannot be read or written.
@@ -37,8 +40,10 @@ pub fn run(config: &Config, request: &Request) -> anyhow::Result<()> {
     let output = request.output("report")?;
     let evaluation = Evaluation::read(request)?;
     let results = compare::results(&evaluation, config)?;
-    let findings = evaluate(&evaluation, &results, config, request.seed)?;
+    let signs = Signs::of(&evaluation, &results, config)?;
+    let findings = evaluate(&evaluation, &results, &signs, config, request.seed)?;
     table::write(output, &results)?;
+    signs::write(output, &signs)?;
     let document = metrics_json::document(&findings);
     json::write(&output.join("metrics.json"), &document)?;
     metrics_table::write(output, &document)?;

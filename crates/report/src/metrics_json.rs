@@ -35,6 +35,7 @@ pub fn document(findings: &Findings) -> Value {
         "definitions": definitions,
         "subgroups": findings.subgroups,
         "cues": findings.cues,
+        "signs": findings.signs,
         "oracle": findings.oracle,
         "cohort": findings.cohort,
         "method": {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use hemex_artifacts::{
     CaseRow, Cases, ClinicalRow, ExclusionRow, HistoryRow, LabelRow, Oracle, PredictionCard,
-    PredictionRow, Regime, Role, SplitRow, WeightSummary, json, table,
+    PredictionRow, Regime, Role, SignRow, SplitRow, WeightSummary, json, table,
 };
 use hemex_stage::{InputArtifact, Provenance, Request};
 use serde_json::Value;
@@ -21,6 +21,8 @@ pub struct Evaluation {
     pub cases: Cases,
     /// What clinical scores ask for beside the cohort's table, as far as it is known.
     pub clinical: BTreeMap<String, ClinicalRow>,
+    /// Signs of growth that a person saw, as far as the cohort has them.
+    pub read_signs: BTreeMap<String, SignRow>,
     /// Scans that could not be used.
     pub exclusions: Vec<ExclusionRow>,
     /// Labels by case.
@@ -109,6 +111,7 @@ impl Evaluation {
         Ok(Self {
             regime,
             clinical: cases.clinical()?,
+            read_signs: cases.signs()?,
             exclusions: read_exclusions(cases_folder)?,
             labels: read_labels(labels_folder, &known)?,
             labels_folder: labels_folder.to_owned(),

@@ -1,7 +1,6 @@
 //! Clinical scores of growth, from the columns of a case.
 //!
-//! BAT (Morotti et al., Stroke 2018) is not among them: it asks for the blend sign and for hypodensities, which
-//! no table holds. Nor is HEP (Yao et al., Neurocrit Care 2015).
+//! HEP (Yao et al., Neurocrit Care 2015) is not among them: its points stand in the paper alone.
 
 use hemex_artifacts::{CaseRow, ClinicalRow};
 
@@ -14,6 +13,10 @@ pub struct ScoreInputs<'a> {
     pub clinical: Option<&'a ClinicalRow>,
     /// Volume of the hematoma at baseline, mL.
     pub volume_ml: Option<f64>,
+    /// Blend sign, as a person saw it or else as measured.
+    pub blend: Option<bool>,
+    /// Any hypodensity, likewise.
+    pub hypodensity: Option<bool>,
 }
 
 /// A score and where it comes from.
@@ -30,12 +33,18 @@ pub struct ClinicalScore {
 }
 
 /// All scores, the plainest first.
-pub const SCORES: [ClinicalScore; 3] = [
+pub const SCORES: [ClinicalScore; 4] = [
     ClinicalScore {
         name: "volume",
         source: "hematoma volume at baseline alone",
         inputs: &["baseline_volume_ml"],
         of: |inputs| inputs.volume_ml,
+    },
+    ClinicalScore {
+        name: "BAT",
+        source: "Morotti et al., Stroke 2018; 49: 1163; signs as read, else as measured",
+        inputs: &["blend", "hypodensity", "onset_to_ct_h"],
+        of: bat,
     },
     ClinicalScore {
         name: "BRAIN",
@@ -50,6 +59,13 @@ pub const SCORES: [ClinicalScore; 3] = [
         of: nine_point,
     },
 ];
+
+/// BAT, 0 to 5: blend sign, any hypodensity, time from onset to CT below 2.5 h.
+fn bat(inputs: &ScoreInputs<'_>) -> Option<f64> {
+    let early = inputs.case.onset_to_ct_h? < 2.5;
+    let signs = points(inputs.blend?, 1) + points(inputs.hypodensity?, 2);
+    Some(f64::from(signs + points(early, 2)))
+}
 
 /// BRAIN, 0 to 24: baseline volume, recurrent hemorrhage, anticoagulation with warfarin (here any anticoagulant),
 /// intraventricular extension, number of hours from onset to CT.
@@ -110,10 +126,14 @@ mod tests {
         hemex_artifacts::table::read_rows(&path).unwrap().remove(0)
     }
 
+    fn inputs(case: &CaseRow) -> ScoreInputs<'_> {
+        ScoreInputs { case, clinical: None, volume_ml: None, blend: None, hypodensity: None }
+    }
+
     fn score(name: &str, case: &CaseRow, clinical: &ClinicalRow, volume_ml: f64) -> Option<f64> {
         let score = SCORES.iter().find(|score| score.name == name).unwrap();
         let clinical = Some(clinical);
-        (score.of)(&ScoreInputs { case, clinical, volume_ml: Some(volume_ml) })
+        (score.of)(&ScoreInputs { case, clinical, volume_ml: Some(volume_ml), ..inputs(case) })
     }
 
     /// Worked out by hand from the tables of the papers.
@@ -141,10 +161,25 @@ mod tests {
     }
 
     #[test]
+    fn bat_counts_signs_and_early_scans() {
+        let bat = |hours, blend, hypodensity| {
+            let case = case(hours, false, false);
+            let (blend, hypodensity) = (Some(blend), Some(hypodensity));
+            bat(&ScoreInputs { blend, hypodensity, ..inputs(&case) })
+        };
+        assert_eq!(bat(2.4, true, true), Some(5.0));
+        assert_eq!(bat(2.5, true, false), Some(1.0));
+        assert_eq!(bat(9.0, false, true), Some(2.0));
+        assert_eq!(bat(1.0, false, false), Some(2.0));
+    }
+
+    #[test]
     fn an_unknown_input_leaves_the_score_unknown() {
         let unknown = ClinicalRow::default();
         assert_eq!(score("BRAIN", &case(1.0, true, true), &unknown, 25.0), None);
-        let inputs = ScoreInputs { case: &case(1.0, true, true), clinical: None, volume_ml: None };
-        assert!(SCORES.iter().all(|score| (score.of)(&inputs).is_none()));
+        let case = case(1.0, true, true);
+        assert!(SCORES.iter().all(|score| (score.of)(&inputs(&case)).is_none()));
+        let one_sign = ScoreInputs { blend: Some(true), ..inputs(&case) };
+        assert_eq!(bat(&one_sign), None);
     }
 }

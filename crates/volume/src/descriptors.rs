@@ -128,7 +128,7 @@ fn mean_and_sd(values: &[f32]) -> (f64, f64) {
 }
 
 /// Of at least one value.
-fn percentile(sorted: &[f32], part: f64) -> f64 {
+pub(crate) fn percentile(sorted: &[f32], part: f64) -> f64 {
     let at = part * (sorted.len() - 1) as f64;
     let (low, high) =
         (f64::from(sorted[at.floor() as usize]), f64::from(sorted[at.ceil() as usize]));

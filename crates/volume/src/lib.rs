@@ -13,7 +13,8 @@
 //! - grids: [`Affine`], [`Geometry`], [`Image`], [`LabelMap`]
 //! - moving voxels: [`Image::resample`], [`Image::warp`] by a [`Deformation`] (affine, [`DisplacementField`], [`Flow`])
 //! - shapes in masks: [`Components`], [`distance_mm`], [`dilate_mm`], [`erode_mm`]
-//! - what describes a scan: [`BrainDescriptors`], [`LesionDescriptors`], [`surface_area_mm2`]
+//! - what describes a scan: [`BrainDescriptors`], [`LesionDescriptors`], [`NcctSigns`],
+//!   [`surface_area_mm2`]
 //! - the scanner: [`Image::average_slices`], [`Image::coarsened`], [`ConvolutionKernel`], [`correlated_noise`], [`Image::blur_mm`]
 //!
 //! Nothing here depends on the number of threads: every voxel is computed from its inputs alone, in
@@ -34,6 +35,7 @@ mod geometry;
 mod image;
 mod index_map;
 mod label_map;
+mod ncct_signs;
 mod noise;
 mod physics;
 mod resample;
@@ -53,5 +55,6 @@ pub use flow::{Flow, Lobe};
 pub use geometry::Geometry;
 pub use image::Image;
 pub use label_map::{LabelMap, Lesion};
+pub use ncct_signs::NcctSigns;
 pub use noise::{ConvolutionKernel, correlated_noise};
 pub use surface_area::surface_area_mm2;

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use hemex_artifacts::{ClinicalRow, Sex};
+use hemex_artifacts::{ClinicalRow, Sex, SignRow};
 
 use super::sheet::Sheet;
 use crate::{IngestError, Unusable};
@@ -70,6 +70,9 @@ pub struct Clinical {
     pub subarachnoid: Option<bool>,
     /// `spot_sign`: a spot sign on CT angiography, 0 or 1, no or yes.
     pub spot_sign: Option<bool>,
+    /// Signs that a person saw on the baseline scan: `black_hole`, `hypodensity`, `blend`, `fluid_level`, `swirl`,
+    /// `satellite`, `island`, `irregular`: 0 or 1, no or yes. The row names no case yet.
+    pub signs: SignRow,
     /// `followup_interval_h`: hours from the baseline to the follow-up scan.
     pub followup_interval_h: Option<f64>,
     /// `surgery_before_followup`: 0 or 1, no or yes.
@@ -109,6 +112,17 @@ impl Clinical {
             smoker: yes_no("smoker")?,
             subarachnoid: yes_no("subarachnoid")?,
             spot_sign: yes_no("spot_sign")?,
+            signs: SignRow {
+                case_id: String::new(),
+                black_hole: yes_no("black_hole")?,
+                hypodensity: yes_no("hypodensity")?,
+                blend: yes_no("blend")?,
+                fluid_level: yes_no("fluid_level")?,
+                swirl: yes_no("swirl")?,
+                satellite: yes_no("satellite")?,
+                island: yes_no("island")?,
+                irregular: yes_no("irregular")?,
+            },
             followup_interval_h: hours("followup_interval_h")?,
             surgery_before_followup: yes_no("surgery_before_followup")?,
             growth: yes_no("growth")?,
@@ -130,6 +144,14 @@ impl Clinical {
             subarachnoid: self.subarachnoid,
             spot_sign: self.spot_sign,
         };
+        (!row.is_empty()).then_some(row)
+    }
+}
+
+impl Clinical {
+    /// The signs that a person saw; `None` if nobody looked.
+    pub(crate) fn sign_row(&self, case_id: &str) -> Option<SignRow> {
+        let row = SignRow { case_id: case_id.to_owned(), ..self.signs.clone() };
         (!row.is_empty()).then_some(row)
     }
 }
@@ -168,12 +190,18 @@ mod tests {
     #[test]
     fn known_columns_are_read_and_others_ignored() {
         let header = "participant_id\tsite\tage\tsex\tgcs\tivh\tgrowth\tshoe_size\tonset_to_ct_h\t\
-            prior_ich\tspot_sign\n";
+            prior_ich\tspot_sign\tblend\n";
         let clinical =
-            row(&format!("{header}007\tA\t71.5\tfemale\tn/a\t1\t0\tlarge\t\t0\tn/a\n")).unwrap();
+            row(&format!("{header}007\tA\t71.5\tfemale\tn/a\t1\t0\tlarge\t\t0\tn/a\t1\n")).unwrap();
         let scores = clinical.row("case-7").unwrap();
         assert_eq!((scores.prior_ich, scores.spot_sign), (Some(false), None));
         assert_eq!(Clinical { prior_ich: None, ..clinical.clone() }.row("case-7"), None);
+        let signs = clinical.sign_row("case-7").unwrap();
+        assert_eq!(
+            (signs.case_id.as_str(), signs.blend, signs.island),
+            ("case-7", Some(true), None)
+        );
+        assert_eq!(Clinical::default().sign_row("case-7"), None);
         assert_eq!(clinical.site.as_deref(), Some("A"));
         assert_eq!((clinical.age_years, clinical.sex), (Some(71.5), Some(Sex::F)));
         assert_eq!((clinical.gcs, clinical.ivh), (None, Some(true)));

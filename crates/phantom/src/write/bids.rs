@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::PhantomError;
 use crate::cohort::Patient;
 
-const COLUMNS: [&str; 16] = [
+const COLUMNS: [&str; 23] = [
     "participant_id",
     "site",
     "age",
@@ -23,6 +23,13 @@ const COLUMNS: [&str; 16] = [
     "gcs",
     "ivh",
     "subarachnoid",
+    "black_hole",
+    "hypodensity",
+    "blend",
+    "fluid_level",
+    "swirl",
+    "satellite",
+    "island",
     "followup_interval_h",
     "surgery_before_followup",
 ];
@@ -34,8 +41,8 @@ participants.tsv holds the clinical columns (n/a: unknown), *_dseg.nii.gz the tr
 hematoma, 2 intraventricular, 3 edema, 4 subarachnoid), truth.json the true probability of growth of every patient, the
 model behind it, and the AUROC that the best possible predictor reaches.
 
-Two things the truth knows and a table does not: values that are n/a in participants.tsv, and the image
-signs themselves. Age also widens sulci and ventricles, so that a scan tells a little of it; the probability
+Two things the truth knows and a table does not: values that are n/a in participants.tsv, and how irregular and
+how mixed a hematoma is (the other signs stand in the table as drawn, whether a scan shows them or not). Age also widens sulci and ventricles, so that a scan tells a little of it; the probability
 given the image signs alone does not use that.
 ";
 
@@ -85,6 +92,14 @@ fn row(patient: &Patient) -> [String; COLUMNS.len()] {
         known(patient.known.gcs, clinical.gcs.to_string()),
         flag(patient.signs.ivh),
         flag(patient.signs.subarachnoid),
+        flag(patient.signs.black_hole),
+        // Both are darker within the blood.
+        flag(patient.signs.black_hole || patient.signs.swirl),
+        flag(patient.signs.blend),
+        flag(patient.signs.fluid_level),
+        flag(patient.signs.swirl),
+        flag(patient.signs.satellite),
+        flag(patient.signs.island),
         followup.map_or("n/a".to_owned(), |f| f.interval_h.to_string()),
         followup.map_or("n/a".to_owned(), |f| flag(f.surgery_before)),
     ]
@@ -108,6 +123,13 @@ fn column_descriptions() -> serde_json::Value {
         "gcs": { "Description": "Glasgow Coma Scale at admission, 3 to 15" },
         "ivh": { "Description": "Blood in the ventricles", "Levels": no_yes },
         "subarachnoid": { "Description": "Blood in the subarachnoid space", "Levels": no_yes },
+        "black_hole": { "Description": "Black hole sign, as drawn", "Levels": no_yes },
+        "hypodensity": { "Description": "Any hypodensity, as drawn", "Levels": no_yes },
+        "blend": { "Description": "Blend sign, as drawn", "Levels": no_yes },
+        "fluid_level": { "Description": "Fluid level, as drawn", "Levels": no_yes },
+        "swirl": { "Description": "Swirl sign, as drawn", "Levels": no_yes },
+        "satellite": { "Description": "Satellite sign, as drawn", "Levels": no_yes },
+        "island": { "Description": "Island sign, as drawn", "Levels": no_yes },
         "followup_interval_h": { "Description": "Time between the scans", "Units": "hour" },
         "surgery_before_followup": {
             "Description": "Operated on before the follow-up scan", "Levels": no_yes

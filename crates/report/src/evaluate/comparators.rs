@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use hemex_artifacts::CaseRow;
 use serde::Serialize;
 
 use super::discrimination::{Arm, Difference, RankedModels, difference};
 use super::estimate::Estimate;
 use super::resampling::Resampling;
 use crate::scores::{ClinicalScore, SCORES, ScoreInputs};
+use crate::signs::Signs;
 use crate::{CaseResult, Evaluation, ReportError, Status};
 
 /// What a clinical score reaches, and each arm beside it.
@@ -29,32 +31,44 @@ pub struct Comparator {
 pub(super) fn comparators(
     evaluation: &Evaluation,
     tested: &[&CaseResult],
+    signs: &Signs,
     arms: &[Arm<'_>],
     resampling: &Resampling<'_>,
 ) -> Result<Vec<Comparator>, ReportError> {
-    SCORES.iter().map(|score| comparator(score, evaluation, tested, arms, resampling)).collect()
+    let scored = |score| {
+        let of_case = of_case(score, evaluation, signs);
+        comparator(score, &of_case, tested, arms, resampling)
+    };
+    SCORES.iter().map(scored).collect()
+}
+
+/// The score of each case whose inputs are known.
+fn of_case<'a>(
+    score: &ClinicalScore,
+    evaluation: &'a Evaluation,
+    signs: &Signs,
+) -> BTreeMap<&'a str, f64> {
+    let of = |case: &'a CaseRow| {
+        let id = case.case_id.as_str();
+        let inputs = ScoreInputs {
+            case,
+            clinical: evaluation.clinical.get(id),
+            volume_ml: evaluation.labels.get(id).and_then(|label| label.baseline_volume_ml),
+            blend: signs.of_case(id, "blend"),
+            hypodensity: signs.of_case(id, "hypodensity"),
+        };
+        Some((id, (score.of)(&inputs)?))
+    };
+    evaluation.cases.rows.iter().filter_map(of).collect()
 }
 
 fn comparator(
     score: &ClinicalScore,
-    evaluation: &Evaluation,
+    of_case: &BTreeMap<&str, f64>,
     tested: &[&CaseResult],
     arms: &[Arm<'_>],
     resampling: &Resampling<'_>,
 ) -> Result<Comparator, ReportError> {
-    let of_case: BTreeMap<&str, f64> = evaluation
-        .cases
-        .rows
-        .iter()
-        .filter_map(|case| {
-            let inputs = ScoreInputs {
-                case,
-                clinical: evaluation.clinical.get(&case.case_id),
-                volume_ml: evaluation.labels.get(&case.case_id)?.baseline_volume_ml,
-            };
-            Some((case.case_id.as_str(), (score.of)(&inputs)?))
-        })
-        .collect();
     // As an arm that says the score where a network says a probability: each test case of each fold once.
     let mut seen = BTreeSet::new();
     let once = tested.iter().filter(|row| seen.insert((row.fold, &row.case_id)));

@@ -14,6 +14,7 @@ mod oracle;
 mod paired;
 mod referral;
 mod resampling;
+mod signs;
 mod subgroups;
 
 pub(crate) use agreement::median_of_sorted;
@@ -31,6 +32,7 @@ pub use oracle::OracleFindings;
 pub use paired::PairedMean;
 pub(crate) use paired::{RunFigures, paired_runs};
 pub use referral::Referral;
+pub use signs::{GrowthCount, SignFindings};
 pub use subgroups::{Subgroup, SubgroupFigures};
 
 use std::collections::BTreeMap;
@@ -39,6 +41,7 @@ use hemex_artifacts::{Regime, Role};
 use hemex_metrics::Bootstrap;
 use serde::Serialize;
 
+use crate::signs::Signs;
 use crate::{CaseResult, Config, Evaluation, ReportError, Status};
 use discrimination::RankedModels;
 use resampling::Resampling;
@@ -56,6 +59,8 @@ pub struct Findings {
     pub differences: Vec<Difference>,
     /// Clinical scores on the same patients.
     pub comparators: Vec<Comparator>,
+    /// Signs of growth on the scan.
+    pub signs: Vec<SignFindings>,
     /// The ranking under other definitions of growth.
     pub definitions: Vec<GrowthDefinition>,
     /// Figures within groups of test cases.
@@ -121,6 +126,7 @@ pub struct ArmFindings {
 pub fn evaluate(
     evaluation: &Evaluation,
     results: &[CaseResult],
+    signs: &Signs,
     config: &Config,
     seed: u64,
 ) -> Result<Findings, ReportError> {
@@ -143,7 +149,8 @@ pub fn evaluate(
     Ok(Findings {
         regime: evaluation.regime,
         cohort: cohort::cohort(evaluation, &tested),
-        comparators: comparators::comparators(evaluation, &tested, &by_arm, &resampling)?,
+        comparators: comparators::comparators(evaluation, &tested, signs, &by_arm, &resampling)?,
+        signs: signs::signs(evaluation, &tested, signs),
         cues: cues::cues(evaluation, &tested, &by_arm, &resampling)?,
         arms,
         differences,

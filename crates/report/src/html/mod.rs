@@ -65,12 +65,13 @@ pub fn page(
 ) -> Result<String, ReportError> {
     let page = Page { evaluation, results, findings, config };
     let cases = cases::section(&page)?;
+    let scores_and_signs = sections::comparators(&page) + &sections::signs(&page);
     let sections = [
         ("headline", "Result", sections::headline(&page)),
         ("use", "Intended use", sections::intended_use(&page)),
         ("cohort", "Cohort", sections::cohort(&page)),
         ("discrimination", "Discrimination", sections::discrimination(&page)),
-        ("comparators", "Clinical scores", sections::comparators(&page)),
+        ("comparators", "Clinical scores and signs", scores_and_signs),
         ("calibration", "Calibration and decisions", sections::calibration(&page)),
         ("segmentation", "Segmentation", sections::segmentation(&page)),
         ("subgroups", "Subgroups and sites", sections::subgroups(&page)),

@@ -35,7 +35,8 @@ pub(in crate::html) fn comparators(page: &Page) -> String {
     format!(
         "<p>Scores that clinicians compute by hand, on the same test patients and folds; volume is that of the \
          reference mask. An anticoagulant of any kind counts as the warfarin of BRAIN and of the 9-point \
-         score. BAT asks for image signs that no table holds, and is not computed.</p>{}{why}{unknown}\
+         score. BAT takes the blend sign and hypodensity as a person read them, else as measured below. HEP is not computed: \
+         its points stand in the paper alone.</p>{}{why}{unknown}\
          <h3>Arms minus scores</h3>{}",
         table(&head, 2, &rows),
         difference_table(page)

@@ -15,6 +15,7 @@ mod referral;
 mod reproducibility;
 mod segmentation;
 mod shift;
+mod signs;
 mod subgroups;
 mod training;
 
@@ -32,6 +33,7 @@ pub(super) use referral::referral;
 pub(super) use reproducibility::reproducibility;
 pub(super) use segmentation::segmentation;
 pub(super) use shift::shift;
+pub(super) use signs::signs;
 pub(super) use subgroups::subgroups;
 pub(super) use training::training;
 
