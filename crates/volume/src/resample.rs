@@ -109,13 +109,43 @@ impl LabelMap {
     /// Voxels whose centre lies more than half a voxel outside the outermost source centres are 0.
     /// A position halfway between two voxels goes to the lower index.
     pub fn resample(&self, target: &Geometry) -> LabelMap {
-        let source = self.geometry().shape();
         let map = IndexMap::between(self.geometry(), target);
+        let voxels = match map.aligned_axes(target.shape()) {
+            Some(pairing) => self.pick_aligned(&map, pairing, target),
+            None => self.pick_oblique(&map, target),
+        };
+        LabelMap::on(*target, voxels)
+    }
+
+    fn pick_aligned(&self, map: &IndexMap, pairing: [usize; 3], target: &Geometry) -> Vec<u8> {
+        let source = self.geometry().shape();
+        let strides = [source[1] * source[2], source[2], 1];
+        // Where the voxels nearest to the targets of an axis begin in the source; none outside it.
+        let starts = pairing_of_targets(pairing).map(|a| {
+            let (at, step) = (map.offset[a], map.linear[a][pairing[a]]);
+            let start = |t: usize| Some(nearest(at + t as f64 * step, source[a])? * strides[a]);
+            (0..target.shape()[pairing[a]]).map(start).collect::<Vec<_>>()
+        });
+        let [of_d, of_h, of_w] = &starts;
+        let mut voxels = vec![0; target.n_voxels()];
+        let rows = voxels.par_chunks_exact_mut(of_w.len()).with_min_len(MIN_ROWS).enumerate();
+        rows.for_each(|(r, row)| {
+            if let (Some(d), Some(h)) = (of_d[r / of_h.len()], of_h[r % of_h.len()]) {
+                for (label, start) in row.iter_mut().zip(of_w) {
+                    *label = start.map_or(0, |w| self.voxels()[d + h + w]);
+                }
+            }
+        });
+        voxels
+    }
+
+    fn pick_oblique(&self, map: &IndexMap, target: &Geometry) -> Vec<u8> {
+        let source = self.geometry().shape();
         let [_, n_h, n_w] = target.shape();
         let mut voxels = vec![0; target.n_voxels()];
         voxels.par_chunks_exact_mut(n_w).with_min_len(MIN_ROWS).enumerate().for_each(|(r, row)| {
             let start = [(r / n_h) as f64, (r % n_h) as f64, 0.0];
-            let [begin, end] = inside_row(&map, start, source, n_w);
+            let [begin, end] = inside_row(map, start, source, n_w);
             let at = map.source(start);
             for (w, label) in row.iter_mut().enumerate().take(end).skip(begin) {
                 let idx = |a: usize| nearest(at[a] + w as f64 * map.linear[a][2], source[a]);
@@ -124,7 +154,7 @@ impl LabelMap {
                 }
             }
         });
-        LabelMap::on(*target, voxels)
+        voxels
     }
 }
 
@@ -223,4 +253,49 @@ fn fill_outside(voxels: &mut [f32], shape: [usize; 3], inside: [[usize; 2]; 3], 
             row.fill(background);
         }
     });
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::Affine;
+
+    /// A grid along the axes of the world, each of them either way.
+    fn grid(
+        shape: [usize; 3],
+        spacing_mm: [f64; 3],
+        first_mm: [f64; 3],
+        flipped: [bool; 3],
+    ) -> Geometry {
+        let step = [2, 1, 0].map(|a| if flipped[a] { -spacing_mm[a] } else { spacing_mm[a] });
+        let rows = std::array::from_fn(|r| {
+            let mut row = [0.0, 0.0, 0.0, first_mm[r]];
+            row[r] = step[r];
+            row
+        });
+        Geometry::new(shape, Affine::new(rows).unwrap()).unwrap()
+    }
+
+    proptest! {
+        /// Tables along the axes give what a look at every voxel gives.
+        #[test]
+        fn aligned_labels_are_picked_as_oblique_ones_are(
+            shapes in prop::array::uniform2(prop::array::uniform3(1_usize..9)),
+            spacings in prop::array::uniform2(prop::array::uniform3(0.5_f64..3.0)),
+            first_mm in prop::array::uniform3(-6.0_f64..6.0),
+            flipped in any::<[bool; 3]>(),
+        ) {
+            let source = grid(shapes[0], spacings[0], [0.0; 3], flipped);
+            let target = grid(shapes[1], spacings[1], first_mm, [false; 3]);
+            let labels = (0..source.n_voxels()).map(|i| (i % 251) as u8 + 1).collect();
+            let labels = LabelMap::new(source, labels).unwrap();
+            let map = IndexMap::between(&source, &target);
+            let pairing = map.aligned_axes(target.shape()).unwrap();
+            let picked = labels.pick_aligned(&map, pairing, &target);
+            prop_assert_eq!(picked, labels.pick_oblique(&map, &target));
+        }
+    }
 }

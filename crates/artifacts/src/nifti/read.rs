@@ -94,6 +94,11 @@ fn label_map(
 ) -> Result<Foreign<LabelMap>, ArtifactError> {
     let bytes = voxels.as_bytes();
     let (slope, intercept) = (header.slope, header.intercept);
+    if matches!(header.voxel_type, VoxelType::U8) && (slope, intercept) == (1.0, 0.0) {
+        let labels = LabelMap::new(header.geometry, bytes.to_vec());
+        let volume = labels.map_err(ArtifactError::volume(path))?;
+        return Ok(Foreign { volume, warning: header.warning });
+    }
     // `None` is no label.
     let labels: Vec<Option<u8>> = decoded(&header, bytes, |stored| {
         let value = slope * stored + intercept;
