@@ -39,13 +39,15 @@ fn assert_reported(metrics: &Value) {
     };
     assert!(number("/arms/joint/dice/n") >= 90.0, "{metrics:#}");
     assert!(number("/arms/joint/dice/mean") >= 0.70, "{metrics:#}");
-    for figure in ["arms/joint/auroc", "arms/vgg/auroc", "differences/joint-vgg"] {
+    for figure in
+        ["arms/joint/auroc", "arms/two_stage/auroc", "arms/vgg/auroc", "differences/joint-vgg"]
+    {
         let [low, high] = [0, 1].map(|end| number(&format!("/{figure}/ci95/{end}")));
         assert!(low < high && high - low < 0.5, "{figure}:\n{metrics:#}");
     }
     // Nothing a network could learn beats the truth by more than chance.
     let [_, high] = [0, 1].map(|end| number(&format!("/oracle/ci95/{end}")));
-    for arm in ["joint", "vgg"] {
+    for arm in ["joint", "two_stage", "vgg"] {
         assert!(number(&format!("/arms/{arm}/auroc/value")) < high, "{arm}:\n{metrics:#}");
     }
 }

@@ -35,6 +35,10 @@ pub struct ModelCard {
     pub n_parameters: usize,
     /// Vector instructions it was trained with; results differ in bits between levels.
     pub simd: String,
+    /// Where growth is told from the signs of the mask and not by the network: the regression, as the crate `model`
+    /// reads it. The prior offset is then not added.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub growth_from_signs: Option<serde_json::Value>,
 }
 
 impl ModelCard {

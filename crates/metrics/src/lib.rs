@@ -12,7 +12,7 @@
 //!   operating points
 //! - probabilities: [`brier`], [`BrierDecomposition`], [`log_loss`], [`Recalibration`],
 //!   [`equal_mass_bins`] and [`equal_width_bins`] with [`expected_calibration_error`],
-//!   [`CalibrationCurve`]
+//!   [`CalibrationCurve`], and [`LogisticRegression`] to make them
 //! - decisions: [`decision_curve()`], [`PredictiveValues`], [`McNemar`], [`Reclassification`],
 //!   [`DiscriminationImprovement`]
 //! - measurements and raters: [`bland_altman`], [`concordance`], [`pearson`], [`Ratings`] (ICC),
@@ -60,6 +60,7 @@ mod intervals;
 mod intraclass;
 mod kappa;
 mod lesions;
+mod logistic;
 mod mcnemar;
 mod multiplicity;
 mod nearest;
@@ -93,6 +94,7 @@ pub use intervals::{Confidence, Interval, clopper_pearson, wilson};
 pub use intraclass::{IntraclassCorrelation, Ratings};
 pub use kappa::{KappaWeights, cohen_kappa, fleiss_kappa};
 pub use lesions::{Hit, LesionDetection};
+pub use logistic::LogisticRegression;
 pub use mcnemar::McNemar;
 pub use multiplicity::{benjamini_hochberg, holm};
 pub use overlap::{Overlap, overlap};

@@ -6,6 +6,9 @@ use hemex_model::ModelError;
 /// What stops the stage; a case that cannot be predicted is `refused` and stops nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum PredictError {
+    /// The signs of a hematoma cannot be read.
+    #[error("the signs of a hematoma: {0}")]
+    Signs(hemex_volume::VolumeError),
     /// An input cannot be read.
     #[error(transparent)]
     Artifact(#[from] ArtifactError),

@@ -3,8 +3,10 @@ use std::path::Path;
 use burn::tensor::Device;
 use hemex_artifacts::{ModelCard, Preparation, json};
 use hemex_model::{
-    CaseInput, Decision, Network, NetworkSpec, Reading, load_weights, predict_case, read_case,
+    CaseInput, Decision, Network, NetworkSpec, Reading, SignsGrowth, load_weights, predict_case,
+    read_case, sign_features,
 };
+use hemex_volume::Image;
 use serde::Deserialize;
 
 use crate::PredictError;
@@ -16,6 +18,7 @@ pub struct TrainedModel {
     pub card: ModelCard,
     spec: NetworkSpec,
     decision: Decision,
+    growth_from_signs: Option<SignsGrowth>,
     network: Network,
     device: Device,
 }
@@ -47,14 +50,41 @@ impl TrainedModel {
             serde_json::from_value(card.architecture.clone()).map_err(part("architecture"))?;
         let decision: Decision =
             serde_json::from_value(card.decision.clone()).map_err(part("decision"))?;
+        let signs = card.growth_from_signs.clone().map(serde_json::from_value::<SignsGrowth>);
+        let signs = signs.transpose().map_err(part("growth_from_signs"))?;
+        let growth_from_signs = signs.map(SignsGrowth::check).transpose()?;
         let network = Network::new(&spec, 0, &device);
         let network = load_weights(network, &folder.join("model.safetensors"))?;
-        Ok(Self { card, spec, decision: decision.check()?, network, device })
+        let decision = decision.check()?;
+        Ok(Self { card, spec, decision, growth_from_signs, network, device })
     }
 
     /// How normalised input is made of an image.
     pub fn spec(&self) -> &NetworkSpec {
         &self.spec
+    }
+
+    /// Whether growth is told from the signs of the whole hematoma.
+    pub fn reads_signs(&self) -> bool {
+        self.growth_from_signs.is_some()
+    }
+
+    /// The calibrated logit of growth: from the signs of the mask, or the network's own with the prior offset. `None`
+    /// where no hematoma was found.
+    ///
+    /// # Errors
+    /// [`PredictError::Signs`] if the image is on another grid than the mask.
+    pub fn growth_logit(
+        &self,
+        reading: &Reading,
+        image: &Image,
+    ) -> Result<Option<f64>, PredictError> {
+        let Some(signs) = &self.growth_from_signs else {
+            return Ok(reading.growth_logit.map(|logit| logit + self.card.prior_logit_offset));
+        };
+        let Some(mask) = &reading.mask else { return Ok(None) };
+        let features = sign_features(image, mask).map_err(PredictError::Signs)?;
+        Ok(features.map(|features| signs.logit(&features)))
     }
 
     /// How the output becomes a statement.

@@ -7,7 +7,7 @@ use hemex_artifacts::{
 };
 use hemex_model::{CaseInput, parse_device};
 use hemex_stage::{Progress, Request, log};
-use hemex_volume::{Geometry, LabelMap, Lesion};
+use hemex_volume::{Geometry, Image, LabelMap, Lesion};
 
 use crate::{Config, PredictError, TrainedModel};
 
@@ -82,6 +82,16 @@ fn evaluated_units(
     Ok(units)
 }
 
+/// A case as it is read.
+struct Input {
+    /// HU, canonical grid.
+    image: Image,
+    /// Normalised, as the network sees it.
+    network: CaseInput,
+    /// The grid of the scan as it came.
+    native: Geometry,
+}
+
 struct Predictor<'a> {
     config: &'a Config,
     model: &'a TrainedModel,
@@ -97,19 +107,24 @@ impl Predictor<'_> {
         case_id: &str,
         slices: &[usize],
     ) -> Result<(PredictionRow, bool), PredictError> {
-        let (input, native) = match self.input(case_id) {
+        let Input { image, network: input, native } = match self.input(case_id) {
             Ok(read) => read,
             Err(reason) => return Ok((refused(case_id, reason), false)),
         };
+        if self.model.reads_signs() && !slices.is_empty() {
+            let reason =
+                "the model tells growth from a whole hematoma, and some slices are asked for";
+            return Ok((refused(case_id, reason.to_owned()), false));
+        }
         let part = if slices.is_empty() { input } else { input.keep_slices(slices) };
         let reading = self.model.read(&part, self.config.batch_size)?;
+        let logit = self.model.growth_logit(&reading, &image)?;
         // Some slices of a case give no volume and no mask of it.
         let mask = reading.mask.filter(|_| slices.is_empty());
         let mut volume_ml = None;
         if let Some(mask) = &mask {
             volume_ml = Some(self.write_mask(case_id, &mask.resample(&native))?);
         }
-        let logit = reading.growth_logit.map(|z| z + self.model.card.prior_logit_offset);
         let row = PredictionRow {
             case_id: case_id.to_owned(),
             status: logit.map_or(PredictionStatus::NoLesion, |_| PredictionStatus::Ok),
@@ -117,21 +132,22 @@ impl Predictor<'_> {
             probability: logit.map(|z| 1.0 / (1.0 + (-z).exp())),
             logit,
             volume_ml,
-            uncertainty: reading.uncertainty,
+            // That of the network's windows, which say nothing where signs speak.
+            uncertainty: reading.uncertainty.filter(|_| !self.model.reads_signs()),
         };
         Ok((row, mask.is_some()))
     }
 
-    /// The case's normalised image and the grid of its scan as it came, or why it is refused. The
-    /// reason names no folder: the predictions go on to others.
-    fn input(&self, case_id: &str) -> Result<(CaseInput, Geometry), String> {
+    /// What is read of the case, or why it is refused. The reason names no folder: the predictions go on to others.
+    fn input(&self, case_id: &str) -> Result<Input, String> {
         let of = |what: &'static str| {
             move |error: ArtifactError| format!("{what}: {}", error.without_path())
         };
         let image = self.cases.image(case_id).map_err(of("image"))?;
         let brain = self.cases.brain(case_id).map_err(of("brain mask"))?;
         let native = self.cases.native_geometry(case_id).map_err(of("native geometry"))?;
-        Ok((CaseInput::new(&image, &brain, self.model.spec().input()), native))
+        let network = CaseInput::new(&image, &brain, self.model.spec().input());
+        Ok(Input { image, network, native })
     }
 
     /// Writes the mask, on the grid of the scan as it came; gives its volume there, mL. A failure is

@@ -44,7 +44,7 @@ pub fn run(config: &Config, request: &Request) -> anyhow::Result<()> {
     let findings = evaluate(&evaluation, &results, &signs, config, request.seed)?;
     table::write(output, &results)?;
     signs::write(output, &signs)?;
-    let document = metrics_json::document(&findings);
+    let document = metrics_json::document(&findings, config);
     json::write(&output.join("metrics.json"), &document)?;
     metrics_table::write(output, &document)?;
     let page = html::page(&evaluation, &results, &findings, config)?;

@@ -2,10 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::Findings;
+use crate::{Config, Findings};
 
 /// The document. Figures that are not defined are null, with a `reason` beside them.
-pub fn document(findings: &Findings) -> Value {
+pub fn document(findings: &Findings, config: &Config) -> Value {
+    let surface_tolerance_mm = config.surface_tolerance_mm;
     let arms: Map<String, Value> =
         findings.arms.iter().map(|arm| (arm.name.clone(), json!(arm))).collect();
     let differences: Map<String, Value> =
@@ -59,6 +60,14 @@ pub fn document(findings: &Findings) -> Value {
                      grew has; pairs of one model alone, each alike",
             "dice": "canonical grid, predicted masks resampled by nearest neighbour; 0 where one \
                      mask is empty (a missed lesion), undefined where both are",
+            "surface_dice": "share of the area of both surfaces within surface_tolerance_mm of the other; \
+                             undefined where a mask is empty",
+            "lesion_f1": "over 26-connected parts, one voxel in common finds a lesion; averaged over cases",
+            "volume": "predicted minus reference, a case's differences averaged over seeds; intervals by \
+                       Student's t (mean) and Carkeet 2015 (limits), for normal differences",
+            "signs": "measured on the reference mask, canonical grid; sensitivity, specificity and kappa \
+                      against readings",
+            "surface_tolerance_mm": surface_tolerance_mm,
             "n_bootstrap": findings.n_bootstrap,
         },
     })

@@ -96,9 +96,19 @@ fn visit_object(path: &str, object: &Map<String, Value>, rows: &mut Vec<MetricRo
                 reason: if is_main { reason(object) } else { None },
                 ..row(&below, number.as_f64(), object, &interval)
             }),
-            Value::Null if is_main => {
-                let reason = reason(object);
-                rows.push(MetricRow { reason, ..row(&below, None, object, &interval) });
+            // A figure that is not defined has a row that says so.
+            Value::Null => rows
+                .push(MetricRow { reason: reason(object), ..row(&below, None, object, &interval) }),
+            Value::Array(values) if object.contains_key(&interval) => {
+                for (place, value) in values.iter().enumerate() {
+                    let ends = object.get(&interval).and_then(|all| all.get(place));
+                    let end = |i: usize| ends.and_then(|ends| ends.get(i)?.as_f64());
+                    rows.push(MetricRow {
+                        ci95_low: end(0),
+                        ci95_high: end(1),
+                        ..row(&format!("{below}/{place}"), value.as_f64(), object, "")
+                    });
+                }
             }
             other => visit(&below, other, rows),
         }
@@ -152,6 +162,7 @@ mod tests {
                 "dice": {"mean": null, "n": 0, "reason": "no masks"},
                 "calibration": {"slope": 1.5, "slope_ci95": [1.0, 2.0]},
             }},
+            "limits": {"l": [1.0, 2.0], "l_ci95": [[0.5, 1.5], [1.5, 2.5]], "n": 8, "kappa": null},
             "subgroups": [{"by": "sex", "name": "men", "n": 4}],
             "method": {"auroc": "words"},
         });
@@ -168,6 +179,8 @@ mod tests {
         assert_eq!(found("arms/joint/calibration/slope"), Some(slope));
         assert_eq!(found("arms/joint/auroc/n_positive"), Some((Some(3.0), None, None, None)));
         assert_eq!(found("subgroups/sex=men/n"), Some((Some(4.0), None, None, None)));
+        assert_eq!(found("limits/l/1"), Some((Some(2.0), Some((1.5, 2.5)), Some(8.0), None)));
+        assert_eq!(found("limits/kappa"), Some((None, None, Some(8.0), None)));
         assert!(rows.iter().all(|row| !row.figure.contains("ci95")), "{rows:?}");
     }
 }

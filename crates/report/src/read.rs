@@ -1,6 +1,6 @@
 //! The inputs of the stage as one typed [`Evaluation`].
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 
 use hemex_artifacts::{
@@ -271,11 +271,31 @@ fn read_model(input: &InputArtifact) -> Model {
     }
 }
 
-/// What stands beside the inputs' folders, each task once.
+/// What stands beside the inputs' folders and upstream of them, as far as the run store reaches; each task once.
 fn read_provenance(request: &Request) -> Vec<Provenance> {
-    let folders = request.inputs.values().flatten().filter_map(|input| input.path.parent());
-    let folders: BTreeSet<&Path> = folders.collect();
-    let mut tasks: Vec<Provenance> = folders.into_iter().filter_map(Provenance::read).collect();
+    let inputs = request.inputs.values().flatten();
+    let mut waiting: VecDeque<PathBuf> =
+        inputs.filter_map(|input| Some(input.path.parent()?.to_owned())).collect();
+    let mut seen = BTreeSet::new();
+    let mut tasks: Vec<Provenance> = Vec::new();
+    while let Some(folder) = waiting.pop_front() {
+        if !seen.insert(folder.clone()) {
+            continue;
+        }
+        let Some(task) = Provenance::read(&folder) else { continue };
+        // Folders of the store's own tasks are relative to it.
+        let store = folder.parent().map(Path::to_owned).unwrap_or_default();
+        let upstream = task.inputs.values().flatten().filter(|input| input.folder.is_relative());
+        waiting.extend(upstream.filter_map(|input| Some(store.join(input.folder.parent()?))));
+        // Another task may have made the same before; what it made is what counts.
+        let made = |task: &Provenance| {
+            let digests = task.outputs.values().map(|output| output.digest.clone());
+            (task.stage.clone(), task.axes.clone(), digests.collect::<Vec<_>>())
+        };
+        if !tasks.iter().any(|other| made(other) == made(&task)) {
+            tasks.push(task);
+        }
+    }
     tasks.sort_by(|a, b| (&a.stage, &a.key).cmp(&(&b.stage, &b.key)));
     tasks
 }

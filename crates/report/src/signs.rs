@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use hemex_artifacts::{SignRow, table};
+use hemex_artifacts::{Role, SignRow, table};
 use hemex_volume::NcctSigns;
 use rayon::prelude::*;
 use serde::Serialize;
@@ -55,8 +55,8 @@ impl Signs {
         results: &[CaseResult],
         config: &Config,
     ) -> Result<Self, ReportError> {
-        let ids: BTreeMap<&str, ()> =
-            results.iter().map(|row| (row.case_id.as_str(), ())).collect();
+        let tested = results.iter().filter(|row| row.role == Role::Test);
+        let ids: BTreeMap<&str, ()> = tested.map(|row| (row.case_id.as_str(), ())).collect();
         let measured = ids
             .into_par_iter()
             .map(|(case_id, ())| {

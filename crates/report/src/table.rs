@@ -1,8 +1,8 @@
 //! The per-case table, as CSV and as Parquet.
 //!
-//! A spreadsheet takes a cell of a CSV that begins with `=`, `+`, `-`, `@` or a tab for a formula, and runs it (OWASP,
-//! CSV injection). Names come from data, so an apostrophe goes before such a name in the CSV; the Parquet file holds
-//! names as they are.
+//! A spreadsheet takes a cell of a CSV that begins with `=`, `+`, `-`, `@` or a tab for a formula, and runs it, and it
+//! may split cells at other characters than the comma (OWASP, CSV injection). Names come from data, so an apostrophe
+//! goes before such a part of a name in the CSV; the Parquet file holds names as they are.
 
 use std::path::Path;
 
@@ -33,12 +33,20 @@ fn with_safe_names(row: &CaseResult) -> CaseResult {
     }
 }
 
-/// The text as no spreadsheet takes it for a formula.
+/// The text as no spreadsheet takes any part of it for a formula, whichever character it splits cells at.
 pub(crate) fn spreadsheet_safe(text: &str) -> String {
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
-        return format!("'{text}");
+    let mut safe = String::with_capacity(text.len());
+    let mut is_start = true;
+    for character in text.chars() {
+        if is_start
+            && matches!(character, '=' | '+' | '-' | '@' | '\t' | '\r' | '＝' | '＋' | '－' | '＠')
+        {
+            safe.push('\'');
+        }
+        safe.push(character);
+        is_start = matches!(character, ';' | ',' | '\t' | '\n' | '\r');
     }
-    text.to_owned()
+    safe
 }
 
 /// Writes a frame, which may have failed to be made.

@@ -27,6 +27,6 @@ fn scores_are_ranked_on_the_cases_whose_inputs_are_known() {
     assert_eq!(scores["BRAIN"]["n_without_score"], 10);
     let reason = scores["BRAIN"]["auroc"]["reason"].as_str().unwrap();
     assert!(reason.contains("there is no test case") || reason.contains("0 of 0"), "{reason}");
-    assert!(report.page.contains("<h2>Clinical scores</h2>"));
+    assert!(report.page.contains("<h2>Clinical scores and signs</h2>"));
     assert!(report.page.contains("Brouwers et al., JAMA Neurol 2014"));
 }

@@ -42,6 +42,9 @@ fn differences_are_those_of_the_shared_cases() {
         "{worse:?}"
     );
 
+    assert!(worse.contains(&"joint: 1 test cases have another label".to_owned()), "{worse:?}");
+    assert!(worse.contains(&"joint: 1 test cases no longer have a Dice".to_owned()), "{worse:?}");
+
     let second = changed(|cohort| cohort.folds[0][1].joint = Said::Probability(0.95));
     let joint = &compared(&first, &second).arms[0];
     let close = |found: Option<f64>, expected: f64| {

@@ -1,9 +1,9 @@
 use hemex_artifacts::ReportedFeature;
-use hemex_metrics::auroc;
+use hemex_metrics::{LogisticRegression, auroc};
 use hemex_stage::DrawKey;
 use rand::RngExt;
 
-use crate::{Config, FEATURES, FeatureTable, Logistic};
+use crate::{Config, FEATURES, FeatureTable};
 
 /// Weights of a fold's training cases, and how far they can be trusted.
 #[derive(Debug, Clone)]
@@ -66,7 +66,7 @@ pub fn weigh(
     }
     let rows: Vec<Vec<f64>> =
         (0..cases.len()).map(|i| columns.iter().map(|column| column[i]).collect()).collect();
-    let fit = Logistic::fit(&rows, &is_target, config.l2)?;
+    let fit = LogisticRegression::fit(&rows, &is_target, &vec![1.0; rows.len()], config.l2)?;
     let logits: Vec<f64> = rows.iter().map(|row| fit.logit(row)).collect();
     let prior = (train.len() as f64 / target.len() as f64).ln();
     let raw: Vec<f64> = logits[..train.len()].iter().map(|z| (z + prior).exp()).collect();
@@ -183,7 +183,8 @@ fn cross_fitted_auroc(
             (0..order.len()).filter(|p| !held_out(*p)).map(|p| order[p]).collect();
         let fit_rows: Vec<Vec<f64>> = kept.iter().map(|i| rows[*i].clone()).collect();
         let fit_labels: Vec<bool> = kept.iter().map(|i| is_target[*i]).collect();
-        let fit = Logistic::fit(&fit_rows, &fit_labels, config.l2)?;
+        let fit =
+            LogisticRegression::fit(&fit_rows, &fit_labels, &vec![1.0; fit_rows.len()], config.l2)?;
         for position in (0..order.len()).filter(|p| held_out(*p)) {
             scores[order[position]] = fit.logit(&rows[order[position]]);
         }

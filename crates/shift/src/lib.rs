@@ -10,12 +10,10 @@ mod config;
 mod error;
 mod features;
 mod fold;
-mod logistic;
 mod stage;
 
 pub use config::{Config, RawConfig};
 pub use error::ShiftError;
 pub use features::{FEATURES, FeatureTable};
 pub use fold::{FoldWeights, weigh};
-pub use logistic::Logistic;
 pub use stage::run;

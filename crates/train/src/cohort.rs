@@ -76,7 +76,10 @@ impl TrainCase {
 
 /// A case that chooses the checkpoint.
 pub(crate) struct ValCase {
+    pub(crate) case_id: String,
     pub(crate) growth: bool,
+    /// HU, every slice.
+    pub(crate) image: Image,
     pub(crate) input: CaseInput,
     /// The hematoma on the input's grid.
     pub(crate) mask: LabelMap,
@@ -244,7 +247,7 @@ impl Reader<'_> {
             case_id: case_id.to_owned(),
             problem: format!("its slices and its mask differ: {e}"),
         })?;
-        Ok(ValCase { growth, input, mask })
+        Ok(ValCase { case_id: case_id.to_owned(), growth, image, input, mask })
     }
 
     /// Growth, image and lesion labels.

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use hemex_artifacts::Regime;
 use hemex_augment::{GrowthRule, Policy, RawPolicy, RawTransplant, TransplantPolicy};
-use hemex_model::{Decision, ModelError, NetworkSpec, RawNetworkSpec};
+use hemex_model::{Decision, ModelError, NetworkKind, NetworkSpec, RawNetworkSpec};
 use hemex_stage::suggest::did_you_mean;
 use hemex_stage::{ConfigError, check_fraction, check_positive, check_range};
 use serde::Deserialize;
@@ -39,8 +39,21 @@ pub struct RawConfig {
     pub transplant: RawTransplant,
     /// The rule by which a case with a planted hematoma grew: that of the cohort's labels.
     pub growth: GrowthRule,
+    /// What tells growth, for each arm.
+    pub growth_from: BTreeMap<String, GrowthSource>,
     /// The networks by name; the arm is an axis of the matrix.
     pub arm: BTreeMap<String, RawNetworkSpec>,
+}
+
+/// What tells growth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GrowthSource {
+    /// The network's own logit.
+    Network,
+    /// A regression on the signs of the hematoma that the network finds, fitted after it is trained. Not with the
+    /// regime `same_patient`, where a case has no whole hematoma.
+    Signs,
 }
 
 /// How cases are drawn.
@@ -104,6 +117,7 @@ pub struct Config {
 pub(crate) struct Arm {
     pub(crate) spec: NetworkSpec,
     pub(crate) learning_rate: f64,
+    pub(crate) growth_from: GrowthSource,
 }
 
 impl TryFrom<RawConfig> for Config {
@@ -143,6 +157,8 @@ impl TryFrom<RawConfig> for Config {
         }
         let rates = &raw.optimizer.learning_rate;
         check_rates_are_of_arms(rates, &raw.arm)?;
+        let sources = &raw.growth_from;
+        check_sources(sources, &raw.arm, raw.regime)?;
         let arms = raw.arm.into_iter().map(|(name, network)| {
             let spec = NetworkSpec::try_from(network)
                 .map_err(|e| spec_error(e).within(&format!("arm.{name}")))?;
@@ -150,7 +166,11 @@ impl TryFrom<RawConfig> for Config {
                 let key = format!("optimizer.learning_rate.{name}");
                 ConfigError::new(&key, "a learning rate for each arm", "none")
             })?;
-            Ok((name, Arm { spec, learning_rate }))
+            let growth_from = *sources.get(&name).ok_or_else(|| {
+                let key = format!("growth_from.{name}");
+                ConfigError::new(&key, "\"network\" or \"signs\" for each arm", "none")
+            })?;
+            Ok((name, Arm { spec, learning_rate, growth_from }))
         });
         let arms = arms.collect::<Result<_, ConfigError>>()?;
         Ok(Self {
@@ -184,6 +204,31 @@ fn check_rates_are_of_arms(
             return Err(ConfigError::new(&key, &format!("the name of an arm{hint}"), name));
         }
         check_range(&key, *rate, 1e-9..=1.0)?;
+    }
+    Ok(())
+}
+
+/// Signs are those of a mask of a whole hematoma.
+fn check_sources(
+    sources: &BTreeMap<String, GrowthSource>,
+    arms: &BTreeMap<String, RawNetworkSpec>,
+    regime: Regime,
+) -> Result<(), ConfigError> {
+    for (name, source) in sources {
+        let key = format!("growth_from.{name}");
+        let Some(network) = arms.get(name) else {
+            let hint = did_you_mean(name, arms.keys().map(String::as_str));
+            return Err(ConfigError::new(&key, &format!("the name of an arm{hint}"), name));
+        };
+        if *source == GrowthSource::Signs && network.kind != NetworkKind::JointUnet {
+            let expected = "\"network\": this network writes no mask whose signs could be read";
+            return Err(ConfigError::new(&key, expected, "signs"));
+        }
+        if *source == GrowthSource::Signs && regime == Regime::SamePatient {
+            let expected =
+                "\"network\" with regime = \"same_patient\", which splits a case's hematoma";
+            return Err(ConfigError::new(&key, expected, "signs"));
+        }
     }
     Ok(())
 }

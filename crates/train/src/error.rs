@@ -57,6 +57,19 @@ pub enum TrainError {
         "regime `same_patient` splits slices: a case's hematoma is then in several roles, and transplant.probability must be 0"
     )]
     SlicesForTransplants,
+    /// Growth cannot be told from signs.
+    #[error(
+        "growth_from = \"signs\": the network finds a hematoma in {n_found} of {n} cases, {n_growth} of which grew: \
+         no regression can be fitted; train longer, or take \"network\""
+    )]
+    NoSigns {
+        /// Cases in which a hematoma is found.
+        n_found: usize,
+        /// Training and validation cases.
+        n: usize,
+        /// Cases with a hematoma that grew.
+        n_growth: usize,
+    },
     /// The loss is no longer a number.
     #[error(
         "the loss is {loss} in epoch {epoch}, step {step}; the batch held {cases}; try a lower learning rate"

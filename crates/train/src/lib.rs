@@ -14,11 +14,12 @@ mod loss;
 mod sample;
 mod sampler;
 mod schedule;
+mod signs_growth;
 mod trainer;
 mod validation;
 
 pub use clip::clip_gradients;
-pub use config::{Config, RawConfig};
+pub use config::{Config, GrowthSource, RawConfig};
 pub use error::TrainError;
 pub use loss::bce_with_logits;
 pub use sampler::{Sampler, SamplerKind, effective_number_weights};

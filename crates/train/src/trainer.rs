@@ -6,7 +6,7 @@ use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor};
 use hemex_artifacts::{HistoryRow, ModelCard, json, table};
 use hemex_kernels::FusedAdamW;
-use hemex_model::{Network, parse_device, save_weights};
+use hemex_model::{Network, load_weights, parse_device, save_weights};
 use hemex_stage::{Request, log, simd_level};
 
 use crate::checkpoint::{Checkpoints, Progress};
@@ -16,8 +16,11 @@ use crate::feed::Feed;
 use crate::history::TransplantRow;
 use crate::loss::joint_loss;
 use crate::sample::WindowSource;
+use crate::signs_growth::{self, SignsReader};
 use crate::validation::{Validation, Validator};
-use crate::{Config, Sampler, Schedule, TrainError, clip_gradients, effective_number_weights};
+use crate::{
+    Config, GrowthSource, Sampler, Schedule, TrainError, clip_gradients, effective_number_weights,
+};
 
 /// Runs the stage.
 ///
@@ -295,6 +298,7 @@ impl<'a> Trainer<'a> {
             best_epoch: progress.best_epoch,
             n_parameters: network.num_params(),
             simd: simd_level()?.to_owned(),
+            growth_from_signs: self.growth_from_signs()?,
         };
         std::fs::copy(self.checkpoints.best(), folder.join("model.safetensors"))?;
         save_weights(network, &folder.join("last.safetensors"))?;
@@ -305,6 +309,35 @@ impl<'a> Trainer<'a> {
             table::write_rows(&path, &TransplantRow::COLUMNS, rows)?;
         }
         Ok(())
+    }
+
+    /// Where growth is told from signs: the regression on the hematomas that the best weights find.
+    fn growth_from_signs(&self) -> anyhow::Result<Option<serde_json::Value>> {
+        if self.arm.growth_from == GrowthSource::Network {
+            return Ok(None);
+        }
+        let network = Network::new(&self.arm.spec, self.request.seed, &self.device);
+        let reader = SignsReader {
+            network: &load_weights(network, &self.checkpoints.best())?,
+            spec: &self.arm.spec,
+            decision: &self.config.decision,
+            batch_size: self.config.batch_size,
+            device: &self.device,
+        };
+        let cases = reader.cases(self.cohort)?;
+        let fit =
+            signs_growth::fit(&cases, self.request.seed).ok_or_else(|| TrainError::NoSigns {
+                n_found: cases.len(),
+                n: self.cohort.train.len() + self.cohort.val.len(),
+                n_growth: cases.iter().filter(|case| case.growth).count(),
+            })?;
+        log(format_args!(
+            "growth from the signs of {} hematomas: penalty {}, cross-entropy {:.3} where held out",
+            cases.len(),
+            fit.penalty,
+            fit.cross_entropy
+        ));
+        Ok(Some(serde_json::to_value(fit.growth)?))
     }
 }
 

@@ -104,6 +104,39 @@ fn the_viewer_draws_the_case_and_keys_scroll_it() {
 }
 
 #[test]
+fn whoever_is_chosen_last_is_shown() {
+    let Some(mut browser) = Browser::start("whoever_is_chosen_last_is_shown") else { return };
+    opened(&mut browser, 1280);
+    let choose = |browser: &mut Browser, cases: &str| {
+        browser.evaluate(&format!(
+            "for (const i of {cases}) {{ const list = document.getElementById('viewer-case'); \
+             list.value = i; list.dispatchEvent(new Event('change')); }}"
+        ));
+        browser.wait_until("document.getElementById('viewer').dataset.state === 'ready'");
+        // What else is still being loaded comes too late.
+        std::thread::sleep(std::time::Duration::from_millis(700));
+        let canvas = browser.place("#viewer-canvas");
+        let range = browser.evaluate("document.getElementById('viewer-slice').max");
+        (range, pixels(&browser.screenshot(canvas)))
+    };
+    let [first, last] = ["[0]", "[2]"].map(|case| choose(&mut browser, case));
+    assert!(first != last, "two cases look alike");
+    // What is asked for first is the last to come.
+    browser.evaluate(
+        "{ const load = niivue.NVImage.loadFromBase64.bind(niivue.NVImage); let n = 0; \
+         niivue.NVImage.loadFromBase64 = async (one) => { \
+         await new Promise((done) => setTimeout(done, Math.max(0, 400 - 80 * n++))); return load(one); }; 0 }",
+    );
+    assert!(choose(&mut browser, "[0, 1, 2]") == last);
+    // A hasty reader breaks nothing, and no key of NiiVue's turns the view.
+    browser.evaluate("document.getElementById('viewer-canvas').focus()");
+    ["v", "c", "h"].into_iter().for_each(|key| browser.press(key));
+    let canvas = browser.place("#viewer-canvas");
+    assert!(pixels(&browser.screenshot(canvas)) == last.1);
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+}
+
+#[test]
 fn without_webgl_a_page_keeps_its_pictures() {
     let test = "without_webgl_a_page_keeps_its_pictures";
     let Some(mut browser) = Browser::start(test) else { return };

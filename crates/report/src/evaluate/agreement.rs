@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use hemex_metrics::{Confidence, Interval, bland_altman, concordance, pearson};
 use serde::Serialize;
 
@@ -83,18 +85,18 @@ pub(crate) fn median_of_sorted(sorted: &[f64]) -> Option<f64> {
 /// Predicted against reference volume over test cases.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct VolumeAgreement {
-    /// Cases with both volumes; with several seeds a case counts once a seed.
+    /// Cases with both volumes, each once: over seeds and folds its differences are averaged.
     pub n: usize,
-    /// Test cases without one of them.
+    /// Test cases without one of them, each once.
     pub n_undefined: usize,
     /// Mean of predicted minus reference, mL.
     pub mean_difference_ml: Option<f64>,
     /// Where about 95 % of the differences lie (mean ± 1.96 standard deviations), mL.
     pub limits_of_agreement_ml: Option<[f64; 2]>,
     /// 95 % interval of the mean difference (Student's t), mL.
-    pub mean_difference_ci95_ml: Option<[f64; 2]>,
+    pub mean_difference_ml_ci95: Option<[f64; 2]>,
     /// 95 % intervals of the lower and of the upper limit, mL (Carkeet 2015, exact for normal differences).
-    pub limits_ci95_ml: Option<[[f64; 2]; 2]>,
+    pub limits_of_agreement_ml_ci95: Option<[[f64; 2]; 2]>,
     /// Pearson's correlation.
     pub pearson: Option<f64>,
     /// Lin's concordance correlation.
@@ -105,15 +107,24 @@ pub struct VolumeAgreement {
 }
 
 pub(super) fn volume_agreement(rows: &[&CaseResult]) -> Result<VolumeAgreement, ReportError> {
+    let mut of_case: BTreeMap<&str, Vec<(f64, f64)>> = BTreeMap::new();
+    for row in rows {
+        let volumes = of_case.entry(&row.case_id).or_default();
+        volumes.extend(row.volume_ml.zip(row.reference_volume_ml));
+    }
+    let mean = |values: &[(f64, f64)], of: fn(&(f64, f64)) -> f64| {
+        values.iter().map(of).sum::<f64>() / values.len() as f64
+    };
+    let known = of_case.values().filter(|volumes| !volumes.is_empty());
     let (measured, reference): (Vec<f64>, Vec<f64>) =
-        rows.iter().filter_map(|row| row.volume_ml.zip(row.reference_volume_ml)).unzip();
+        known.map(|volumes| (mean(volumes, |v| v.0), mean(volumes, |v| v.1))).unzip();
     let mut result = VolumeAgreement {
         n: measured.len(),
-        n_undefined: rows.len() - measured.len(),
+        n_undefined: of_case.len() - measured.len(),
         mean_difference_ml: None,
         limits_of_agreement_ml: None,
-        mean_difference_ci95_ml: None,
-        limits_ci95_ml: None,
+        mean_difference_ml_ci95: None,
+        limits_of_agreement_ml_ci95: None,
         pearson: None,
         concordance: None,
         reason: None,
@@ -129,8 +140,9 @@ pub(super) fn volume_agreement(rows: &[&CaseResult]) -> Result<VolumeAgreement, 
     result.limits_of_agreement_ml = Some([limits.low, limits.high]);
     let intervals = agreement.exact_intervals(Confidence::P95);
     let ends = |interval: Interval| [interval.low, interval.high];
-    result.mean_difference_ci95_ml = Some(ends(intervals.mean_difference));
-    result.limits_ci95_ml = Some([ends(intervals.lower_limit), ends(intervals.upper_limit)]);
+    result.mean_difference_ml_ci95 = Some(ends(intervals.mean_difference));
+    result.limits_of_agreement_ml_ci95 =
+        Some([ends(intervals.lower_limit), ends(intervals.upper_limit)]);
     // Undefined where all volumes are the same: then the differences above say it all.
     result.pearson = pearson(&measured, &reference).ok();
     result.concordance = concordance(&measured, &reference).ok();

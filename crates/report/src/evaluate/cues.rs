@@ -1,11 +1,11 @@
 //! Whether predictions follow how a scan was made instead of what it shows.
 //!
-//! A property of the scan (a cue) parts the test cases in two. Two questions, each the share of pairs of cases that a
-//! score ranks one way (an AUROC), over pairs of one model and of one stratum, every pair counting alike:
+//! A property of the scan (a cue) parts the test cases of a fold in two. Two questions, each the share of pairs of cases
+//! that a score ranks one way (an AUROC), over pairs of one model and of one stratum, every pair counting alike:
 //! among cases of the same outcome, does the score tell one side of the cue from the other (0.5: not at all)? And
 //! among cases of the same side, does it still tell growth? A network that lives on the cue answers yes and no.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use hemex_artifacts::CaseRow;
 use hemex_metrics::Ranking;
@@ -41,6 +41,8 @@ pub struct CueFigures {
     pub told: PairShare,
     /// Share of pairs of one side and different outcomes in which the case that grew has the higher score.
     pub within: PairShare,
+    /// The same over pairs of the same side or not: what `within` is held against.
+    pub over_all: PairShare,
 }
 
 /// A share of pairs with its interval.
@@ -59,21 +61,25 @@ pub struct PairShare {
 
 /// What a scan can betray of how it was made.
 enum Property {
-    /// Parted at the median of the test cases.
+    /// Parted at the median of each fold's test cases, where it varies enough for that.
     Number(fn(&CaseRow) -> Option<f64>),
-    /// The most frequent value against all others.
+    /// The most frequent value of all test cases against all others.
     Name(fn(&CaseRow) -> Option<String>),
 }
+
+/// A number whose quartiles lie nearer than this share of its median does not part a fold: what is measured so is
+/// how it is measured.
+const LEAST_SPREAD: f64 = 0.05;
 
 const PROPERTIES: [(&str, Property); 8] = [
     ("site", Property::Name(|case| Some(case.site.clone()))),
     ("convolution kernel", Property::Name(|case| case.convolution_kernel.clone())),
     ("manufacturer", Property::Name(|case| case.manufacturer.clone())),
     ("file format", Property::Name(|case| Some(case.source_format.clone()))),
-    ("tube voltage, kV", Property::Number(|case| case.tube_voltage_kvp)),
-    ("noise, HU", Property::Number(|case| case.noise_hu)),
-    ("slice distance, mm", Property::Number(|case| Some(case.native_spacing_d_mm))),
-    ("pixel, mm", Property::Number(|case| Some(case.native_spacing_w_mm))),
+    ("tube voltage", Property::Number(|case| case.tube_voltage_kvp)),
+    ("noise", Property::Number(|case| case.noise_hu)),
+    ("slice distance", Property::Number(|case| Some(case.native_spacing_d_mm))),
+    ("pixel size", Property::Number(|case| Some(case.native_spacing_w_mm))),
 ];
 
 /// The cues that part the test cases.
@@ -83,12 +89,10 @@ pub(super) fn cues(
     arms: &[Arm<'_>],
     resampling: &Resampling<'_>,
 ) -> Result<Vec<Cue>, ReportError> {
-    let ids: BTreeSet<&str> = tested.iter().map(|row| row.case_id.as_str()).collect();
-    let cases: Vec<&CaseRow> = ids.into_iter().filter_map(|id| evaluation.case(id)).collect();
     let mut found = Vec::new();
     for (name, property) in &PROPERTIES {
-        if let Some((sides, side_of)) = parted(&cases, property) {
-            let side = |row: &CaseResult| side_of.get(row.case_id.as_str()).copied();
+        if let Some((sides, side_of)) = parted(evaluation, tested, property) {
+            let side = |row: &CaseResult| side_of.get(&(row.fold, row.case_id.as_str())).copied();
             let figures = |(arm, rows): &Arm<'_>| figures(arm, rows, &side, resampling);
             let arms = arms.iter().map(figures).collect::<Result<Vec<_>, _>>()?;
             let [first, second] = [false, true].map(|which| counts(tested, &side, which));
@@ -99,35 +103,62 @@ pub(super) fn cues(
     Ok(found)
 }
 
-/// The names of the two sides, and whether a case is on the second.
-type Parted<'a> = ([String; 2], BTreeMap<&'a str, bool>);
+/// The names of the two sides, and whether a fold's test case is on the second.
+type Parted<'a> = ([String; 2], BTreeMap<(usize, &'a str), bool>);
 
-/// `None` where all cases are on one side. A case whose value is not known is on neither.
-fn parted<'a>(cases: &[&'a CaseRow], property: &Property) -> Option<Parted<'a>> {
-    let id = |case: &&'a CaseRow| case.case_id.as_str();
-    let (names, sides): ([String; 2], BTreeMap<&str, bool>) = match property {
+/// `None` where no fold has cases on both sides. A case whose value is not known is on neither.
+fn parted<'a>(
+    evaluation: &Evaluation,
+    tested: &[&'a CaseResult],
+    property: &Property,
+) -> Option<Parted<'a>> {
+    let mut folds: BTreeMap<usize, BTreeMap<&str, &CaseRow>> = BTreeMap::new();
+    for row in tested {
+        let case = evaluation.case(&row.case_id);
+        folds.entry(row.fold).or_default().extend(case.map(|case| (row.case_id.as_str(), case)));
+    }
+    let (names, sides) = match property {
         Property::Number(of) => {
-            let mut values: Vec<f64> = cases.iter().filter_map(|case| of(case)).collect();
-            values.sort_by(f64::total_cmp);
-            let median = median_of_sorted(&values)?;
-            let sides = cases.iter().filter_map(|case| Some((id(case), of(case)? > median)));
-            ([format!("to {median:.1}"), format!("over {median:.1}")], sides.collect())
+            let mut sides = BTreeMap::new();
+            for (fold, cases) in folds {
+                let of = |case: &CaseRow| of(case);
+                let Some(median) = median_that_parts(cases.values().filter_map(|case| of(case)))
+                else {
+                    continue;
+                };
+                let side = |(id, case): (&'a str, &CaseRow)| Some(((fold, id), of(case)? > median));
+                sides.extend(cases.into_iter().filter_map(side));
+            }
+            (["lower half of the fold".to_owned(), "upper half".to_owned()], sides)
         }
         Property::Name(of) => {
             let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-            for name in cases.iter().filter_map(|case| of(case)) {
+            for name in folds.values().flat_map(BTreeMap::values).filter_map(|case| of(case)) {
                 *counts.entry(name).or_default() += 1;
             }
             // Of equally frequent names the first in the alphabet.
             let most = counts.iter().max_by(|a, b| a.1.cmp(b.1).then(b.0.cmp(a.0)))?.0.clone();
-            let sides = cases.iter().filter_map(|case| Some((id(case), of(case)? == most)));
-            let sides = sides.collect();
+            let mut sides = BTreeMap::new();
+            for (fold, cases) in folds {
+                let side = |(id, case): (&'a str, &CaseRow)| Some(((fold, id), of(case)? == most));
+                sides.extend(cases.into_iter().filter_map(side));
+            }
             let others: Vec<String> = counts.into_keys().filter(|name| *name != most).collect();
             ([others.join(", "), most], sides)
         }
     };
     let n_second = sides.values().filter(|second| **second).count();
     (n_second > 0 && n_second < sides.len()).then_some((names, sides))
+}
+
+/// The median of values that vary enough.
+fn median_that_parts(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    let median = median_of_sorted(&values)?;
+    let quartile = |share: f64| values[(share * (values.len() - 1) as f64).round() as usize];
+    let spread = quartile(0.75) - quartile(0.25);
+    (spread > LEAST_SPREAD * median.abs()).then_some(median)
 }
 
 /// Test cases on a side, each once a fold, and the share that grew.
@@ -150,10 +181,13 @@ fn figures(
     resampling: &Resampling<'_>,
 ) -> Result<CueFigures, ReportError> {
     let growth = |row: &CaseResult| row.growth;
+    // One stratum: every case that is on a side.
+    let parted = |row: &CaseResult| side(row).map(|_| true);
     Ok(CueFigures {
         arm: arm.to_owned(),
         told: pair_share(rows, side, &growth, resampling)?,
         within: pair_share(rows, &growth, side, resampling)?,
+        over_all: pair_share(rows, &growth, &parted, resampling)?,
     })
 }
 

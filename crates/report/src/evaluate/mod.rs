@@ -71,6 +71,8 @@ pub struct Findings {
     pub oracle: Option<OracleFindings>,
     /// Draws behind each interval.
     pub n_bootstrap: usize,
+    /// The seed they are drawn under.
+    pub seed: u64,
 }
 
 /// The figures of one arm over its test cases.
@@ -163,6 +165,7 @@ pub fn evaluate(
         )?,
         oracle: oracle::oracle(evaluation, &tested, &resampling)?,
         n_bootstrap: config.n_bootstrap,
+        seed,
     })
 }
 

@@ -25,6 +25,10 @@ pub struct SignFindings {
     pub n_read: usize,
     /// Of these, cases in which the person saw it.
     pub n_read_present: usize,
+    /// Cases in which both have it, and in which neither has.
+    pub n_both: usize,
+    /// See `n_both`.
+    pub n_neither: usize,
     /// Share of what the person saw that is measured; `None` if nothing was seen.
     pub sensitivity: Option<f64>,
     /// Share of what the person did not see that is not measured; `None` if it was always seen.
@@ -71,12 +75,13 @@ fn findings(sign: &Sign, cases: &BTreeMap<&str, Option<bool>>, signs: &Signs) ->
         .keys()
         .filter_map(|id| Some((is_measured(id), signs.read.get(*id).and_then(sign.read)?)))
         .unzip();
-    let share = |seen: bool| {
-        let pairs = || measured.iter().zip(&read).filter(|(_, read)| **read == seen);
-        let n = pairs().count();
-        let agree = pairs().filter(|(measured, _)| **measured == seen).count();
-        (n > 0).then(|| agree as f64 / n as f64)
+    let n_read_present = read.iter().filter(|seen| **seen).count();
+    let n_agreed = |seen: bool| {
+        let pairs = measured.iter().zip(&read);
+        pairs.filter(|(measured, read)| **measured == seen && **read == seen).count()
     };
+    let share = |part: usize, whole: usize| (whole > 0).then(|| part as f64 / whole as f64);
+    let (n_both, n_neither) = (n_agreed(true), n_agreed(false));
     let category = |flags: &[bool]| flags.iter().map(|flag| usize::from(*flag)).collect::<Vec<_>>();
     SignFindings {
         name: sign.name,
@@ -85,9 +90,11 @@ fn findings(sign: &Sign, cases: &BTreeMap<&str, Option<bool>>, signs: &Signs) ->
         without: growth(false),
         with: growth(true),
         n_read: read.len(),
-        n_read_present: read.iter().filter(|seen| **seen).count(),
-        sensitivity: share(true),
-        specificity: share(false),
+        n_read_present,
+        n_both,
+        n_neither,
+        sensitivity: share(n_both, n_read_present),
+        specificity: share(n_neither, read.len() - n_read_present),
         kappa: cohen_kappa(&category(&measured), &category(&read), KappaWeights::Equal).ok(),
     }
 }

@@ -113,7 +113,7 @@ pub(crate) fn document(title: &str, style: &str, body: &str, scripts: &[String])
     format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; \
-         style-src 'unsafe-inline'; script-src{scripts_allowed}\">\n\
+         style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; script-src{scripts_allowed}\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <title>{}</title>\n<style>{style}</style></head>\n<body><main>\n{body}</main>\n{elements}</body></html>\n",
         escape(title)

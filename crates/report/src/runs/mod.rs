@@ -41,6 +41,8 @@ pub struct ArmComparison {
     pub n_unpaired: [usize; 2],
     /// Test cases of both runs that the first one ranks and the second one does not (refused, never predicted).
     pub n_no_longer_ranked: usize,
+    /// Test cases of both runs that have a Dice in the first alone.
+    pub n_without_dice: usize,
     /// Test cases of both runs whose label is not the same: left out.
     pub n_label_changed: usize,
     /// AUROC of either run over the cases of both, and the second minus the first.
@@ -90,7 +92,7 @@ impl Comparison {
     /// Figures of the second run that are not shown to be as good as the first's: the 95 % interval of the
     /// difference in AUROC or mean Dice reaches below `-margin` (a test of non-inferiority at 2.5 %). A line each,
     /// with the figures; a difference that cannot be computed is not shown to be as good, either, nor is a run that
-    /// says nothing of cases of which the first one spoke.
+    /// says nothing of cases of which the first one spoke, or whose labels are others.
     pub fn worse(&self, margin: f64) -> Vec<String> {
         let mut lines = Vec::new();
         for arm in &self.arms {
@@ -103,6 +105,14 @@ impl Comparison {
                     "{}: {n_lost} of {all} test cases are no longer ranked",
                     arm.arm
                 ));
+            }
+            if arm.n_label_changed > 0 {
+                let n = arm.n_label_changed;
+                lines.push(format!("{}: {n} test cases have another label", arm.arm));
+            }
+            if arm.n_without_dice > 0 {
+                let n = arm.n_without_dice;
+                lines.push(format!("{}: {n} test cases no longer have a Dice", arm.arm));
             }
             if dice.n > 0 {
                 lines.extend(shortfall(
@@ -177,6 +187,8 @@ fn compared(arm: &str, runs: [&Vec<CaseResult>; 2]) -> Result<ArmComparison, Rep
     let is_lost =
         |(a, b): &(&&CaseResult, &&CaseResult)| a.score().is_some() && b.score().is_none();
     let n_no_longer_ranked = pairs[0].iter().zip(&pairs[1]).filter(is_lost).count();
+    let is_undone = |(a, b): &(&&CaseResult, &&CaseResult)| a.dice.is_some() && b.dice.is_none();
+    let n_without_dice = pairs[0].iter().zip(&pairs[1]).filter(is_undone).count();
     let bootstrap = Bootstrap { n_draws: N_DRAWS, seed: SEED };
     let RunFigures { auroc, difference, dice, volume_error_ml } = paired_runs(pairs, bootstrap)?;
     let n_unpaired = [first, second].map(|rows| rows.len() - n_both - n_label_changed);
@@ -185,6 +197,7 @@ fn compared(arm: &str, runs: [&Vec<CaseResult>; 2]) -> Result<ArmComparison, Rep
         n_both,
         n_unpaired,
         n_no_longer_ranked,
+        n_without_dice,
         n_label_changed,
         auroc,
         difference,

@@ -56,7 +56,7 @@ pub struct NcctSigns {
     /// How far the 10th percentile of an enclosed region that is no streak lies below the 90th of the core
     /// within 4 mm around it, HU, at the most; 0 without one.
     pub black_hole_difference_hu: f64,
-    /// An enclosed region of any shape, 3 mm wide or more and 10 HU deep (Boulouis et al., JAMA Neurol 73, 2016,
+    /// An enclosed region of any shape, 7 mm² or more in a slice and 10 HU deep (Boulouis et al., JAMA Neurol 73, 2016,
     /// 961–968).
     pub hypodensity: bool,
     /// Depth of the deepest enclosed region, HU; 0 without one.

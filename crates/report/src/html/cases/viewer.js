@@ -23,6 +23,7 @@
     isOrientationTextVisible: true,
     fontMinPx: 11,
     loadingText: "",
+    dragAndDropEnabled: false,
   });
   await viewer.attachToCanvas(canvas);
   viewer.setSliceType(viewer.sliceTypeAxial);
@@ -34,6 +35,7 @@
   const last = () => viewer.volumes[0].dimsRAS[3] - 1;
 
   function tellPlace() {
+    if (viewer.volumes.length === 0) return;
     slice.max = last();
     slice.value = at();
     place.textContent = `${at() + 1} of ${last() + 1}`;
@@ -41,6 +43,7 @@
   }
 
   function go(to) {
+    if (viewer.volumes.length === 0) return;
     const [x, y] = viewer.frac2vox(viewer.scene.crosshairPos);
     viewer.scene.crosshairPos = viewer.vox2frac([x, y, Math.min(Math.max(to, 0), last())]);
     viewer.drawScene();
@@ -48,6 +51,7 @@
   }
 
   function setWindow() {
+    if (viewer.volumes.length === 0) return;
     const [low, high] = windowList.value.split(" ").map(Number);
     Object.assign(viewer.volumes[0], { cal_min: low, cal_max: high });
     viewer.updateGLVolume();
@@ -60,10 +64,10 @@
     });
   }
 
-  // The slice in which most of the lesion is.
+  // The slice in which most of the lesion is; null without any.
   function largest(volume) {
     const [, width, height, depth] = volume.hdr.dims;
-    let [best, most] = [Math.floor(depth / 2), 0];
+    let [best, most] = [null, 0];
     for (let d = 0; d < depth; d++) {
       const inSlice = volume.img.subarray(d * width * height, (d + 1) * width * height);
       const n = inSlice.reduce((sum, label) => sum + label, 0);
@@ -85,32 +89,39 @@
     }
   }
 
+  // Loads all volumes before any is exchanged; where the reader has chosen another case by then, they are dropped.
+  let turn = 0;
   async function show(which) {
+    const mine = ++turn;
     root.dataset.state = "loading";
-    while (viewer.volumes.length > 0) viewer.removeVolume(viewer.volumes[0]);
-    const one = cases[which];
-    const load = (base64, name, options) =>
-      niivue.NVImage.loadFromBase64({ base64, name: `${name}.nii.gz`, ...options });
-    const image = await load(one.image, "image", { colormap: "gray", cal_min: 0, cal_max: 90 });
-    viewer.addVolume(image);
-    let start = Math.floor(last() / 2);
-    for (const name of ["prediction", "reference"]) {
-      const box = overlays.find((box) => box.dataset.overlay === name);
-      box.disabled = !one[name];
-      if (!one[name]) continue;
-      const options = { colormap: name, opacity: OPACITY, cal_min: 0, cal_max: 1 };
-      const mask = await load(one[name], name, options);
-      mask.name = name;
-      start = largest(mask);
-      hollow(mask);
-      viewer.addVolume(mask);
-    }
-    setWindow();
-    setOverlays();
-    go(start);
     caseList.value = which;
-    canvas.setAttribute("aria-label", `Axial slices. ${one.title}`);
-    root.dataset.state = "ready";
+    const one = cases[which];
+    const load = (name, options) =>
+      niivue.NVImage.loadFromBase64({ base64: one[name], name: `${name}.nii.gz`, ...options });
+    try {
+      const loaded = [await load("image", { colormap: "gray", cal_min: 0, cal_max: 90 })];
+      let start = Math.floor((loaded[0].dimsRAS[3] - 1) / 2);
+      for (const name of ["prediction", "reference"].filter((name) => one[name])) {
+        const mask = await load(name, { colormap: name, opacity: OPACITY, cal_min: 0, cal_max: 1 });
+        mask.name = name;
+        start = largest(mask) ?? start;
+        hollow(mask);
+        loaded.push(mask);
+      }
+      if (mine !== turn) return;
+      while (viewer.volumes.length > 0) viewer.removeVolume(viewer.volumes[0]);
+      loaded.forEach((volume) => viewer.addVolume(volume));
+      overlays.forEach((box) => { box.disabled = !one[box.dataset.overlay]; });
+      setWindow();
+      setOverlays();
+      go(start);
+      canvas.setAttribute("aria-label", `Axial slices. ${one.title}`);
+      root.dataset.state = "ready";
+    } catch (error) {
+      if (mine !== turn) return;
+      place.textContent = `cannot be shown: ${error.message}`;
+      root.dataset.state = "failed";
+    }
   }
 
   cases.forEach((one, i) => caseList.add(new Option(one.title, i)));
@@ -120,13 +131,25 @@
   overlays.forEach((box) => box.addEventListener("change", setOverlays));
   viewer.onLocationChange = tellPlace;
 
+  // NiiVue's own keys would turn the view and leave slider and label behind.
   const steps = { ArrowUp: 1, ArrowRight: 1, PageUp: 5, ArrowDown: -1, ArrowLeft: -1, PageDown: -5 };
   canvas.addEventListener("keydown", (event) => {
-    if (!(event.key in steps)) return;
-    event.preventDefault();
+    if (event.key === "Tab") return;
     event.stopImmediatePropagation();
+    if (!(event.key in steps) || viewer.volumes.length === 0) return;
+    event.preventDefault();
     go(at() + steps[event.key]);
   }, { capture: true });
+  canvas.addEventListener("keyup", (event) => event.stopImmediatePropagation(), { capture: true });
+  // Past either end the wheel scrolls the page.
+  canvas.addEventListener("wheel", (event) => {
+    event.stopImmediatePropagation();
+    if (viewer.volumes.length === 0) return;
+    const to = at() + (event.deltaY < 0 ? 1 : -1);
+    if (to < 0 || to > last()) return;
+    event.preventDefault();
+    go(to);
+  }, { capture: true, passive: false });
 
   for (const button of document.querySelectorAll("button[data-case]")) {
     button.hidden = false;

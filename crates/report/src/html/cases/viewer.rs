@@ -106,8 +106,8 @@ impl Viewer {
              <input type=\"range\" id=\"viewer-slice\" min=\"0\" step=\"1\"></label>\
              <fieldset><legend>Edge of</legend>{}{}</fieldset>\
              <p class=\"note\" id=\"viewer-help\">Arrow keys or the wheel scroll through the slices; dragging with the \
-             right button sets the window. The patient's right is on the left. A part of the head is shown: {} mm \
-             around the lesion.</p>{left_out}</div></div>\
+             right button sets the window. The patient's right is on the left. Where there is a lesion, {} mm \
+             around it are shown.</p>{left_out}</div></div>\
              <script type=\"application/json\" id=\"viewer-cases\">{}</script>",
             overlay("reference", REFERENCE_COLOR),
             overlay("prediction", PREDICTED_COLOR),

@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use crate::html::Page;
 use crate::html::text::{count, escape, list, table};
 
-/// `guideline,item,topic,answer`; an answer is a key of [`ANSWERS`].
+/// `guideline,item,topic,answer`; an answer is a key of [`ANSWERS`], with a `+` where it is so in part, or
+/// [`AUTHOR`].
 const ITEMS: &str = include_str!("crosswalk.csv");
 
 /// What an author has to write.
@@ -23,10 +24,7 @@ const ANSWERS: [Answer; 24] = [
     ("data_source", "cohort", |page| {
         let cohort = &page.findings.cohort;
         let sites = count(cohort.sites.len(), "site");
-        format!(
-            "{} from {sites}, by format and slice distance. Dates and setting: author.",
-            patients(page)
-        )
+        format!("{} from {sites}, by format and slice distance.", patients(page))
     }),
     ("participants", "cohort", |_| "Age, time to CT, slice distance and outcome by site.".into()),
     ("flow", "cohort", |page| {
@@ -38,22 +36,21 @@ const ANSWERS: [Answer; 24] = [
     }),
     ("preparation", "models", |page| {
         let [d, h, w] = page.evaluation.cases.preparation.spacing_mm;
-        format!("Resampled to {d} × {h} × {w} mm; brain masked, density limited.")
+        format!("Resampled to {d} × {h} × {w} mm, density limited.")
     }),
     ("outcome", "use", |page| match &page.evaluation.growth_rule {
         Some(_) => "Growth by a stated rule; undefined labels counted with their reason.".into(),
-        None => "Growth as the cohort states it; the rule: author.".into(),
+        None => "Growth as the cohort states it.".into(),
     }),
-    ("reference_masks", "segmentation", |_| {
-        "Masks that came with the cohort; who drew them and how: author.".into()
-    }),
+    ("reference_masks", "segmentation", |_| "Masks that came with the cohort.".into()),
     ("predictors", "use", |_| {
-        "The image alone enters a network; clinical columns enter the scores beside it.".into()
+        "The image alone enters a network of hemex; clinical columns enter the scores beside it."
+            .into()
     }),
     ("sample_size", "cohort", |page| {
         let grew: usize = page.findings.cohort.folds.iter().map(|fold| fold.n_test_growth).sum();
         let tested = page.findings.cohort.n_cases_tested;
-        format!("{} tested, {grew} grew. A calculation of the size: author.", count(tested, "case"))
+        format!("{} tested, {grew} grew.", count(tested, "case"))
     }),
     ("missing", "discrimination", |_| {
         "Cases without label, mask or prediction are counted beside each figure.".into()
@@ -78,7 +75,7 @@ const ANSWERS: [Answer; 24] = [
         "Curves, and every setting under reproducibility. Weights start from a seeded draw.".into()
     }),
     ("software", "reproducibility", |_| {
-        "Version, digests of code, configs, inputs and outputs, seeds.".into()
+        "Version, settings, seeds, digests of code and outputs.".into()
     }),
     ("metrics", "methods", |page| {
         format!("Defined, with intervals by {} draws of patients.", page.findings.n_bootstrap)
@@ -99,13 +96,16 @@ const ANSWERS: [Answer; 24] = [
             count(page.findings.subgroups.len(), "group")
         )
     }),
-    ("shift", "shift", |_| "Weights, effective sample size and overlap of each fold.".into()),
+    ("shift", "shift", |page| match page.evaluation.weights.is_empty() {
+        true => "No weights toward another domain were given.".into(),
+        false => "Weights, effective sample size and overlap of each fold.".into(),
+    }),
     ("robustness", "cues", |_| {
         "Cues of the scanner, and referral of uncertain cases. No method of explanation is applied."
             .into()
     }),
     ("failures", "cases", |_| "Worst overlap and worst ranks, chosen by rule.".into()),
-    ("limitations", "methods", |_| "Limits of the method; those of the cohort: author.".into()),
+    ("limitations", "methods", |_| "Limits of the method.".into()),
 ];
 
 fn patients(page: &Page) -> String {
@@ -121,10 +121,12 @@ pub(in crate::html) fn crosswalk(page: &Page) -> String {
     let tables: String = guidelines
         .iter()
         .map(|(guideline, items)| {
-            let n_answered = items.iter().filter(|[.., answer]| *answer != AUTHOR).count();
+            let is_whole = |[.., answer]: &&[&str; 3]| *answer != AUTHOR && !answer.ends_with('+');
+            let n_whole = items.iter().filter(is_whole).count();
+            let n_in_part = items.iter().filter(|[.., answer]| answer.ends_with('+')).count();
             let rows: Vec<Vec<String>> = items.iter().map(|item| row(page, *item)).collect();
             format!(
-                "<details><summary>{}: {n_answered} of {} items answered here</summary>{}</details>",
+                "<details><summary>{}: of {} items {n_whole} answered here, {n_in_part} in part</summary>{}</details>",
                 escape(guideline),
                 items.len(),
                 table(&["Item", "Topic", "Where", "On this page"], 4, &rows)
@@ -163,7 +165,8 @@ mod tests {
     fn every_item_is_answered_or_left_to_the_author() {
         assert_eq!(items().count(), ITEMS.lines().count() - 1, "a line has other than four fields");
         for [guideline, item, _, answer] in items() {
-            let is_known = ANSWERS.iter().any(|(key, ..)| *key == answer) || answer == AUTHOR;
+            let is_known = ANSWERS.iter().any(|(key, ..)| *key == answer.trim_end_matches('+'))
+                || answer == AUTHOR;
             assert!(is_known, "{guideline} {item}: {answer}");
         }
         let n_items: BTreeSet<[&str; 2]> =

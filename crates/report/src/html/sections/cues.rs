@@ -4,25 +4,39 @@ use crate::html::text::{escape, fixed, list, swatch, table, with_interval};
 
 /// Whether predictions follow how scans were made.
 pub(in crate::html) fn cues(page: &Page) -> String {
-    let cues = &page.findings.cues;
-    if cues.is_empty() {
-        return "<p>The test cases were all scanned alike, as far as their headers say: there is no cue to test.</p>"
-            .to_owned();
-    }
     let is_met = |cue: &&Cue| cue.arms.iter().any(|figures| figures.told.n_pairs > 0);
-    let (met, unmet): (Vec<&Cue>, Vec<&Cue>) = cues.iter().partition(is_met);
+    let (met, unmet): (Vec<&Cue>, Vec<&Cue>) = page.findings.cues.iter().partition(is_met);
+    let unmet = not_met(&unmet);
+    if met.is_empty() {
+        return format!(
+            "<p>As far as headers and noise say, no property of the scan differs among the test cases of one model: \
+             there is no cue to test here.</p>{unmet}"
+        );
+    }
     let rows: Vec<Vec<String>> = met.iter().flat_map(|cue| rows(page, cue)).collect();
-    let head = ["Cue", "Side", "Cases", "Grew", "Arm", "Told apart", "AUROC within a side"];
+    let head = [
+        "Cue",
+        "Side",
+        "Cases",
+        "Grew",
+        "Arm",
+        "Told apart",
+        "Pairs",
+        "AUROC within a side",
+        "Over all",
+    ];
     format!(
         "<p>A network can rank growth by how a scan was made, if those who grew were scanned otherwise. Each property \
          of the scan parts the test cases in two. <b>Told apart</b>: among cases with the same outcome, how often the \
-         score is higher on the second side; 0.50 is what a network reaches that does not see the cue. <b>Within a \
-         side</b>: how often the case that grew has the higher score when the cue is the same. Marked is what leaves \
-         0.50 outside its interval.</p>{}<p class=\"note\">Pairs of cases of one model alone. A cue that goes with a true \
-         sign, such as noise with the size of a head, is told apart without harm: it matters where growth differs \
-         between the sides and the ranking within a side is worse than over all.</p>{}",
+         score is higher on the second side; 0.50 where the score does not see the cue and both sides have like \
+         patients. <b>Within a side</b>: how often the case that grew has the higher score when the cue is the same, \
+         beside the same <b>over all</b> of these cases. Bold is what leaves 0.50 outside its interval.</p>{}\
+         <p class=\"note\">Pairs of cases of one model, each pair alike, so that the figures over all are not those of \
+         the headline. A cue that goes with a true sign, such as noise with the size of a head, is told apart without \
+         harm: it matters where growth differs between the sides and the ranking is worse within a side than over \
+         all. No interval is corrected for how many cues there are: read them as a search for what to look at. Numbers \
+         are cut at the median of each fold, where they vary by more than 5 %.</p>{unmet}",
         table(&head, 2, &rows),
-        not_met(&unmet)
     )
 }
 
@@ -41,27 +55,27 @@ fn not_met(cues: &[&Cue]) -> String {
 
 /// The rows of a cue: its sides beside the first arms.
 fn rows(page: &Page, cue: &Cue) -> Vec<Vec<String>> {
-    let n_rows = cue.arms.len().max(2);
     let side = |i: usize| match cue.sides.get(i) {
         Some(side) => {
-            let growth = cue.growth[i]
-                .map_or_else(String::new, |share| format!("{} %", fixed(100.0 * share, 0)));
+            let growth = cue.growth[i];
+            let growth = growth.map_or_else(String::new, |g| format!("{} %", fixed(100.0 * g, 0)));
             [escape(side), cue.n[i].to_string(), growth]
         }
         None => Default::default(),
     };
-    (0..n_rows)
+    (0..cue.arms.len().max(2))
         .map(|i| {
-            let name = if i == 0 { escape(cue.name) } else { String::new() };
-            let mut row = vec![name];
+            let mut row = vec![if i == 0 { escape(cue.name) } else { String::new() }];
             row.extend(side(i));
             match cue.arms.get(i) {
                 Some(figures) => row.extend([
                     swatch(page.color(&figures.arm), &figures.arm),
                     told(&figures.told),
+                    figures.told.n_pairs.to_string(),
                     with_interval(figures.within.value, figures.within.ci95, 2),
+                    with_interval(figures.over_all.value, figures.over_all.ci95, 2),
                 ]),
-                None => row.extend([const { String::new() }; 3]),
+                None => row.extend([const { String::new() }; 5]),
             }
             row
         })

@@ -10,7 +10,7 @@ pub(in crate::html) fn intended_use(page: &Page) -> String {
     format!(
         "<dl><dt>Question</dt><dd>Will the hematoma of a patient with spontaneous intracerebral hemorrhage have grown \
          on the follow-up scan ({rule})?</dd>\
-         <dt>Input</dt><dd>One non-contrast head CT, the first after onset. No clinical value enters a network.</dd>\
+         <dt>Input</dt><dd>One non-contrast head CT, the first after onset. No clinical value enters a network of hemex.</dd>\
          <dt>For</dt><dd>Research: comparing methods, learning how a model holds at another site, designing studies. \
          Users are researchers and engineers with labelled cases of their own.</dd>\
          <dt>Not for</dt><dd>Any decision about a patient. Trauma, tumors, aneurysms, hemorrhage after surgery or \

@@ -30,7 +30,9 @@ pub(in crate::html) fn methods(page: &Page) -> String {
          twice the smaller share of draws on one side of 0. Where the draws do not differ there is \
          neither interval nor p. Draws say nothing of what another training \
          seed would have given.</li>\
-         <li>The interval of one model's AUROC is DeLong's on the logit scale.</li>\
+         <li>The interval of one model's AUROC is DeLong's on the logit scale; that of a volume's bias is \
+         Student's, those of the limits of agreement are Carkeet's (2015), both for normal differences of \
+         independent cases, a case's differences averaged over seeds.</li>\
          <li>Predicted masks are moved from the scan's own grid to the canonical one by nearest \
          neighbour and compared with the voxels of label {} of the reference; reference volumes are \
          measured there too.</li>{oracle}{rule}{notes}</ul>",

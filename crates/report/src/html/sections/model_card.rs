@@ -24,7 +24,9 @@ fn card(page: &Page, arm: &ArmFindings) -> String {
     let preparation = &page.evaluation.cases.preparation;
     let [d, h, w] = preparation.spacing_mm;
     let [low, high] = preparation.window_hu.map(|hu| fixed(f64::from(hu), 0));
-    let writes = if arm.dice.mean.is_some() {
+    let predictions = &page.evaluation.predictions;
+    let has_masks = predictions.iter().any(|p| p.card.arm == arm.name && p.card.has_masks);
+    let writes = if has_masks {
         "a probability of growth, a mask of the hematoma and its volume"
     } else {
         "a probability of growth"
@@ -46,9 +48,21 @@ fn card(page: &Page, arm: &ArmFindings) -> String {
          <dt>Decides by</dt><dd>{}</dd><dt>Reaches</dt><dd>{}</dd></dl>",
         escape(&arm.name),
         of("architecture").map_or_else(|| "not stated".to_owned(), settings),
-        of("decision").map_or_else(|| "not stated".to_owned(), settings),
+        decides(of("decision"), has_masks),
         if figures.is_empty() { "no figure is defined".to_owned() } else { list(&figures) },
     )
+}
+
+/// The rule's settings that bear on this arm: without masks, those of masks do not.
+fn decides(decision: Option<&Value>, has_masks: bool) -> String {
+    let Some(Value::Object(all)) = decision else { return "not stated".to_owned() };
+    let of_masks = |key: &str| key.starts_with("mask_") || key.starts_with("min_lesion");
+    let bears = |(key, _): &(&String, &Value)| {
+        has_masks != (key.as_str() == "min_presence") && (has_masks || !of_masks(key))
+    };
+    settings(&Value::Object(
+        all.iter().filter(bears).map(|(k, v)| (k.clone(), v.clone())).collect(),
+    ))
 }
 
 /// `fold 0, seed 1: 107 cases, 27 of them grew; the weights of epoch 7`.

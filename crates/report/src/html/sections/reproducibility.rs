@@ -6,12 +6,23 @@ use crate::html::Page;
 use crate::html::text::{count, escape, table};
 
 /// Digits of a digest that are shown.
-const SHOWN: usize = 12;
+const SHOWN: usize = 8;
 
 /// What would have to be the same for the same figures.
 pub(in crate::html) fn reproducibility(page: &Page) -> String {
     let tasks = &page.evaluation.provenance;
-    let version = format!("<p>hemex {}. ", env!("CARGO_PKG_VERSION"));
+    let config = page.config;
+    let compilers =
+        distinct(&tasks.iter().collect::<Vec<_>>(), |task| value(task, "code.rustc").map(short));
+    let version = format!(
+        "<p>hemex {}. This page: seed {}, {} draws, surfaces within {} mm, {} bins of calibration. \
+         Compiler {compilers}. ",
+        env!("CARGO_PKG_VERSION"),
+        page.findings.seed,
+        config.n_bootstrap,
+        config.surface_tolerance_mm,
+        config.n_calibration_bins
+    );
     if tasks.is_empty() {
         return format!(
             "{version}The inputs of this page were not made by a pipeline that writes down their provenance.</p>"
@@ -22,8 +33,8 @@ pub(in crate::html) fn reproducibility(page: &Page) -> String {
         stages.entry(&task.stage).or_default().push(task);
     }
     let rows: Vec<Vec<String>> = stages.iter().map(|(stage, tasks)| row(stage, tasks)).collect();
-    let head = ["Stage", "Tasks", "Seed", "Device", "SIMD", "Compiler", "Code", "Outputs"];
-    let configs: String = stages.iter().map(|(stage, tasks)| config(stage, tasks)).collect();
+    let head = ["Stage", "Tasks", "Seed", "Device", "SIMD", "Code", "Outputs"];
+    let configs: String = stages.iter().map(|(stage, tasks)| settings(stage, tasks)).collect();
     format!(
         "{version}The same code, configs, inputs and seeds on a processor of the same SIMD level give the same bits. \
          Digests are SHA-256, their first {SHOWN} digits; <code>cargo xtask explain</code> shows them in full and what \
@@ -38,8 +49,14 @@ fn row(stage: &str, tasks: &[&Provenance]) -> Vec<String> {
     let code = format!("code.hemex-{stage}");
     let outputs: BTreeSet<String> = tasks
         .iter()
-        .flat_map(|task| &task.outputs)
-        .map(|(name, output)| format!("{} {}", escape(name), short(&output.digest)))
+        .flat_map(|task| task.outputs.iter().map(move |(name, output)| (task, name, output)))
+        .map(|(task, name, output)| {
+            let axes = task.axes.iter().map(|(axis, value)| match value.as_str() {
+                Some(text) => format!("{} ", escape(text)),
+                None => format!("{} {} ", escape(axis), escape(&value.to_string())),
+            });
+            format!("{}{} {}", axes.collect::<String>(), escape(name), short(&output.digest))
+        })
         .collect();
     vec![
         escape(stage),
@@ -47,7 +64,6 @@ fn row(stage: &str, tasks: &[&Provenance]) -> Vec<String> {
         part("seed"),
         part("device"),
         part("simd"),
-        distinct(tasks, |task| value(task, "code.rustc").map(short)),
         distinct(tasks, |task| value(task, &code).map(short)),
         outputs.into_iter().collect::<Vec<_>>().join("<br>"),
     ]
@@ -72,7 +88,7 @@ fn short(digest: &str) -> &str {
 }
 
 /// The resolved config of a stage, folded away. Tasks of a stage share it.
-fn config(stage: &str, tasks: &[&Provenance]) -> String {
+fn settings(stage: &str, tasks: &[&Provenance]) -> String {
     let settings: BTreeSet<(&str, &str)> = tasks
         .iter()
         .flat_map(|task| task.key_parts.iter())

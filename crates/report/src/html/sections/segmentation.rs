@@ -20,6 +20,12 @@ pub(in crate::html) fn segmentation(page: &Page) -> String {
                 distance.mean.is_some(),
                 distance.reason.as_ref().filter(|_| dice.mean.is_some()),
             ),
+            (
+                arm.name.clone(),
+                "agreement of volumes",
+                arm.volume.mean_difference_ml.is_some(),
+                arm.volume.reason.as_ref().filter(|_| dice.mean.is_some()),
+            ),
         ]
     }));
     if arms.is_empty() {
@@ -30,7 +36,8 @@ pub(in crate::html) fn segmentation(page: &Page) -> String {
         "{}{why}<h3>Volume, predicted minus reference</h3>{}<p class=\"note\">Compared on the canonical grid, label {} of the reference. Dice is 0 where \
          a lesion was missed and undefined where both masks are empty; a distance and a surface Dice are \
          undefined where one is. A lesion is a connected part; one voxel in common finds it. Of the differences of \
-         volume about 95 % lie between the limits of agreement.</p>{figures}",
+         volume about 95 % lie between the limits of agreement; their intervals \
+         are exact for normal differences of independent cases (Carkeet 2015), that of the bias is Student's.</p>{figures}",
         mask_table(page, &arms),
         volume_table(page, &arms),
         page.config.lesion_labels.iter().map(u8::to_string).collect::<Vec<_>>().join(", "),
@@ -77,11 +84,11 @@ fn volume_table(page: &Page, arms: &[&ArmFindings]) -> String {
             let volume = &arm.volume;
             let limit = |which: usize| {
                 let value = volume.limits_of_agreement_ml.map(|limits| limits[which]);
-                with_interval(value, volume.limits_ci95_ml.map(|ends| ends[which]), 1)
+                with_interval(value, volume.limits_of_agreement_ml_ci95.map(|ends| ends[which]), 1)
             };
             vec![
                 swatch(page.color(&arm.name), &arm.name),
-                with_interval(volume.mean_difference_ml, volume.mean_difference_ci95_ml, 1),
+                with_interval(volume.mean_difference_ml, volume.mean_difference_ml_ci95, 1),
                 limit(0),
                 limit(1),
                 optional(volume.concordance, 2),

@@ -24,8 +24,8 @@ pub(in crate::html) fn signs(page: &Page) -> String {
                 } else {
                     "–".into()
                 },
-                optional(sign.sensitivity, 2),
-                optional(sign.specificity, 2),
+                share(sign.n_both, sign.n_read_present),
+                share(sign.n_neither, sign.n_read - sign.n_read_present),
                 optional(sign.kappa, 2),
             ]
         })

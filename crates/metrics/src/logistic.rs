@@ -1,7 +1,7 @@
 /// Logistic regression with a ridge penalty, fitted by Newton's method (Hastie et al., The Elements of
 /// Statistical Learning, 2nd ed., section 4.4.1).
 #[derive(Debug, Clone, PartialEq)]
-pub struct Logistic {
+pub struct LogisticRegression {
     /// Coefficients, the intercept last.
     coefficients: Vec<f64>,
 }
@@ -9,16 +9,18 @@ pub struct Logistic {
 /// Newton steps at most; a penalised fit converges in about ten.
 const MAX_STEPS: usize = 100;
 
-impl Logistic {
-    /// Fits `P(label = 1 | row)`; the penalty is `n · l2 / 2 · Σ β²`, the intercept is free.
+impl LogisticRegression {
+    /// Fits `P(label = 1 | row)`, the log-likelihood of each row times its weight; the penalty is
+    /// `Σ weights · l2 / 2 · Σ β²`, the intercept is free. (scikit-learn's `C` is `1 / (l2 · Σ weights)`.)
     ///
     /// `None` if the fit does not converge: no rows, one class with almost no penalty.
-    pub fn fit(rows: &[Vec<f64>], labels: &[bool], l2: f64) -> Option<Self> {
+    pub fn fit(rows: &[Vec<f64>], labels: &[bool], weights: &[f64], l2: f64) -> Option<Self> {
         let n_features = rows.first()?.len();
         let mut coefficients = vec![0.0; n_features + 1];
-        let penalty = l2 * rows.len() as f64;
+        let penalty = l2 * weights.iter().sum::<f64>();
         for _ in 0..MAX_STEPS {
-            let (mut gradient, mut hessian) = normal_equations(rows, labels, &coefficients);
+            let (mut gradient, mut hessian) =
+                normal_equations(rows, labels, weights, &coefficients);
             for j in 0..n_features {
                 gradient[j] -= penalty * coefficients[j];
                 hessian[j][j] += penalty;
@@ -37,6 +39,14 @@ impl Logistic {
         None
     }
 
+    /// The coefficients of the features, and the intercept.
+    pub fn coefficients(&self) -> (&[f64], f64) {
+        match self.coefficients.split_last() {
+            Some((intercept, slopes)) => (slopes, *intercept),
+            None => (&[], 0.0),
+        }
+    }
+
     /// Log-odds of a row.
     pub fn logit(&self, row: &[f64]) -> f64 {
         logit(&self.coefficients, row)
@@ -52,18 +62,19 @@ fn logit(coefficients: &[f64], row: &[f64]) -> f64 {
 fn normal_equations(
     rows: &[Vec<f64>],
     labels: &[bool],
+    weights: &[f64],
     coefficients: &[f64],
 ) -> (Vec<f64>, Vec<Vec<f64>>) {
     let n = coefficients.len();
     let (mut gradient, mut hessian) = (vec![0.0; n], vec![vec![0.0; n]; n]);
-    for (row, label) in rows.iter().zip(labels) {
+    for ((row, label), weight) in rows.iter().zip(labels).zip(weights) {
         let p = 1.0 / (1.0 + (-logit(coefficients, row)).exp());
-        let residual = f64::from(u8::from(*label)) - p;
+        let residual = weight * (f64::from(u8::from(*label)) - p);
         let x = |j: usize| row.get(j).copied().unwrap_or(1.0);
         for (j, (gradient, hessian)) in gradient.iter_mut().zip(&mut hessian).enumerate() {
             *gradient += residual * x(j);
             for (k, entry) in hessian.iter_mut().enumerate() {
-                *entry += p * (1.0 - p) * x(j) * x(k);
+                *entry += weight * p * (1.0 - p) * x(j) * x(k);
             }
         }
     }
@@ -113,16 +124,31 @@ mod tests {
                 labels.push(i < n_ones);
             }
         }
-        let fit = Logistic::fit(&rows, &labels, 1e-12).unwrap();
+        let fit = LogisticRegression::fit(&rows, &labels, &[1.0; 20], 1e-12).unwrap();
         let odds = |p: f64| (p / (1.0 - p)).ln();
         assert!((fit.logit(&[0.0]) - odds(0.3)).abs() < 1e-8);
         assert!((fit.logit(&[1.0]) - odds(0.8)).abs() < 1e-8);
     }
 
     #[test]
+    fn a_weight_counts_a_row_as_often() {
+        let rows: Vec<Vec<f64>> = [0.0, 0.4, 1.0, 1.5, 0.2].map(|x| vec![x, x * x]).into();
+        let labels = [false, true, true, false, true];
+        let weighted =
+            LogisticRegression::fit(&rows, &labels, &[1.0, 2.0, 1.0, 3.0, 1.0], 0.05).unwrap();
+        let at = [0, 1, 1, 2, 3, 3, 3, 4];
+        let rows: Vec<Vec<f64>> = at.map(|i| rows[i].clone()).into();
+        let repeated =
+            LogisticRegression::fit(&rows, &at.map(|i| labels[i]), &[1.0; 8], 0.05).unwrap();
+        for x in [-1.0, 0.3, 2.0] {
+            assert!((weighted.logit(&[x, x * x]) - repeated.logit(&[x, x * x])).abs() < 1e-9);
+        }
+    }
+
+    #[test]
     fn a_penalty_keeps_separable_classes_finite() {
         let rows = [vec![-1.0], vec![1.0]];
-        let fit = Logistic::fit(&rows, &[false, true], 0.1).unwrap();
+        let fit = LogisticRegression::fit(&rows, &[false, true], &[1.0; 2], 0.1).unwrap();
         // Stationary: the residual 1 − p of each row balances the penalty, 2 (1 − p(β)) = 0.2 β.
         let beta = fit.coefficients[0];
         let p = 1.0 / (1.0 + (-beta).exp());
