@@ -11,6 +11,7 @@ use fixture::Model;
 use hemex_artifacts::{
     PredictionCard, PredictionRow, PredictionStatus, Regime, Role, SplitRow, json, nifti, table,
 };
+use hemex_model::SIGN_FEATURES;
 use hemex_predict::{Config, PredictError};
 use hemex_stage::Request;
 use tempfile::TempDir;
@@ -120,6 +121,42 @@ fn only_parts_too_small_are_no_lesion() {
         assert_eq!((row.probability, row.logit, row.uncertainty), (None, None, None));
         assert_eq!(row.volume_ml, Some(0.0));
     }
+}
+
+/// Has the model tell growth from the volume of the hematoma: 0.3 + ln mL.
+fn read_volume(model: &Path) {
+    let path = model.join("model.json");
+    let mut card: serde_json::Value = json::read(&path).unwrap();
+    let features: Vec<serde_json::Value> = SIGN_FEATURES
+        .iter()
+        .map(|name| {
+            let coefficient = if *name == "ln_volume_ml" { 1.0 } else { 0.0 };
+            serde_json::json!({ "name": name, "mean": 0.0, "sd": 1.0, "coefficient": coefficient })
+        })
+        .collect();
+    card["growth_from_signs"] = serde_json::json!({ "intercept": 0.3, "features": features });
+    json::write(&path, &card).unwrap();
+}
+
+#[test]
+fn growth_may_be_told_from_the_signs_of_the_mask() {
+    let root = cohort(&Model::new("joint_unet"));
+    read_volume(&root.path().join("model"));
+    let (rows, _) = run(root.path()).unwrap();
+    for row in &rows {
+        // The prior offset of the network's own logit is not added.
+        let expected = 0.3 + row.volume_ml.unwrap().ln();
+        assert!((row.logit.unwrap() - expected).abs() < 1e-9, "{row:?}");
+        assert_eq!(row.uncertainty, None);
+    }
+    // Slices are no whole hematoma.
+    let model = Model { regime: Regime::SamePatient, ..Model::new("joint_unet") };
+    let root = cohort(&model);
+    read_volume(&root.path().join("model"));
+    write_splits(root.path(), Regime::SamePatient, &[("c0", Some(1), Role::Test)]);
+    let (rows, _) = run(root.path()).unwrap();
+    assert_eq!(rows[0].status, PredictionStatus::Refused);
+    assert!(rows[0].reason.as_ref().unwrap().contains("whole hematoma"), "{rows:?}");
 }
 
 #[test]

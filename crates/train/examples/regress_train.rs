@@ -125,6 +125,7 @@ fn config() -> serde_json::Value {
         "transplant": { "probability": 0.0, "edge_mm": 4.0, "gap_mm": 5.0, "csf_hu": 16.0,
                         "csf_share": 0.05, "n_tries": 200 },
         "growth": { "relative": 0.33, "absolute_ml": 6.0 },
+        "growth_from": { "joint": "network", "vgg": "network" },
         "arm": { "joint": network("joint_unet"), "vgg": network("vgg") },
     })
 }

@@ -247,3 +247,39 @@ fn spec_error(error: ModelError) -> ConfigError {
         other => ConfigError::new("", "a network that can be built", other),
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod tests {
+    use super::*;
+
+    /// The config of the demo with a value changed.
+    fn checked(table: &str, key: &str, value: &str) -> Result<Config, ConfigError> {
+        let text = include_str!("../../../configs/train.toml");
+        let mut document: toml::Table = toml::from_str(text).unwrap();
+        let value: toml::Table = toml::from_str(&format!("value = {value}")).unwrap();
+        let place = if table.is_empty() {
+            &mut document
+        } else {
+            document.get_mut(table).unwrap().as_table_mut().unwrap()
+        };
+        place.insert(key.to_owned(), value["value"].clone());
+        Config::try_from(document.try_into::<RawConfig>().unwrap())
+    }
+
+    #[test]
+    fn growth_is_told_from_signs_where_there_is_a_mask_of_a_whole_case() {
+        let refused = |table: &str, key: &str, value: &str| {
+            checked(table, key, value).map(|_| ()).unwrap_err().to_string()
+        };
+        assert!(checked("growth_from", "joint", "\"signs\"").is_ok());
+        let error = refused("growth_from", "vgg", "\"signs\"");
+        assert!(error.contains("growth_from.vgg") && error.contains("no mask"), "{error}");
+        let error = refused("", "regime", "\"same_patient\"");
+        assert!(error.contains("growth_from.two_stage"), "{error}");
+        let error = refused("growth_from", "jiont", "\"network\"");
+        assert!(error.contains("growth_from.jiont") && error.contains("joint"), "{error}");
+        let error = refused("", "growth_from", "{ joint = \"network\", vgg = \"network\" }");
+        assert!(error.contains("growth_from.two_stage"), "{error}");
+    }
+}
