@@ -2,8 +2,8 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use hemex_kernels::{Convolved, max_pool};
 
+use crate::NetworkSpec;
 use crate::conv::{Conv, Norm};
-use crate::{NetworkSpec, Pooling};
 
 /// Twice: convolution without bias, group normalisation, ReLU.
 #[derive(Module, Debug)]
@@ -79,25 +79,5 @@ impl Encoder {
             outputs.push(block.forward(input));
         }
         outputs
-    }
-}
-
-/// `[B, D, H, W, C]` to `[B, features]`.
-pub(crate) fn pool(x: Tensor<5>, pooling: Pooling) -> Tensor<2> {
-    let [b, d, h, w, c] = x.dims();
-    let x: Tensor<3> = x.reshape([b, d * h * w, c]);
-    let mean = x.clone().mean_dim(1).reshape([b, c]);
-    match pooling {
-        Pooling::Mean => mean,
-        Pooling::MeanMax => Tensor::cat(vec![mean, x.max_dim(1).reshape([b, c])], 1),
-    }
-}
-
-/// How many features [`pool`] gives for the deepest level.
-pub(crate) fn n_features(spec: &NetworkSpec) -> usize {
-    let deepest = spec.channels().last().copied().unwrap_or_default();
-    match spec.pooling() {
-        Pooling::Mean => deepest,
-        Pooling::MeanMax => 2 * deepest,
     }
 }

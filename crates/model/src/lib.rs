@@ -12,6 +12,7 @@ mod error;
 mod init;
 mod input;
 mod network;
+mod pool;
 mod reading;
 mod signs_growth;
 mod spec;

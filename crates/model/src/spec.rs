@@ -16,7 +16,7 @@ pub struct RawNetworkSpec {
     pub n_groups: usize,
     /// How many levels from the finest keep the depth: kernels 1×3×3, pooling 1×2×2. 3-D only.
     pub n_planar_levels: usize,
-    /// How the deepest level is pooled for the classification head.
+    /// What the classification head is given.
     pub pooling: Pooling,
     /// The window the network sees, `[D, H, W]` voxels; `D` is 1 over slices.
     pub window: [usize; 3],
@@ -81,14 +81,17 @@ pub enum Dims {
     Volumes,
 }
 
-/// How the deepest level is pooled over space.
+/// What the classification head is given of a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Pooling {
-    /// Mean of each channel.
+    /// Mean of each channel of the deepest level.
     Mean,
-    /// Mean and maximum of each channel, side by side: a small lesion is not averaged away.
+    /// Mean and maximum of each channel of the deepest level, side by side: a small lesion is not averaged away.
     MeanMax,
+    /// What lies where the network finds the hematoma: mean of the deepest level, mean and standard deviation of the
+    /// finest, and how much of the window it takes. Networks with a segmentation head.
+    MaskGuided,
 }
 
 impl TryFrom<RawNetworkSpec> for NetworkSpec {
@@ -130,6 +133,10 @@ impl TryFrom<RawNetworkSpec> for NetworkSpec {
             }
             _ => (),
         }
+        if raw.kind == NetworkKind::Vgg && raw.pooling == Pooling::MaskGuided {
+            let expected = "mean or mean_max: this network has no mask".into();
+            return refuse("pooling", expected, "mask_guided".into());
+        }
         let spec = Self(raw);
         let step = spec.window_multiple();
         let window = spec.window();
@@ -168,7 +175,7 @@ impl NetworkSpec {
         self.0.n_groups
     }
 
-    /// How the deepest level is pooled.
+    /// What the classification head is given.
     pub fn pooling(&self) -> Pooling {
         self.0.pooling
     }
@@ -246,6 +253,10 @@ pub(crate) mod tests {
         assert_eq!(key(|r| r.n_groups = 0, Dims::Slices), "n_groups");
         assert_eq!(key(|r| r.window = [2, 16, 16], Dims::Slices), "window");
         assert_eq!(key(|r| r.window = [1, 18, 16], Dims::Slices), "window");
+        let guided = |r: &mut RawNetworkSpec| {
+            (r.kind, r.pooling) = (NetworkKind::Vgg, Pooling::MaskGuided);
+        };
+        assert_eq!(key(guided, Dims::Slices), "pooling");
         assert_eq!(key(|r| r.n_planar_levels = 1, Dims::Slices), "n_planar_levels");
         assert_eq!(key(|r| r.n_planar_levels = 3, Dims::Volumes), "n_planar_levels");
         assert_eq!(key(|r| r.window = [3, 16, 16], Dims::Volumes), "window");

@@ -2,14 +2,15 @@ use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 
-use crate::block::{Block, Encoder, n_features, pool};
+use crate::block::{Block, Encoder};
 use crate::conv::{Pointwise, UpConv};
+use crate::pool::{n_features, pool, pool_under_mask};
 use crate::{NetworkSpec, Output, Pooling};
 
 /// U-Net with a segmentation head and a classification head on one encoder.
 ///
 /// Skips by concatenation; the segmentation head is a 1×1×1 convolution to one logit a voxel, the
-/// classification head a linear layer on the pooled deepest level to one logit.
+/// classification head a linear layer to one logit on what the spec's pooling gives it.
 #[derive(Module, Debug)]
 pub struct JointUnet {
     encoder: Encoder,
@@ -45,14 +46,19 @@ impl JointUnet {
     pub(crate) fn forward(&self, x: Tensor<5>) -> Output {
         let mut skips = self.encoder.forward(x);
         // The encoder has at least two levels: the spec checks it.
-        let mut x = skips.remove(skips.len() - 1);
-        let logit = self.classify.forward(pool(x.clone(), self.pooling));
-        let n = logit.dims()[0];
+        let deepest = skips.remove(skips.len() - 1);
+        let mut x = deepest.clone();
         for (up, block) in self.up.iter().zip(&self.decoder) {
             let skip = skips.remove(skips.len() - 1);
             x = block.forward_pair(up.forward(x), skip);
         }
-        let mask_logits = self.segment.forward(x);
+        let mask_logits = self.segment.forward(x.clone());
+        let features = match self.pooling {
+            Pooling::MaskGuided => pool_under_mask(deepest, x, &mask_logits),
+            Pooling::Mean | Pooling::MeanMax => pool(deepest, self.pooling),
+        };
+        let logit = self.classify.forward(features);
+        let n = logit.dims()[0];
         let [b, d, h, w, c] = mask_logits.dims();
         Output {
             growth_logit: logit.reshape([n]),

@@ -3,7 +3,8 @@ use burn::nn::{Linear, LinearConfig};
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 
-use crate::block::{Encoder, n_features, pool};
+use crate::block::Encoder;
+use crate::pool::{n_features, pool};
 use crate::{NetworkSpec, Output, Pooling};
 
 /// Plain VGG, the baseline: pairs of 3×3 convolutions and pooling, then two linear layers.

@@ -5,7 +5,7 @@ use hemex_metrics::{
     Hit, LesionDetection, MetricError, Overlap, SurfaceDistances, SurfaceElements, overlap,
 };
 use hemex_stage::Progress;
-use hemex_volume::{Connectivity, LabelMap};
+use hemex_volume::{Connectivity, Geometry, LabelMap, VolumeError};
 use rayon::prelude::*;
 
 use crate::read::{Evaluation, Predictions};
@@ -145,6 +145,12 @@ fn compare_masks(
         predicted_mask(predictions, &case.case_id, reference)?
     };
     let (lesion, labels) = ([PREDICTED_LESION], config.lesion_labels.as_slice());
+    let in_case = |source| ReportError::Case { case_id: case.case_id.clone(), source };
+    // Figures are the same on the part that holds both lesions, of which a head is ten times as large. The voxel around
+    // belongs to the surfaces.
+    let bounds = [predicted.bounds(&lesion), reference.bounds(labels)];
+    let part = part_around(reference.geometry(), bounds, [1; 3]).map_err(|e| in_case(e.into()))?;
+    let (predicted, reference) = (predicted.resample(&part), &reference.resample(&part));
     let compared = || -> Result<MaskComparison, MetricError> {
         let distances = SurfaceDistances::new(&predicted, &lesion, reference, labels)?;
         let elements = SurfaceElements::new(&predicted, &lesion, reference, labels)?;
@@ -158,5 +164,22 @@ fn compare_masks(
             lesion_f1: LesionDetection::new(found, present, connected, Hit::AnyOverlap)?.f1(),
         })
     };
-    compared().map_err(|source| ReportError::Case { case_id: case.case_id.clone(), source })
+    compared().map_err(in_case)
+}
+
+/// The part of a grid that holds some masks' bounds and a margin of voxels, `[D, H, W]`, as far as the grid goes; all of
+/// it where no mask holds anything.
+pub(crate) fn part_around(
+    grid: &Geometry,
+    bounds: [Option<[[usize; 2]; 3]>; 2],
+    margin: [usize; 3],
+) -> Result<Geometry, VolumeError> {
+    let all = bounds.into_iter().flatten().reduce(|a, b| {
+        std::array::from_fn(|axis| [a[axis][0].min(b[axis][0]), a[axis][1].max(b[axis][1])])
+    });
+    let Some(bounds) = all else { return Ok(*grid) };
+    let first: [usize; 3] = std::array::from_fn(|a| bounds[a][0].saturating_sub(margin[a]));
+    let last: [usize; 3] =
+        std::array::from_fn(|a| (bounds[a][1] + margin[a]).min(grid.shape()[a] - 1));
+    grid.window(first.map(|i| i as i64), std::array::from_fn(|a| last[a] - first[a] + 1))
 }

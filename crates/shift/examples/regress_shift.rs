@@ -77,7 +77,7 @@ fn run_stage(root: &Path) {
     let request = format!(
         r#"{{"contract": {CONTRACT_VERSION}, "stage": "shift", "axes": {{}},
              "config": {{"features": {FEATURES:?}, "max_feature_auroc": 0.9, "l2": 0.01,
-                         "n_folds": 4, "max_weight": 3.0, "min_effective_share": 0.3}},
+                         "n_folds": 4, "max_weight": 3.0, "power": 1.0, "min_effective_share": 0.3}},
              "inputs": {{"cases": [{cases}], "splits": [{splits}]}},
              "outputs": {{"weights": {}}},
              "seed": 1, "device": "cpu", "threads": 1, "scratch": {root:?}}}"#,

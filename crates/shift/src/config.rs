@@ -18,6 +18,9 @@ pub struct RawConfig {
     pub n_folds: usize,
     /// Largest weight before the weights are scaled to mean 1.
     pub max_weight: f64,
+    /// The clipped weights are raised to this power, above 0 to 1: 1 leaves them, a lower one flattens them, which
+    /// trades bias for effective sample size (Shimodaira, J Stat Plan Inference 90, 2000, 227–244).
+    pub power: f64,
     /// A warning is given where the effective sample size is below this share of the cases.
     pub min_effective_share: f64,
 }
@@ -30,6 +33,7 @@ pub struct Config {
     pub(crate) l2: f64,
     pub(crate) n_folds: usize,
     pub(crate) max_weight: f64,
+    pub(crate) power: f64,
     pub(crate) min_effective_share: f64,
 }
 
@@ -53,6 +57,7 @@ impl TryFrom<RawConfig> for Config {
             l2: check_positive("l2", raw.l2)?,
             n_folds: raw.n_folds,
             max_weight: check_range("max_weight", raw.max_weight, 1.0..=1e6)?,
+            power: check_range("power", check_positive("power", raw.power)?, 0.0..=1.0)?,
             min_effective_share: check_fraction("min_effective_share", raw.min_effective_share)?,
         })
     }

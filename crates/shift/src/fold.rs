@@ -27,7 +27,7 @@ pub struct FoldWeights {
 /// Weighs training cases toward the target cases; both are rows of the table.
 ///
 /// Without target cases, or without a feature that can be used, every weight is 1. Weights are clipped
-/// at `max_weight` and then scaled to mean 1. `None` if the classifier cannot be fitted.
+/// at `max_weight`, raised to `power` and then scaled to mean 1. `None` if the classifier cannot be fitted.
 pub fn weigh(
     table: &FeatureTable,
     train: &[usize],
@@ -71,9 +71,10 @@ pub fn weigh(
     let prior = (train.len() as f64 / target.len() as f64).ln();
     let raw: Vec<f64> = logits[..train.len()].iter().map(|z| (z + prior).exp()).collect();
     result.n_clipped = raw.iter().filter(|w| **w > config.max_weight).count();
-    let clipped: Vec<f64> = raw.into_iter().map(|w| w.min(config.max_weight)).collect();
-    let mean = clipped.iter().sum::<f64>() / clipped.len() as f64;
-    result.weights = clipped.into_iter().map(|w| w / mean).collect();
+    let flattened = |w: f64| w.min(config.max_weight).powf(config.power);
+    let flattened: Vec<f64> = raw.into_iter().map(flattened).collect();
+    let mean = flattened.iter().sum::<f64>() / flattened.len() as f64;
+    result.weights = flattened.into_iter().map(|w| w / mean).collect();
     result.effective_sample_size = effective_sample_size(&result.weights);
     result.overlap = Some(overlap(&logits, train.len()));
     result.domain_auroc = cross_fitted_auroc(&rows, &is_target, config, seed);
@@ -206,6 +207,7 @@ mod tests {
             l2: 1e-6,
             n_folds: 5,
             max_weight: 1e6,
+            power: 1.0,
             min_effective_share: 0.3,
         }
     }
@@ -283,6 +285,24 @@ mod tests {
         let at_largest = found.weights.iter().filter(|w| **w == largest).count();
         assert_eq!(at_largest, found.n_clipped);
         assert!((found.weights.iter().sum::<f64>() / 200.0 - 1.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_power_flattens_weights_and_leaves_more_cases() {
+        let (table, train, target) = ages([&normal(0.0, 200, 0), &normal(1.5, 200, 1)]);
+        let weigh = |power| {
+            let config = Config { power, ..config(&["age_years"]) };
+            weigh(&table, &train, &target, &config, 1).unwrap()
+        };
+        let (whole, root) = (weigh(1.0), weigh(0.5));
+        // Up to the scale, the root of each.
+        let log_ratio = |w: &[f64], i: usize| (w[i] / w[0]).ln();
+        for i in 1..200 {
+            let [whole, root] = [&whole, &root].map(|found| log_ratio(&found.weights, i));
+            assert!((root - 0.5 * whole).abs() < 1e-9);
+        }
+        assert!((root.weights.iter().sum::<f64>() / 200.0 - 1.0).abs() < 1e-12);
+        assert!(root.effective_sample_size > 1.5 * whole.effective_sample_size);
     }
 
     #[test]

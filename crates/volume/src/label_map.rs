@@ -88,6 +88,23 @@ impl LabelMap {
         self.count(labels) as f64 * self.geometry.voxel_ml()
     }
 
+    /// First and last index along each axis, `[D, H, W]`, of the voxels with one of these labels; `None` if there are
+    /// none.
+    pub fn bounds(&self, labels: &[u8]) -> Option<[[usize; 2]; 3]> {
+        let [_, n_h, n_w] = self.geometry.shape();
+        let is_wanted = |label: &u8| labels.contains(label);
+        let mut bounds: Option<[[usize; 2]; 3]> = None;
+        for (r, row) in self.voxels.chunks_exact(n_w).enumerate() {
+            let ends = (row.iter().position(is_wanted), row.iter().rposition(is_wanted));
+            let (Some(first), Some(last)) = ends else { continue };
+            let found = [[r / n_h; 2], [r % n_h; 2], [first, last]];
+            let old = bounds.unwrap_or(found);
+            bounds =
+                Some([0, 1, 2].map(|a| [old[a][0].min(found[a][0]), old[a][1].max(found[a][1])]));
+        }
+        bounds
+    }
+
     /// Centre of mass `[x, y, z]` (mm, RAS+) of the voxels that carry one of `labels`; `None` if there are
     /// none.
     pub fn centroid_mm(&self, labels: &[u8]) -> Option<[f64; 3]> {
@@ -101,5 +118,26 @@ impl LabelMap {
             sums[2] += place % n_w;
         }
         (n > 0).then(|| self.geometry.point_mm(sums.map(|sum| sum as f64 / n as f64)))
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod tests {
+    use super::*;
+    use crate::Affine;
+
+    #[test]
+    fn bounds_hold_every_voxel_of_the_labels_and_no_more() {
+        let affine = Affine::from_spacing([5.0, 1.0, 1.0], [0.0; 3]).unwrap();
+        let geometry = Geometry::new([4, 5, 6], affine).unwrap();
+        let mut map = LabelMap::empty(geometry);
+        assert_eq!(map.bounds(&[1, 2]), None);
+        for (index, label) in [([1, 4, 2], 1), ([3, 0, 3], 2), ([2, 2, 0], 3)] {
+            map.voxels_mut()[geometry.offset(index)] = label;
+        }
+        assert_eq!(map.bounds(&[1]), Some([[1, 1], [4, 4], [2, 2]]));
+        assert_eq!(map.bounds(&[1, 2]), Some([[1, 3], [0, 4], [2, 3]]));
+        assert_eq!(map.bounds(&[1, 2, 3]), Some([[1, 3], [0, 4], [0, 3]]));
     }
 }

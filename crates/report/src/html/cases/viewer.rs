@@ -9,7 +9,7 @@ use hemex_volume::{Geometry, Image, LabelMap, VolumeError};
 use serde_json::{Value, json};
 
 use super::{CaseVolumes, PREDICTED_COLOR, REFERENCE_COLOR};
-use crate::compare::PREDICTED_LESION;
+use crate::compare::{PREDICTED_LESION, part_around};
 use crate::html::Page;
 use crate::html::text::{fixed, swatch};
 use crate::{CaseResult, ReportError};
@@ -137,8 +137,8 @@ fn encoded(volumes: &CaseVolumes, lesion_labels: &[u8]) -> Result<[Option<String
     };
     let reference = mask(&volumes.reference, lesion_labels).map_err(|e| e.to_string())?;
     let predicted = mask(&volumes.predicted, &[PREDICTED_LESION]).map_err(|e| e.to_string())?;
-    let lesions: Vec<&LabelMap> = [&reference, &predicted].into_iter().flatten().collect();
-    let part = around(volumes.image.geometry(), &lesions).map_err(|e| e.to_string())?;
+    let part =
+        around(volumes.image.geometry(), [&reference, &predicted]).map_err(|e| e.to_string())?;
     let image: Image = volumes.image.resample(&part, 0.0);
     let text = |bytes: std::io::Result<Vec<u8>>| {
         bytes.map(|bytes| STANDARD.encode(bytes)).map_err(|e| e.to_string())
@@ -155,22 +155,9 @@ fn lesion_alone(map: &LabelMap, labels: &[u8]) -> Result<LabelMap, VolumeError> 
 }
 
 /// The part of the grid with all lesions and a margin; the whole grid where there is none.
-fn around(grid: &Geometry, lesions: &[&LabelMap]) -> Result<Geometry, VolumeError> {
-    let shape = grid.shape();
-    let [_, n_h, n_w] = shape;
-    let mut bounds: Option<[[usize; 2]; 3]> = None;
-    for map in lesions {
-        for (offset, _) in map.voxels().iter().enumerate().filter(|(_, label)| **label == 1) {
-            let index = [offset / (n_h * n_w), offset / n_w % n_h, offset % n_w];
-            let old = bounds.unwrap_or(index.map(|i| [i, i]));
-            bounds = Some([0, 1, 2].map(|a| [old[a][0].min(index[a]), old[a][1].max(index[a])]));
-        }
-    }
-    let Some(bounds) = bounds else { return Ok(*grid) };
-    let margin = grid.spacing_mm().map(|mm| (MARGIN_MM / mm).ceil() as usize);
-    let first: [usize; 3] = std::array::from_fn(|a| bounds[a][0].saturating_sub(margin[a]));
-    let last: [usize; 3] = std::array::from_fn(|a| (bounds[a][1] + margin[a]).min(shape[a] - 1));
-    grid.window(first.map(|i| i as i64), std::array::from_fn(|a| last[a] - first[a] + 1))
+fn around(grid: &Geometry, lesions: [&Option<LabelMap>; 2]) -> Result<Geometry, VolumeError> {
+    let bounds = lesions.map(|map| map.as_ref().and_then(|map| map.bounds(&[1])));
+    part_around(grid, bounds, grid.spacing_mm().map(|mm| (MARGIN_MM / mm).ceil() as usize))
 }
 
 #[cfg(test)]
@@ -190,10 +177,10 @@ mod tests {
         let mut lesion = LabelMap::empty(grid);
         lesion.voxels_mut()[grid.offset([6, 10, 2])] = 1;
         lesion.voxels_mut()[grid.offset([6, 11, 3])] = 1;
-        let part = around(&grid, &[&lesion]).unwrap();
+        let part = around(&grid, [&Some(lesion), &None]).unwrap();
         assert_eq!(part.shape(), [5, 12, 9]);
         assert_eq!(part.point_mm([0.0; 3]), grid.point_mm([3.0, 5.0, 0.0]));
-        assert_eq!(around(&grid, &[]).unwrap().shape(), grid.shape());
+        assert_eq!(around(&grid, [&None, &None]).unwrap().shape(), grid.shape());
     }
 
     #[test]
