@@ -25,7 +25,7 @@ import sys
 import numpy as np
 import scipy.special
 from scipy import ndimage, optimize, spatial, stats
-from sklearn import metrics
+from sklearn import linear_model, metrics
 
 LABELS = np.array([0, 0, 1, 0, 1, 0, 0, 1, 1, 0, 0, 1, 0, 1, 0, 0, 0, 1, 0, 0])
 FIRST = np.array(
@@ -165,9 +165,18 @@ def cell_areas():
     show("areas by their number", sum(code * area for code, area in enumerate(areas)))
 
 
+def logistic_regression():
+    """Ridge: scikit-learn's C is 1 over our penalty times the sum of weights."""
+    rows = [[0.0, 1.0], [0.5, -0.3], [1.2, 0.8], [2.0, -1.1], [-0.7, 0.4], [0.9, 2.0], [-1.5, -0.6], [1.1, 0.1]]
+    weights = np.array([1, 2, 1, 0.5, 1, 1.5, 1, 2])
+    fit = linear_model.LogisticRegression(C=1 / (0.1 * weights.sum()), tol=1e-12, max_iter=10_000)
+    fit.fit(rows, [0, 1, 1, 1, 0, 0, 0, 1], sample_weight=weights)
+    show("logistic regression", *fit.coef_[0], fit.intercept_[0])
+
+
 def constants():
     for part in (discrimination, calibration, intervals, agreement, limits_of_agreement, distributions,
-                 cell_areas, surface):
+                 cell_areas, surface, logistic_regression):
         part()
 
 

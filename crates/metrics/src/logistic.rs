@@ -130,6 +130,33 @@ mod tests {
         assert!((fit.logit(&[1.0]) - odds(0.8)).abs() < 1e-8);
     }
 
+    const EXPECTED: [f64; 3] = [1.2307099538349224, -1.0303652354898838, 0.13308247070139098];
+
+    /// `logistic_regression` of `tests/reference/metrics.py`.
+    #[test]
+    fn agrees_with_scikit_learn() {
+        let rows: Vec<Vec<f64>> = [
+            [0.0, 1.0],
+            [0.5, -0.3],
+            [1.2, 0.8],
+            [2.0, -1.1],
+            [-0.7, 0.4],
+            [0.9, 2.0],
+            [-1.5, -0.6],
+            [1.1, 0.1],
+        ]
+        .map(Vec::from)
+        .into();
+        let labels = [false, true, true, true, false, false, false, true];
+        let weights = [1.0, 2.0, 1.0, 0.5, 1.0, 1.5, 1.0, 2.0];
+        let fit = LogisticRegression::fit(&rows, &labels, &weights, 0.1).unwrap();
+        let (slopes, intercept) = fit.coefficients();
+        // L-BFGS stops that near the maximum.
+        for (found, expected) in slopes.iter().chain([&intercept]).zip(EXPECTED) {
+            assert!((found - expected).abs() < 1e-6, "{found}, expected {expected}");
+        }
+    }
+
     #[test]
     fn a_weight_counts_a_row_as_often() {
         let rows: Vec<Vec<f64>> = [0.0, 0.4, 1.0, 1.5, 0.2].map(|x| vec![x, x * x]).into();

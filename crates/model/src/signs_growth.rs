@@ -36,23 +36,12 @@ pub fn sign_features(
     let signs = NcctSigns::of(image, mask, &labels)?;
     let shape = LesionDescriptors::of(mask, &labels, image)?;
     let (Some(signs), Some(shape)) = (signs, shape) else { return Ok(None) };
-    let flag = |flag: bool| f64::from(u8::from(flag));
-    Ok(Some([
-        shape.volume_ml.ln(),
-        signs.solidity,
-        flag(signs.black_hole),
-        signs.black_hole_difference_hu,
-        signs.hypodensity_depth_hu,
-        flag(signs.blend),
-        signs.part_difference_hu,
-        flag(signs.swirl),
-        signs.swirl_share,
-        flag(signs.satellite),
-        signs.n_satellites as f64,
-        flag(signs.island),
-        signs.n_islands_apart as f64,
-        signs.n_buds as f64,
-    ]))
+    let numbers = signs.numbers();
+    Ok(Some(SIGN_FEATURES.map(|name| match NcctSigns::NAMES.iter().position(|n| *n == name) {
+        Some(place) => numbers[place],
+        // The one feature that is no sign.
+        None => shape.volume_ml.ln(),
+    })))
 }
 
 /// Growth told from the signs of the hematoma that a network found: a logistic regression on [`sign_features`].
@@ -139,6 +128,8 @@ mod tests {
         let features = sign_features(&image, &mask).unwrap().unwrap();
         // 400 voxels of 0.02 mL; a block has no bay and no sign.
         assert!((features[0] - 8.0_f64.ln()).abs() < 1e-12, "{features:?}");
+        let no_signs = SIGN_FEATURES.iter().filter(|name| !NcctSigns::NAMES.contains(name));
+        assert_eq!(no_signs.collect::<Vec<_>>(), ["ln_volume_ml"].iter().collect::<Vec<_>>());
         assert!(features[1] > 0.9 && features[2..].iter().all(|f| *f == 0.0), "{features:?}");
         assert!((growth(3.0).logit(&features) - (-1.0 + 1.5 * (8.0_f64.ln() - 1.0))).abs() < 1e-12);
         assert_eq!(sign_features(&image, &LabelMap::empty(geometry)).unwrap(), None);

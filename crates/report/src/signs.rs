@@ -6,7 +6,6 @@ use std::path::Path;
 use hemex_artifacts::{Role, SignRow, table};
 use hemex_volume::NcctSigns;
 use rayon::prelude::*;
-use serde::Serialize;
 
 use crate::compare::reference_mask;
 use crate::table::spreadsheet_safe;
@@ -23,11 +22,18 @@ pub struct Sign {
     pub read: fn(&SignRow) -> Option<bool>,
 }
 
+/// Blend sign.
+pub const BLEND: Sign = Sign { name: "blend", measured: |s| s.blend, read: |r| r.blend };
+
+/// Any hypodensity.
+pub const HYPODENSITY: Sign =
+    Sign { name: "hypodensity", measured: |s| s.hypodensity, read: |r| r.hypodensity };
+
 /// All signs, in the order of the tables.
 pub const SIGNS: [Sign; 8] = [
     Sign { name: "black hole", measured: |s| s.black_hole, read: |r| r.black_hole },
-    Sign { name: "hypodensity", measured: |s| s.hypodensity, read: |r| r.hypodensity },
-    Sign { name: "blend", measured: |s| s.blend, read: |r| r.blend },
+    HYPODENSITY,
+    BLEND,
     Sign { name: "fluid level", measured: |s| s.fluid_level, read: |r| r.fluid_level },
     Sign { name: "swirl", measured: |s| s.swirl, read: |r| r.swirl },
     Sign { name: "satellite", measured: |s| s.satellite, read: |r| r.satellite },
@@ -75,79 +81,22 @@ impl Signs {
     }
 
     /// Whether the case has the sign: what a person saw goes before what was measured.
-    pub fn of_case(&self, case_id: &str, sign: &str) -> Option<bool> {
-        let sign = SIGNS.iter().find(|known| known.name == sign)?;
+    pub fn of_case(&self, case_id: &str, sign: &Sign) -> Option<bool> {
         let read = self.read.get(case_id).and_then(sign.read);
         read.or_else(|| self.measured.get(case_id).map(sign.measured))
     }
 }
 
-/// A row of `signs.csv`: what was measured on a case's reference mask.
-#[derive(Debug, Serialize)]
-struct MeasuredRow {
-    case_id: String,
-    black_hole: u8,
-    black_hole_difference_hu: f64,
-    hypodensity: u8,
-    hypodensity_depth_hu: f64,
-    blend: u8,
-    fluid_level: u8,
-    part_difference_hu: f64,
-    swirl: u8,
-    swirl_share: f64,
-    satellite: u8,
-    n_satellites: usize,
-    island: u8,
-    n_islands_apart: usize,
-    n_buds: usize,
-    irregular: u8,
-    solidity: f64,
-}
-
-const COLUMNS: [&str; 17] = [
-    "case_id",
-    "black_hole",
-    "black_hole_difference_hu",
-    "hypodensity",
-    "hypodensity_depth_hu",
-    "blend",
-    "fluid_level",
-    "part_difference_hu",
-    "swirl",
-    "swirl_share",
-    "satellite",
-    "n_satellites",
-    "island",
-    "n_islands_apart",
-    "n_buds",
-    "irregular",
-    "solidity",
-];
-
-/// Writes `signs.csv`: flags as 0 or 1, and the numbers they rest on.
+/// Writes `signs.csv`: what was measured on each case's reference mask, flags as 0 or 1, and the numbers they rest on.
 ///
 /// # Errors
 /// If the file cannot be written.
 pub fn write(folder: &Path, signs: &Signs) -> Result<(), ReportError> {
-    let row = |(case_id, signs): (&String, &NcctSigns)| MeasuredRow {
-        case_id: spreadsheet_safe(case_id),
-        black_hole: signs.black_hole.into(),
-        black_hole_difference_hu: signs.black_hole_difference_hu,
-        hypodensity: signs.hypodensity.into(),
-        hypodensity_depth_hu: signs.hypodensity_depth_hu,
-        blend: signs.blend.into(),
-        fluid_level: signs.fluid_level.into(),
-        part_difference_hu: signs.part_difference_hu,
-        swirl: signs.swirl.into(),
-        swirl_share: signs.swirl_share,
-        satellite: signs.satellite.into(),
-        n_satellites: signs.n_satellites,
-        island: signs.island.into(),
-        n_islands_apart: signs.n_islands_apart,
-        n_buds: signs.n_buds,
-        irregular: signs.irregular.into(),
-        solidity: signs.solidity,
+    let columns: Vec<&str> = ["case_id"].into_iter().chain(NcctSigns::NAMES).collect();
+    let row = |(case_id, signs): (&String, &NcctSigns)| {
+        let numbers = signs.numbers().map(|number| number.to_string());
+        [spreadsheet_safe(case_id)].into_iter().chain(numbers).collect::<Vec<_>>()
     };
-    let rows: Vec<MeasuredRow> = signs.measured.iter().map(row).collect();
-    Ok(table::write_rows(&folder.join("signs.csv"), &COLUMNS, &rows)?)
+    let rows: Vec<Vec<String>> = signs.measured.iter().map(row).collect();
+    Ok(table::write_rows(&folder.join("signs.csv"), &columns, &rows)?)
 }

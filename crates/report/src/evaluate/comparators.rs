@@ -9,7 +9,7 @@ use super::discrimination::{Arm, Difference, RankedModels, difference};
 use super::estimate::Estimate;
 use super::resampling::Resampling;
 use crate::scores::{ClinicalScore, SCORES, ScoreInputs};
-use crate::signs::Signs;
+use crate::signs::{BLEND, HYPODENSITY, Signs};
 use crate::{CaseResult, Evaluation, ReportError, Status};
 
 /// What a clinical score reaches, and each arm beside it.
@@ -54,8 +54,8 @@ fn of_case<'a>(
             case,
             clinical: evaluation.clinical.get(id),
             volume_ml: evaluation.labels.get(id).and_then(|label| label.baseline_volume_ml),
-            blend: signs.of_case(id, "blend"),
-            hypodensity: signs.of_case(id, "hypodensity"),
+            blend: signs.of_case(id, &BLEND),
+            hypodensity: signs.of_case(id, &HYPODENSITY),
         };
         Some((id, (score.of)(&inputs)?))
     };

@@ -106,6 +106,7 @@ mod tests {
     use hemex_volume::{Affine, Geometry, Image, LabelMap, NcctSigns};
 
     use super::*;
+    use crate::signs::BLEND;
 
     /// The signs of a plain ball, but for the blend sign.
     fn measured(blend: bool) -> NcctSigns {
@@ -133,17 +134,16 @@ mod tests {
                 .into(),
             read: read.map(row).into(),
         };
-        let blend = SIGNS.iter().find(|sign| sign.name == "blend").unwrap();
-        let found = findings(blend, &cases.into(), &signs);
+        let found = findings(&BLEND, &cases.into(), &signs);
         assert_eq!((found.n, found.n_present, found.n_read, found.n_read_present), (4, 2, 3, 1));
         assert_eq!(found.with, GrowthCount { n: 2, n_growth: 1 });
         assert_eq!(found.without, GrowthCount { n: 1, n_growth: 1 });
         assert_eq!((found.sensitivity, found.specificity), (Some(1.0), Some(0.5)));
         // Two of three agree; 4/9 would by chance.
         assert!((found.kappa.unwrap() - 0.4).abs() < 1e-12, "{:?}", found.kappa);
-        assert_eq!(signs.of_case("b", "blend"), Some(false), "a reading goes before a measurement");
-        assert_eq!(signs.of_case("c", "blend"), Some(false), "which speaks where nobody looked");
-        assert_eq!(signs.of_case("e", "blend"), None);
+        assert_eq!(signs.of_case("b", &BLEND), Some(false), "a reading goes before a measurement");
+        assert_eq!(signs.of_case("c", &BLEND), Some(false), "which speaks where nobody looked");
+        assert_eq!(signs.of_case("e", &BLEND), None);
         let island = SIGNS.iter().find(|sign| sign.name == "island").unwrap();
         let found = findings(island, &cases.into(), &signs);
         assert_eq!((found.n_present, found.n_read, found.kappa), (0, 0, None));

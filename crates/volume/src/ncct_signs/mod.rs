@@ -98,6 +98,49 @@ pub struct NcctSigns {
 }
 
 impl NcctSigns {
+    /// The names of [`NcctSigns::numbers`]: those of the fields.
+    pub const NAMES: [&str; 16] = [
+        "black_hole",
+        "black_hole_difference_hu",
+        "hypodensity",
+        "hypodensity_depth_hu",
+        "blend",
+        "fluid_level",
+        "part_difference_hu",
+        "swirl",
+        "swirl_share",
+        "satellite",
+        "n_satellites",
+        "island",
+        "n_islands_apart",
+        "n_buds",
+        "irregular",
+        "solidity",
+    ];
+
+    /// Every field as a number, flags as 0 or 1, in the order of [`NcctSigns::NAMES`].
+    pub fn numbers(&self) -> [f64; 16] {
+        let flag = |flag: bool| f64::from(u8::from(flag));
+        [
+            flag(self.black_hole),
+            self.black_hole_difference_hu,
+            flag(self.hypodensity),
+            self.hypodensity_depth_hu,
+            flag(self.blend),
+            flag(self.fluid_level),
+            self.part_difference_hu,
+            flag(self.swirl),
+            self.swirl_share,
+            flag(self.satellite),
+            self.n_satellites as f64,
+            flag(self.island),
+            self.n_islands_apart as f64,
+            self.n_buds as f64,
+            flag(self.irregular),
+            self.solidity,
+        ]
+    }
+
     /// Measures the hematoma that is the voxels of `mask` with one of `labels`, on an image in HU; `None`
     /// if there are none.
     ///

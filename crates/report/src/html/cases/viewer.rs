@@ -17,6 +17,7 @@ use crate::{CaseResult, ReportError};
 /// NiiVue 0.69.0, BSD-2-Clause: `vendor/niivue/README.md`.
 const NIIVUE: &str = include_str!("../../../vendor/niivue/niivue.umd.js");
 const NIIVUE_LICENSE: &str = include_str!("../../../vendor/niivue/LICENSE");
+const THIRD_PARTY: &str = include_str!("../../../vendor/niivue/THIRD-PARTY.txt");
 const SCRIPT: &str = include_str!("viewer.js");
 
 /// Head around the lesion that stays in sight, mm.
@@ -121,7 +122,10 @@ impl Viewer {
         if self.cases.is_empty() {
             return Vec::new();
         }
-        vec![format!("/*! NiiVue 0.69.0\n{NIIVUE_LICENSE}*/\n{NIIVUE}"), SCRIPT.to_owned()]
+        vec![
+            format!("/*! NiiVue 0.69.0\n{NIIVUE_LICENSE}\n{THIRD_PARTY}*/\n{NIIVUE}"),
+            SCRIPT.to_owned(),
+        ]
     }
 }
 
@@ -221,7 +225,9 @@ mod tests {
         use sha2::{Digest, Sha256};
         let digest = Sha256::digest(NIIVUE.as_bytes());
         let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        assert!([NIIVUE, SCRIPT].iter().all(|script| !script.contains("</script")));
+        // Nothing ends the comment or the script before its time.
+        assert!(![NIIVUE_LICENSE, THIRD_PARTY].iter().any(|text| text.contains("*/")));
+        assert!([NIIVUE, SCRIPT, THIRD_PARTY].iter().all(|script| !script.contains("</script")));
         assert_eq!(hex, "47b896b77ec4a5be3ef1949c33ad393b6f45629921f326c279000bcf51bdb4af");
     }
 }

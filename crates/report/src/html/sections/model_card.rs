@@ -53,16 +53,12 @@ fn card(page: &Page, arm: &ArmFindings) -> String {
     )
 }
 
-/// The rule's settings that bear on this arm: without masks, those of masks do not.
+/// The settings of the rule that bear on this arm: presence without masks, all others with them.
 fn decides(decision: Option<&Value>, has_masks: bool) -> String {
     let Some(Value::Object(all)) = decision else { return "not stated".to_owned() };
-    let of_masks = |key: &str| key.starts_with("mask_") || key.starts_with("min_lesion");
-    let bears = |(key, _): &(&String, &Value)| {
-        has_masks != (key.as_str() == "min_presence") && (has_masks || !of_masks(key))
-    };
-    settings(&Value::Object(
-        all.iter().filter(bears).map(|(k, v)| (k.clone(), v.clone())).collect(),
-    ))
+    let bears = |(key, _): &(&String, &Value)| (key.as_str() == "min_presence") != has_masks;
+    let those = all.iter().filter(bears).map(|(key, value)| (key.clone(), value.clone()));
+    settings(&Value::Object(those.collect()))
 }
 
 /// `fold 0, seed 1: 107 cases, 27 of them grew; the weights of epoch 7`.
