@@ -174,9 +174,18 @@ def logistic_regression():
     show("logistic regression", *fit.coef_[0], fit.intercept_[0])
 
 
+def temperature():
+    """Guo et al. 2017: the scale of the logits with the least cross-entropy."""
+    z = np.array([2.1, -0.3, 3.4, -1.8, 0.4, -2.6, 1.2, -0.9])
+    y = np.array([1, 1, 1, 0, 0, 0, 0, 1])
+    entropy = lambda t: np.logaddexp(0, np.where(y == 1, -z, z) / t).sum()
+    fit = optimize.minimize_scalar(entropy, bounds=(0.05, 20), method="bounded", options={"xatol": 1e-12})
+    show("temperature", fit.x)
+
+
 def constants():
     for part in (discrimination, calibration, intervals, agreement, limits_of_agreement, distributions,
-                 cell_areas, surface, logistic_regression):
+                 cell_areas, surface, logistic_regression, temperature):
         part()
 
 

@@ -271,6 +271,15 @@ impl Cases {
         nifti::read_image(&self.image_path(case_id))
     }
 
+    /// The same head without its hematoma, on the image's grid; `None` where there is no such scan.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn twin(&self, case_id: &str) -> Result<Option<Image>, ArtifactError> {
+        let path = self.folder.join("twins").join(format!("{case_id}.nii"));
+        path.exists().then(|| nifti::read_image(&path)).transpose()
+    }
+
     /// The case's brain mask, 1 inside, on the image's grid.
     ///
     /// # Errors

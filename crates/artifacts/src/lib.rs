@@ -20,7 +20,7 @@ pub mod table;
 pub mod weights;
 
 pub use cases::{CaseRow, Cases, DescriptorRow, ExclusionRow, GeometryRecord, Preparation, Sex};
-pub use clinical::ClinicalRow;
+pub use clinical::{CLINICAL_FEATURES, ClinicalRow, clinical_feature};
 pub use error::ArtifactError;
 pub use labels::{LabelRow, LabelSummary, LesionRow, Oracle};
 pub use model::{HistoryRow, ModelCard};

@@ -25,6 +25,9 @@ pub struct ModelCard {
     pub seed: u64,
     /// Added to the growth logit: log(Σ₁w / Σ₀w) undoes the class-balanced sampling.
     pub prior_logit_offset: f64,
+    /// What the network's growth logit, prior offset added, is divided by; 1 for none.
+    #[serde(default = "no_temperature")]
+    pub temperature: f64,
     /// Training cases, and those that grew.
     pub n_train: usize,
     /// Training cases that grew.
@@ -35,10 +38,14 @@ pub struct ModelCard {
     pub n_parameters: usize,
     /// Vector instructions it was trained with; results differ in bits between levels.
     pub simd: String,
-    /// Where growth is told from the signs of the mask and not by the network: the regression, as the crate `model`
-    /// reads it. The prior offset is then not added.
+    /// Where growth is told by a regression on the mask's features and not by the network: the regression, as the
+    /// crate `model` reads it. The prior offset is then not added.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub growth_from_signs: Option<serde_json::Value>,
+    pub growth_regression: Option<serde_json::Value>,
+}
+
+fn no_temperature() -> f64 {
+    1.0
 }
 
 impl ModelCard {

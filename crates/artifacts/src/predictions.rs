@@ -21,12 +21,25 @@ pub struct PredictionRow {
     pub volume_ml: Option<f64>,
     /// Standard deviation of the logit over the windows of the case.
     pub uncertainty: Option<f64>,
+    /// Logit of growth of the same head without its hematoma, for cases that have such a scan: what else than the
+    /// hematoma makes the model say. A network's logit counts whether or not it finds a hematoma there; empty for a
+    /// model that tells growth from a hematoma it does not find.
+    #[serde(default)]
+    pub twin_logit: Option<f64>,
 }
 
 impl PredictionRow {
     /// The columns, in order.
-    pub const COLUMNS: [&str; 7] =
-        ["case_id", "status", "reason", "probability", "logit", "volume_ml", "uncertainty"];
+    pub const COLUMNS: [&str; 8] = [
+        "case_id",
+        "status",
+        "reason",
+        "probability",
+        "logit",
+        "volume_ml",
+        "uncertainty",
+        "twin_logit",
+    ];
 }
 
 /// Whether there is a prediction for a case.

@@ -14,7 +14,7 @@ use crate::guard::guarded;
 use crate::labels::{self, Volumes};
 use crate::layout::{ImageFiles, Scan};
 use crate::masks::{self, Masks};
-use crate::prepare::{Prepared, prepare};
+use crate::prepare::{Prepared, prepare, resampled};
 use crate::pseudonym::NamedSource;
 use crate::truth::Truth;
 use crate::{Config, IngestError, Unusable, dicom};
@@ -27,6 +27,8 @@ const NOTED_TILT_DEGREES: f64 = 0.05;
 pub(crate) struct Folders {
     pub(crate) images: PathBuf,
     pub(crate) brain: PathBuf,
+    /// There only if a case has one.
+    pub(crate) twins: PathBuf,
     /// `None` where no labels are wanted.
     pub(crate) masks: Option<PathBuf>,
 }
@@ -91,6 +93,8 @@ pub(crate) struct Tools<'a> {
 /// A case in memory.
 struct Ready {
     prepared: Prepared,
+    /// The head without its hematoma, on the grid of the prepared image.
+    twin: Option<Image>,
     masks: Masks,
     done: Done,
 }
@@ -109,10 +113,13 @@ pub(crate) fn ingest(named: &NamedSource, tools: &Tools<'_>) -> Result<Outcome, 
 }
 
 fn write(named: &NamedSource, ready: Ready, folders: &Folders) -> Result<Done, IngestError> {
-    let Ready { prepared, masks, mut done } = ready;
+    let Ready { prepared, twin, masks, mut done } = ready;
     let file = format!("{}.nii", named.case_id);
     nifti::write_image(&folders.images.join(&file), &prepared.image)?;
     nifti::write_label_map(&folders.brain.join(&file), &prepared.brain)?;
+    if let Some(twin) = &twin {
+        nifti::write_image(&folders.twins.join(&file), twin)?;
+    }
     if let (Some(folder), Some(mask), Some(label)) =
         (&folders.masks, &masks.baseline, &mut done.label)
     {
@@ -179,7 +186,14 @@ fn ready(
         scanned: scanned(scan, found),
         source_id: named.source.id.clone(),
     };
-    Ok(Ready { prepared, masks, done })
+    let twin = scan.twin.as_ref().map(|files| twin(files, &prepared.image, tools)).transpose()?;
+    Ok(Ready { prepared, twin, masks, done })
+}
+
+/// The lesion-free head, prepared as the case is.
+fn twin(files: &ImageFiles, image: &Image, tools: &Tools<'_>) -> Result<Image, Unusable> {
+    let native = Native::read(files, tools, &mut Found::default())?;
+    Ok(resampled(native.image, image.geometry(), &tools.config.preparation))
 }
 
 /// The lesion of the baseline mask on the native image.

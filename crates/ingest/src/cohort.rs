@@ -63,7 +63,9 @@ pub fn run_with(config: &Config, request: &Request, program: &Path) -> anyhow::R
     let n_threads = rayon::current_num_threads();
     // Few cases: the threads that are left work within them.
     let workers = Workers::new(program, (n_threads / sources.len().max(1)).max(1));
-    let folders = folders(&outputs)?;
+    let has_twins =
+        sources.iter().any(|s| s.source.scan.as_ref().is_ok_and(|scan| scan.twin.is_some()));
+    let folders = folders(&outputs, has_twins)?;
     let with_labels = outputs.labels.is_some() || outputs.splits.is_some();
     let (workers, folders) = (&workers, &folders);
     let tools = Tools { config, truth: &truth, workers, folders, with_labels };
@@ -83,8 +85,10 @@ pub fn run_with(config: &Config, request: &Request, program: &Path) -> anyhow::R
     Ok(())
 }
 
-fn folders(outputs: &Outputs) -> Result<Folders, IngestError> {
+fn folders(outputs: &Outputs, has_twins: bool) -> Result<Folders, IngestError> {
+    let twins = outputs.cases.join("twins");
     Ok(Folders {
+        twins: if has_twins { made(twins)? } else { twins },
         images: made(outputs.cases.join("images"))?,
         brain: made(outputs.cases.join("brain"))?,
         masks: outputs.labels.as_ref().map(|labels| made(labels.join("masks"))).transpose()?,

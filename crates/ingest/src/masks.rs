@@ -153,6 +153,7 @@ mod tests {
             image: ImageFiles::Nifti("none".into()),
             baseline_mask: Some(path.clone()),
             followup_mask: Some(path),
+            twin: None,
             labels: LabelScheme::Own,
             clinical: Clinical::default(),
         };

@@ -53,9 +53,14 @@ pub fn prepare(native: Image, settings: &PreparationSettings) -> Result<Prepared
 
     let brain = brain(&full_range, bounds, settings)?.resample(&target);
     let noise_hu = noise_hu(&native, &brain);
-    let [low, high] = settings.window_hu;
-    let image = native.clip(low, high).resample(&target, low.max(AIR_HU));
+    let image = resampled(native, &target, settings);
     Ok(Prepared { image, brain, noise_hu })
+}
+
+/// An image within the window on a canonical grid.
+pub(crate) fn resampled(native: Image, target: &Geometry, settings: &PreparationSettings) -> Image {
+    let [low, high] = settings.window_hu;
+    native.clip(low, high).resample(target, low.max(AIR_HU))
 }
 
 /// The grid of an image's whole field of view in the canonical orientation (axes permuted and flipped

@@ -18,8 +18,9 @@ fn spec(kind: NetworkKind, dims: Dims, pooling: Pooling) -> NetworkSpec {
         n_groups: 2,
         n_planar_levels: usize::from(volumes),
         pooling,
+        reconstructs: false,
         window: if volumes { [4, 16, 16] } else { [1, 16, 16] },
-        input: InputSpec { windows_hu: vec![[-10.0, 90.0]], brain_only: true },
+        input: InputSpec { windows_hu: vec![[-10.0, 90.0]], brain_only: true, n_neighbours: 0 },
     };
     NetworkSpec::try_from(raw).unwrap()
 }
@@ -55,7 +56,7 @@ fn seeded_networks() {
             let n = output.windows.len() as f64;
             terms.map(|(i, window)| (i % 7) as f64 / 3.0 * value(window)).sum::<f64>() / n
         };
-        println!("{name}_growth_logit {}", mean(&|window| window.growth_logit));
+        println!("{name}_growth_logit {}", mean(&|window| window.growth_logit.unwrap()));
         if let Some(probability) = output.lesion_probability.as_ref() {
             let terms = probability.iter().enumerate();
             let sum: f64 = terms.map(|(i, p)| (i % 101) as f64 / 50.0 * f64::from(*p)).sum();
@@ -72,7 +73,7 @@ fn reading() {
     let windows = plan_windows(geometry().shape(), spec.window());
     let window = |(i, start): (usize, &[i64; 3])| WindowOutput {
         start: *start,
-        growth_logit: (i * 5 % 11) as f64 / 4.0 - 1.0,
+        growth_logit: Some((i * 5 % 11) as f64 / 4.0 - 1.0),
         presence_logit: Some((i * 3 % 7) as f64 - 3.0),
     };
     let windows: Vec<WindowOutput> = windows.iter().enumerate().map(window).collect();
@@ -81,7 +82,8 @@ fn reading() {
     let probability = |i: usize| if i % 480 < 300 { (i / 22 % 4) as f32 / 3.0 } else { 0.1 };
     let mut probability: Vec<f32> = (0..2880).map(probability).collect();
     probability[470] = 0.9;
-    let decision = Decision { mask_threshold: 0.5, min_lesion_ml: 0.1, min_presence: 0.4 };
+    let decision =
+        Decision { mask_threshold: 0.5, min_lesion_ml: 0.1, min_focus_ml: 0.1, min_presence: 0.4 };
     let masked = CaseOutput { windows: windows.clone(), lesion_probability: Some(probability) };
     let unmasked = CaseOutput { windows, lesion_probability: None };
     for (name, output) in [("mask", masked), ("presence", unmasked)] {

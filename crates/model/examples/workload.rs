@@ -23,8 +23,9 @@ fn spec(dims: Dims, window: [usize; 3]) -> NetworkSpec {
         n_groups: 8,
         n_planar_levels: if dims == Dims::Volumes { 1 } else { 0 },
         pooling: Pooling::Mean,
+        reconstructs: false,
         window,
-        input: InputSpec { windows_hu: vec![[0.0, 100.0]], brain_only: false },
+        input: InputSpec { windows_hu: vec![[0.0, 100.0]], brain_only: false, n_neighbours: 0 },
     };
     NetworkSpec::try_from(raw).unwrap()
 }
@@ -45,7 +46,7 @@ fn training(spec: &NetworkSpec, n_batch: usize) -> impl FnMut() {
         let current = network.take().unwrap();
         let output = current.forward(x.clone());
         let mask_loss = mask_losses(output.mask_logits.unwrap(), mask.clone()).narrow(0, 1, 1);
-        let loss = mask_loss + label_loss.forward(output.growth_logit, label.clone());
+        let loss = mask_loss + label_loss.forward(output.growth_logit.unwrap(), label.clone());
         let gradients = GradientsParams::from_grads(loss.backward(), &current);
         network = Some(optimizer.step(1e-3, current, gradients));
         assert!(loss.into_scalar::<f32>().is_finite());

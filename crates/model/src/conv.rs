@@ -45,6 +45,11 @@ impl Norm {
         hemex_kernels::norm(x, self.affine(), self.settings())
     }
 
+    /// Normalises without the ReLU.
+    pub(crate) fn forward_linear(&self, x: Convolved) -> Tensor<5> {
+        hemex_kernels::norm(x, self.affine(), NormSettings { slope: 1.0, ..self.settings() })
+    }
+
     /// Normalises and convolves in one.
     pub(crate) fn forward_conv(&self, x: Convolved, conv: &Conv) -> Convolved {
         hemex_kernels::norm_conv(x, self.affine(), conv.weight.val(), self.settings())

@@ -1,34 +1,58 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
-use crate::{JointUnet, NetworkKind, NetworkSpec, Vgg, initialise};
+use crate::{JointUnet, NetworkKind, NetworkSpec, Resnet, Vgg, initialise};
 
 /// One of the networks, behind one forward pass.
 #[derive(Module, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a program holds one or two networks, whose weights lie elsewhere"
+)]
 pub enum Network {
-    /// Segmentation and classification on one encoder.
+    /// Segmentation, and classification if it has that head, on one encoder.
     Joint(JointUnet),
     /// Classification alone.
     Vgg(Vgg),
+    /// Classification alone, with shortcuts.
+    Resnet(Resnet),
 }
 
 /// What a network says of a batch of windows.
 #[derive(Debug)]
 pub struct Output {
-    /// Growth of the hematoma that the window shows, `[B]`.
-    pub growth_logit: Tensor<1>,
+    /// Growth of the hematoma that the window shows, `[B]`; networks that classify.
+    pub growth_logit: Option<Tensor<1>>,
     /// Lesion or not a voxel, `[B, 1, D, H, W]`; networks with a segmentation head.
     pub mask_logits: Option<Tensor<5>>,
     /// Whether the window shows a hematoma, `[B]`; networks without a segmentation head.
     pub presence_logit: Option<Tensor<1>>,
+    /// The input as it is told from what the network keeps of it, `[B, C, D, H, W]`; networks that reconstruct.
+    pub reconstruction: Option<Tensor<5>>,
+}
+
+impl Output {
+    /// Of a classifier without masks: logits of growth and presence, `[B, 2]`.
+    pub(crate) fn of_classifier(logits: Tensor<2>) -> Self {
+        let n = logits.dims()[0];
+        Self {
+            growth_logit: Some(logits.clone().slice([0..n, 0..1]).reshape([n])),
+            mask_logits: None,
+            presence_logit: Some(logits.slice([0..n, 1..2]).reshape([n])),
+            reconstruction: None,
+        }
+    }
 }
 
 impl Network {
     /// Builds the network on the device with weights drawn under `seed`.
     pub fn new(spec: &NetworkSpec, seed: u64, device: &Device) -> Self {
         let network = match spec.kind() {
-            NetworkKind::JointUnet => Network::Joint(JointUnet::new(spec, device)),
+            NetworkKind::JointUnet | NetworkKind::Unet => {
+                Network::Joint(JointUnet::new(spec, device))
+            }
             NetworkKind::Vgg => Network::Vgg(Vgg::new(spec, device)),
+            NetworkKind::Resnet => Network::Resnet(Resnet::new(spec, device)),
         };
         initialise(network, seed)
     }
@@ -44,6 +68,7 @@ impl Network {
         match self {
             Network::Joint(network) => network.forward(x),
             Network::Vgg(network) => network.forward(x),
+            Network::Resnet(network) => network.forward(x),
         }
     }
 }
@@ -62,17 +87,28 @@ mod tests {
         let device = Device::flex();
         let both = |dims| [(dims, 1), (dims, 3)];
         for (dims, n_channels) in [Dims::Slices, Dims::Volumes].into_iter().flat_map(both) {
-            for kind in [NetworkKind::JointUnet, NetworkKind::Vgg] {
+            use NetworkKind::{JointUnet, Resnet, Unet, Vgg};
+            for (kind, reconstructs) in [
+                (JointUnet, false),
+                (JointUnet, true),
+                (Unet, false),
+                (Vgg, false),
+                (Resnet, false),
+            ] {
                 let mut raw = raw(kind, dims);
                 raw.input.windows_hu = vec![[0.0, 100.0]; n_channels];
+                raw.reconstructs = reconstructs;
                 let spec = NetworkSpec::try_from(raw).unwrap();
                 let [d, h, w] = spec.window();
                 let x = Tensor::random([3, n_channels, d, h, w], Distribution::Default, &device);
                 let output = Network::new(&spec, 1, &device).forward(x);
-                assert_eq!(output.growth_logit.dims(), [3]);
-                let joint = kind == NetworkKind::JointUnet;
-                assert_eq!(output.mask_logits.map(|m| m.dims()), joint.then_some([3, 1, d, h, w]));
-                assert_eq!(output.presence_logit.map(|p| p.dims()), (!joint).then_some([3]));
+                assert_eq!(output.growth_logit.map(|g| g.dims()), (kind != Unet).then_some([3]));
+                let mask = kind.segments().then_some([3, 1, d, h, w]);
+                assert_eq!(output.mask_logits.map(|m| m.dims()), mask);
+                let presence = (!kind.segments()).then_some([3]);
+                assert_eq!(output.presence_logit.map(|p| p.dims()), presence);
+                let input = reconstructs.then_some([3, n_channels, d, h, w]);
+                assert_eq!(output.reconstruction.map(|r| r.dims()), input);
             }
         }
     }
@@ -87,8 +123,9 @@ mod tests {
             n_groups: 8,
             n_planar_levels: 0,
             pooling: Pooling::Mean,
+            reconstructs: false,
             window: [1, 128, 128],
-            input: InputSpec { windows_hu: vec![[0.0, 100.0]], brain_only: false },
+            input: InputSpec { windows_hu: vec![[0.0, 100.0]], brain_only: false, n_neighbours: 0 },
         };
         let network = Network::new(&NetworkSpec::try_from(raw).unwrap(), 1, &Device::flex());
         assert_eq!(network.num_params(), 482_578);

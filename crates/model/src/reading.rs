@@ -9,8 +9,10 @@ use crate::{CaseOutput, ModelError, NetworkSpec, WindowOutput};
 pub struct Decision {
     /// Probability above which a voxel counts as lesion.
     pub mask_threshold: f64,
-    /// Connected parts of the mask below this volume are dropped, mL.
+    /// A mask none of whose connected parts reaches this volume, mL, is no hematoma.
     pub min_lesion_ml: f64,
+    /// Connected parts of a hematoma below this volume, mL, are dropped: the least focus beside it that is believed.
+    pub min_focus_ml: f64,
     /// Probability above which a window shows a hematoma, for networks without a segmentation head.
     pub min_presence: f64,
 }
@@ -34,6 +36,9 @@ impl Decision {
         if !(self.min_lesion_ml.is_finite() && self.min_lesion_ml >= 0.0) {
             return refuse("min_lesion_ml", "a number from 0", self.min_lesion_ml);
         }
+        if !(0.0..=self.min_lesion_ml).contains(&self.min_focus_ml) {
+            return refuse("min_focus_ml", "a number from 0 to min_lesion_ml", self.min_focus_ml);
+        }
         Ok(self)
     }
 }
@@ -41,7 +46,8 @@ impl Decision {
 /// What a network says of a case.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reading {
-    /// Logit of growth without any prior offset; `None` where no hematoma was found.
+    /// Logit of growth without any prior offset; `None` where no hematoma was found, and of a network that segments
+    /// alone.
     pub growth_logit: Option<f64>,
     /// Standard deviation of the logit over the windows that show the hematoma.
     pub uncertainty: Option<f64>,
@@ -72,20 +78,47 @@ pub fn read_case(
             None => presence(window, decision),
         })
         .collect();
-    let total: f64 = weights.iter().sum();
-    if total <= 0.0 {
-        return Reading { growth_logit: None, uncertainty: None, mask };
-    }
-    let mean = |value: &dyn Fn(&WindowOutput) -> f64| {
-        let terms = output.windows.iter().zip(&weights).map(|(window, w)| w * value(window));
-        terms.sum::<f64>() / total
-    };
-    let logit = mean(&|window| window.growth_logit);
-    let variance = mean(&|window| (window.growth_logit - logit).powi(2));
-    Reading { growth_logit: Some(logit), uncertainty: Some(variance.sqrt()), mask }
+    let told = output.windows.iter().zip(weights);
+    let told: Vec<(f64, f64)> =
+        told.filter_map(|(window, weight)| Some((weight, window.growth_logit?))).collect();
+    let growth_logit = weighted_mean(&told);
+    let uncertainty = growth_logit.and_then(|logit| {
+        let squares: Vec<(f64, f64)> =
+            told.iter().map(|(w, z)| (*w, (z - logit).powi(2))).collect();
+        weighted_mean(&squares).map(f64::sqrt)
+    });
+    Reading { growth_logit, uncertainty, mask }
 }
 
-/// Voxels above the threshold in parts (26-connected) that are large enough.
+/// The mean of pairs of a weight and a value; `None` without any weight.
+fn weighted_mean(pairs: &[(f64, f64)]) -> Option<f64> {
+    let total: f64 = pairs.iter().map(|(weight, _)| weight).sum();
+    (total > 0.0).then(|| pairs.iter().map(|(weight, value)| weight * value).sum::<f64>() / total)
+}
+
+/// The logit of growth whether or not a hematoma is found: the mean over windows, weighted by the lesion probability
+/// that each holds, or its probability of showing a hematoma. `None` only where these are 0 throughout.
+pub fn logit_without_decision(
+    output: &CaseOutput,
+    spec: &NetworkSpec,
+    shape: [usize; 3],
+) -> Option<f64> {
+    let weight = |window: &WindowOutput| match &output.lesion_probability {
+        Some(probability) => {
+            let mut sum = 0.0;
+            crate::window::for_each_row(shape, window.start, spec.window(), |at, _, length| {
+                sum += probability[at..at + length].iter().map(|p| f64::from(*p)).sum::<f64>();
+            });
+            sum
+        }
+        None => presence_probability(window),
+    };
+    let told =
+        output.windows.iter().filter_map(|window| Some((weight(window), window.growth_logit?)));
+    weighted_mean(&told.collect::<Vec<_>>())
+}
+
+/// Voxels above the threshold in parts (26-connected) that are large enough, if one of them makes a hematoma.
 fn clean_mask(probability: &[f32], decision: &Decision, geometry: &Geometry) -> LabelMap {
     let mut mask = LabelMap::empty(*geometry);
     for (voxel, p) in mask.voxels_mut().iter_mut().zip(probability) {
@@ -93,8 +126,10 @@ fn clean_mask(probability: &[f32], decision: &Decision, geometry: &Geometry) -> 
     }
     let parts = mask.components(&[1], Connectivity::TwentySix);
     let volumes_ml = parts.volumes_ml();
+    let is_hematoma = volumes_ml.iter().any(|ml| *ml >= decision.min_lesion_ml);
     for (voxel, part) in mask.voxels_mut().iter_mut().zip(parts.voxels()) {
-        let kept = *part > 0 && volumes_ml[*part as usize - 1] >= decision.min_lesion_ml;
+        let kept =
+            is_hematoma && *part > 0 && volumes_ml[*part as usize - 1] >= decision.min_focus_ml;
         *voxel = if kept { Lesion::Intraparenchymal as u8 } else { 0 };
     }
     mask
@@ -109,8 +144,12 @@ fn lesion_voxels(mask: &LabelMap, window: &WindowOutput, size: [usize; 3]) -> us
     n
 }
 
+fn presence_probability(window: &WindowOutput) -> f64 {
+    window.presence_logit.map_or(0.0, |logit| 1.0 / (1.0 + (-logit).exp()))
+}
+
 fn presence(window: &WindowOutput, decision: &Decision) -> f64 {
-    let probability = window.presence_logit.map_or(0.0, |logit| 1.0 / (1.0 + (-logit).exp()));
+    let probability = presence_probability(window);
     if probability >= decision.min_presence { probability } else { 0.0 }
 }
 
@@ -124,7 +163,7 @@ mod tests {
     use crate::{Dims, NetworkKind};
 
     const DECISION: Decision =
-        Decision { mask_threshold: 0.5, min_lesion_ml: 0.1, min_presence: 0.5 };
+        Decision { mask_threshold: 0.5, min_lesion_ml: 0.1, min_focus_ml: 0.03, min_presence: 0.5 };
 
     fn spec(kind: NetworkKind) -> NetworkSpec {
         NetworkSpec::try_from(raw(kind, Dims::Slices)).unwrap()
@@ -137,7 +176,7 @@ mod tests {
     }
 
     fn window(d: i64, growth_logit: f64, presence_logit: Option<f64>) -> WindowOutput {
-        WindowOutput { start: [d, 0, 0], growth_logit, presence_logit }
+        WindowOutput { start: [d, 0, 0], growth_logit: Some(growth_logit), presence_logit }
     }
 
     #[test]
@@ -150,17 +189,20 @@ mod tests {
         for w in 0..2 {
             probability[at(1, 3, w)] = 0.9;
         }
-        // 0.02 mL far from the rest.
+        // 0.02 mL far from the rest, and 0.04.
         probability[at(2, 12, 20)] = 0.9;
+        probability[at(0, 10, 20)] = 0.9;
+        probability[at(0, 10, 21)] = 0.9;
         let output = CaseOutput {
             windows: vec![window(0, 1.0, None), window(1, -3.0, None), window(2, 50.0, None)],
             lesion_probability: Some(probability),
         };
         let reading = read_case(&output, &spec(NetworkKind::JointUnet), &DECISION, &geometry());
-        assert_eq!(reading.growth_logit, Some((6.0 - 2.0 * 3.0) / 8.0));
-        let variance: f64 = (6.0 * 1.0 + 2.0 * 9.0) / 8.0;
+        let mean = (8.0 - 2.0 * 3.0) / 10.0;
+        assert_eq!(reading.growth_logit, Some(mean));
+        let variance = (8.0 * (1.0 - mean).powi(2) + 2.0 * (-3.0 - mean).powi(2)) / 10.0;
         assert!((reading.uncertainty.unwrap() - variance.sqrt()).abs() < 1e-12);
-        assert_eq!(reading.mask.unwrap().count(&[1]), 8);
+        assert_eq!(reading.mask.unwrap().count(&[1]), 10);
     }
 
     #[test]
@@ -176,6 +218,27 @@ mod tests {
             CaseOutput { windows: vec![window(0, 1.0, Some(-0.1))], lesion_probability: None };
         let reading = read_case(&absent, &spec(NetworkKind::Vgg), &DECISION, &geometry());
         assert_eq!((reading.growth_logit, reading.mask), (None, None));
+    }
+
+    #[test]
+    fn a_logit_is_had_of_a_head_without_hematoma_too() {
+        let mut probability = vec![0.0; 3 * 16 * 24];
+        probability[0] = 0.3;
+        probability[16 * 24 + 5] = 0.1;
+        let output = CaseOutput {
+            windows: vec![window(0, 1.0, None), window(1, -3.0, None), window(2, 50.0, None)],
+            lesion_probability: Some(probability),
+        };
+        let (joint, vgg) = (spec(NetworkKind::JointUnet), spec(NetworkKind::Vgg));
+        let logit = logit_without_decision(&output, &joint, geometry().shape()).unwrap();
+        assert!((logit - (0.3 - 0.3) / 0.4).abs() < 1e-6, "{logit}");
+        let output = CaseOutput {
+            windows: vec![window(0, 2.0, Some(0.0)), window(1, -1.0, Some(0.0))],
+            lesion_probability: None,
+        };
+        assert_eq!(logit_without_decision(&output, &vgg, geometry().shape()), Some(0.5));
+        let nothing = CaseOutput { windows: Vec::new(), ..output };
+        assert_eq!(logit_without_decision(&nothing, &vgg, geometry().shape()), None);
     }
 
     #[test]

@@ -18,6 +18,10 @@ pub struct RawNetworkSpec {
     pub n_planar_levels: usize,
     /// What the classification head is given.
     pub pooling: Pooling,
+    /// Whether a second decoder, without skips, tells the input from the deepest level (after the reconstruction branch
+    /// of Hirata and Okita's multi-task Swin-Unet). The joint network alone.
+    #[serde(default)]
+    pub reconstructs: bool,
     /// The window the network sees, `[D, H, W]` voxels; `D` is 1 over slices.
     pub window: [usize; 3],
     /// How Hounsfield units become the network's input.
@@ -33,16 +37,24 @@ pub struct InputSpec {
     pub windows_hu: Vec<[f32; 2]>,
     /// Whether everything outside the brain becomes −1, so that skull and head holder give no cue.
     pub brain_only: bool,
+    /// How many slices below and as many above enter as further channels ("2.5-D"); 0 over volumes. Beyond the scan
+    /// they are −1.
+    pub n_neighbours: usize,
 }
 
 impl InputSpec {
     /// Channels of the network's input.
     pub fn n_channels(&self) -> usize {
-        self.windows_hu.len()
+        self.windows_hu.len() * self.n_slices()
     }
 
-    /// The network's input of voxels `[D, H, W]` with their HU and whether they lie in the brain: channels
-    /// first, `[C, D, H, W]`.
+    /// Slices behind one slice of the output.
+    pub fn n_slices(&self) -> usize {
+        2 * self.n_neighbours + 1
+    }
+
+    /// Voxels `[D, H, W]` with their HU and whether they lie in the brain, each window of HU a channel: channels
+    /// first, `[windows, D, H, W]`.
     pub fn normalise(&self, voxels: impl Iterator<Item = (f32, bool)> + Clone) -> Vec<f32> {
         let channel = |&[low, high]: &[f32; 2]| {
             voxels.clone().map(move |(hu, in_brain)| match in_brain || !self.brain_only {
@@ -66,8 +78,27 @@ pub struct NetworkSpec(RawNetworkSpec);
 pub enum NetworkKind {
     /// U-Net with a segmentation head and a classification head on its encoder.
     JointUnet,
+    /// U-Net with a segmentation head alone.
+    Unet,
     /// Plain VGG: the encoder's blocks and a classification head.
     Vgg,
+    /// Residual blocks and a classification head.
+    Resnet,
+}
+
+impl NetworkKind {
+    /// Whether it writes a mask.
+    pub fn segments(self) -> bool {
+        match self {
+            NetworkKind::JointUnet | NetworkKind::Unet => true,
+            NetworkKind::Vgg | NetworkKind::Resnet => false,
+        }
+    }
+
+    /// Whether it tells growth itself.
+    pub fn classifies(self) -> bool {
+        self != NetworkKind::Unet
+    }
 }
 
 /// What a network runs over.
@@ -126,6 +157,10 @@ impl TryFrom<RawNetworkSpec> for NetworkSpec {
                 let found = raw.n_planar_levels.to_string();
                 return refuse("n_planar_levels", "0 over slices".into(), found);
             }
+            Dims::Volumes if raw.input.n_neighbours != 0 => {
+                let found = raw.input.n_neighbours.to_string();
+                return refuse("input.n_neighbours", "0 over volumes".into(), found);
+            }
             Dims::Volumes if raw.n_planar_levels >= n_levels => {
                 let found = raw.n_planar_levels.to_string();
                 let expected = format!("fewer than the {n_levels} levels");
@@ -133,9 +168,13 @@ impl TryFrom<RawNetworkSpec> for NetworkSpec {
             }
             _ => (),
         }
-        if raw.kind == NetworkKind::Vgg && raw.pooling == Pooling::MaskGuided {
+        if !raw.kind.segments() && raw.pooling == Pooling::MaskGuided {
             let expected = "mean or mean_max: this network has no mask".into();
             return refuse("pooling", expected, "mask_guided".into());
+        }
+        if raw.reconstructs && raw.kind != NetworkKind::JointUnet {
+            let expected = "false: the joint network alone has that decoder".into();
+            return refuse("reconstructs", expected, "true".into());
         }
         let spec = Self(raw);
         let step = spec.window_multiple();
@@ -178,6 +217,11 @@ impl NetworkSpec {
     /// What the classification head is given.
     pub fn pooling(&self) -> Pooling {
         self.0.pooling
+    }
+
+    /// Whether a second decoder tells the input.
+    pub fn reconstructs(&self) -> bool {
+        self.0.reconstructs
     }
 
     /// How Hounsfield units become the network's input.
@@ -230,8 +274,9 @@ pub(crate) mod tests {
             n_groups: 4,
             n_planar_levels,
             pooling: Pooling::MeanMax,
+            reconstructs: false,
             window,
-            input: InputSpec { windows_hu: vec![[0.0, 100.0]], brain_only: true },
+            input: InputSpec { windows_hu: vec![[0.0, 100.0]], brain_only: true, n_neighbours: 0 },
         }
     }
 
@@ -257,6 +302,9 @@ pub(crate) mod tests {
             (r.kind, r.pooling) = (NetworkKind::Vgg, Pooling::MaskGuided);
         };
         assert_eq!(key(guided, Dims::Slices), "pooling");
+        let unet = |r: &mut RawNetworkSpec| (r.kind, r.reconstructs) = (NetworkKind::Unet, true);
+        assert_eq!(key(unet, Dims::Slices), "reconstructs");
+        assert_eq!(key(|r| r.input.n_neighbours = 1, Dims::Volumes), "input.n_neighbours");
         assert_eq!(key(|r| r.n_planar_levels = 1, Dims::Slices), "n_planar_levels");
         assert_eq!(key(|r| r.n_planar_levels = 3, Dims::Volumes), "n_planar_levels");
         assert_eq!(key(|r| r.window = [3, 16, 16], Dims::Volumes), "window");
@@ -264,7 +312,11 @@ pub(crate) mod tests {
 
     #[test]
     fn every_window_becomes_a_channel_from_minus_one_to_one() {
-        let input = InputSpec { windows_hu: vec![[0.0, 100.0], [50.0, 150.0]], brain_only: true };
+        let input = InputSpec {
+            windows_hu: vec![[0.0, 100.0], [50.0, 150.0]],
+            brain_only: true,
+            n_neighbours: 0,
+        };
         let voxels = [-1024.0, 0.0, 50.0, 75.0, 3000.0].map(|hu| (hu, true));
         let of =
             |input: &InputSpec, voxels: &[(f32, bool)]| input.normalise(voxels.iter().copied());

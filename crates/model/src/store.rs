@@ -154,7 +154,7 @@ mod tests {
         let x = Tensor::random([2, 1, 1, 16, 24], Distribution::Default, &Device::flex());
         let loaded = load_weights(network(NetworkKind::JointUnet, 2), &a).unwrap();
         let [one, other] =
-            [&trained, &loaded].map(|n| n.forward(x.clone()).growth_logit.into_data());
+            [&trained, &loaded].map(|n| n.forward(x.clone()).growth_logit.unwrap().into_data());
         assert_eq!(one, other);
     }
 

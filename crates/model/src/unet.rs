@@ -5,9 +5,10 @@ use burn::tensor::{Device, Tensor};
 use crate::block::{Block, Encoder};
 use crate::conv::{Pointwise, UpConv};
 use crate::pool::{n_features, pool, pool_under_mask};
+use crate::reconstruction::Reconstruction;
 use crate::{NetworkSpec, Output, Pooling};
 
-/// U-Net with a segmentation head and a classification head on one encoder.
+/// U-Net with a segmentation head and, unless it is to segment alone, a classification head on one encoder.
 ///
 /// Skips by concatenation; the segmentation head is a 1×1×1 convolution to one logit a voxel, the
 /// classification head a linear layer to one logit on what the spec's pooling gives it.
@@ -17,7 +18,9 @@ pub struct JointUnet {
     up: Vec<UpConv>,
     decoder: Vec<Block>,
     segment: Pointwise,
-    classify: Linear,
+    /// `None` where it segments alone.
+    classify: Option<Linear>,
+    reconstruct: Option<Reconstruction>,
     #[module(skip)]
     pooling: Pooling,
 }
@@ -37,7 +40,9 @@ impl JointUnet {
                 .map(|level| Block::new(spec, level, 2 * channels[level], device))
                 .collect(),
             segment: Pointwise::new([channels[0], 1], device),
-            classify: LinearConfig::new(n_features(spec), 1).init(device),
+            classify: (spec.kind().classifies())
+                .then(|| LinearConfig::new(n_features(spec), 1).init(device)),
+            reconstruct: (spec.reconstructs()).then(|| Reconstruction::new(spec, device)),
             pooling: spec.pooling(),
         }
     }
@@ -53,17 +58,23 @@ impl JointUnet {
             x = block.forward_pair(up.forward(x), skip);
         }
         let mask_logits = self.segment.forward(x.clone());
-        let features = match self.pooling {
-            Pooling::MaskGuided => pool_under_mask(deepest, x, &mask_logits),
-            Pooling::Mean | Pooling::MeanMax => pool(deepest, self.pooling),
-        };
-        let logit = self.classify.forward(features);
-        let n = logit.dims()[0];
+        let reconstruction =
+            self.reconstruct.as_ref().map(|decoder| decoder.forward(deepest.clone()));
+        let growth_logit = self.classify.as_ref().map(|classify| {
+            let features = match self.pooling {
+                Pooling::MaskGuided => pool_under_mask(deepest, x, &mask_logits),
+                Pooling::Mean | Pooling::MeanMax => pool(deepest, self.pooling),
+            };
+            let logit = classify.forward(features);
+            let n = logit.dims()[0];
+            logit.reshape([n])
+        });
         let [b, d, h, w, c] = mask_logits.dims();
         Output {
-            growth_logit: logit.reshape([n]),
+            growth_logit,
             mask_logits: Some(mask_logits.reshape([b, c, d, h, w])),
             presence_logit: None,
+            reconstruction,
         }
     }
 }

@@ -37,12 +37,6 @@ impl Vgg {
         let mut levels = self.encoder.forward(x);
         let deepest = levels.remove(levels.len() - 1);
         let features = relu(self.hidden.forward(pool(deepest, self.pooling)));
-        let logits = self.classify.forward(features);
-        let n = logits.dims()[0];
-        Output {
-            growth_logit: logits.clone().slice([0..n, 0..1]).reshape([n]),
-            mask_logits: None,
-            presence_logit: Some(logits.slice([0..n, 1..2]).reshape([n])),
-        }
+        Output::of_classifier(self.classify.forward(features))
     }
 }

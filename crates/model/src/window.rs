@@ -11,8 +11,8 @@ pub type Window = [i64; 3];
 pub struct WindowOutput {
     /// Where the window starts.
     pub start: Window,
-    /// Growth of the hematoma that it shows.
-    pub growth_logit: f64,
+    /// Growth of the hematoma that it shows; networks that classify.
+    pub growth_logit: Option<f64>,
     /// Whether it shows a hematoma; networks without a segmentation head.
     pub presence_logit: Option<f64>,
 }
@@ -77,7 +77,7 @@ pub fn predict_case(
         let dims = [batch.len(), n_channels, size[0], size[1], size[2]];
         let x = Tensor::<5>::from_data(TensorData::new(voxels, dims), device);
         let output = network.forward(x);
-        let growth = values(output.growth_logit)?;
+        let growth = output.growth_logit.map(values).transpose()?;
         let presence = output.presence_logit.map(values).transpose()?;
         if let Some(logits) = output.mask_logits {
             let probabilities = values(sigmoid(logits))?;
@@ -88,7 +88,7 @@ pub fn predict_case(
         }
         windows.extend(batch.iter().enumerate().map(|(i, start)| WindowOutput {
             start: *start,
-            growth_logit: f64::from(growth[i]),
+            growth_logit: growth.as_ref().map(|g| f64::from(g[i])),
             presence_logit: presence.as_ref().map(|p| f64::from(p[i])),
         }));
     }
@@ -232,7 +232,7 @@ mod tests {
             [1, 3].map(|n| predict_case(&network, &spec, &case, n, &device).unwrap());
         for (a, b) in one.windows.iter().zip(&three.windows) {
             assert_eq!(a.start, b.start);
-            assert!((a.growth_logit - b.growth_logit).abs() < 1e-5);
+            assert!((a.growth_logit.unwrap() - b.growth_logit.unwrap()).abs() < 1e-5);
         }
         let (a, b) = (one.lesion_probability.unwrap(), three.lesion_probability.unwrap());
         assert!(a.iter().zip(&b).all(|(a, b)| (a - b).abs() < 1e-5));

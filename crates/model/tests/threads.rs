@@ -25,8 +25,9 @@ fn weights(dims: Dims, window: [usize; 3]) -> Vec<u32> {
         n_groups: 8,
         n_planar_levels: if dims == Dims::Volumes { 1 } else { 0 },
         pooling: Pooling::MeanMax,
+        reconstructs: false,
         window,
-        input: InputSpec { windows_hu: vec![[0.0, 100.0]], brain_only: false },
+        input: InputSpec { windows_hu: vec![[0.0, 100.0]], brain_only: false, n_neighbours: 0 },
     };
     let spec = NetworkSpec::try_from(raw).unwrap_or_else(|e| panic!("{e}"));
     let device = Device::flex().autodiff();
@@ -38,8 +39,10 @@ fn weights(dims: Dims, window: [usize; 3]) -> Vec<u32> {
     let mask = x.clone().greater_elem(0.8).float();
     for _ in 0..20 {
         let output = network.forward(x.clone());
-        let Some(logits) = output.mask_logits else { panic!("no mask") };
-        let loss = mask_losses(logits, mask.clone()).sum() + output.growth_logit.square().sum();
+        let (Some(logits), Some(growth)) = (output.mask_logits, output.growth_logit) else {
+            panic!("no mask, or no logit")
+        };
+        let loss = mask_losses(logits, mask.clone()).sum() + growth.square().sum();
         let gradients = GradientsParams::from_grads(loss.backward(), &network);
         network = optimizer.step(1e-3, network, gradients);
     }

@@ -1,10 +1,12 @@
 use std::path::Path;
 
 use burn::tensor::Device;
-use hemex_artifacts::{ModelCard, Preparation, json};
+use hemex_artifacts::{
+    CLINICAL_FEATURES, CaseRow, ClinicalRow, ModelCard, Preparation, clinical_feature, json,
+};
 use hemex_model::{
-    CaseInput, Decision, Network, NetworkSpec, Reading, SignsGrowth, load_weights, predict_case,
-    read_case, sign_features,
+    CaseInput, Decision, GrowthRegression, Network, NetworkSpec, Reading, SIGN_FEATURES,
+    load_weights, logit_without_decision, predict_case, read_case, sign_features,
 };
 use hemex_volume::Image;
 use serde::Deserialize;
@@ -18,7 +20,7 @@ pub struct TrainedModel {
     pub card: ModelCard,
     spec: NetworkSpec,
     decision: Decision,
-    growth_from_signs: Option<SignsGrowth>,
+    growth_regression: Option<GrowthRegression>,
     network: Network,
     device: Device,
 }
@@ -50,13 +52,15 @@ impl TrainedModel {
             serde_json::from_value(card.architecture.clone()).map_err(part("architecture"))?;
         let decision: Decision =
             serde_json::from_value(card.decision.clone()).map_err(part("decision"))?;
-        let signs = card.growth_from_signs.clone().map(serde_json::from_value::<SignsGrowth>);
-        let signs = signs.transpose().map_err(part("growth_from_signs"))?;
-        let growth_from_signs = signs.map(SignsGrowth::check).transpose()?;
+        let regression = card.growth_regression.clone();
+        let regression = regression.map(serde_json::from_value::<GrowthRegression>);
+        let regression = regression.transpose().map_err(part("growth_regression"))?;
+        let known: Vec<&str> = SIGN_FEATURES.into_iter().chain(CLINICAL_FEATURES).collect();
+        let growth_regression = regression.map(|r| r.check(&known)).transpose()?;
         let network = Network::new(&spec, 0, &device);
         let network = load_weights(network, &folder.join("model.safetensors"))?;
         let decision = decision.check()?;
-        Ok(Self { card, spec, decision, growth_from_signs, network, device })
+        Ok(Self { card, spec, decision, growth_regression, network, device })
     }
 
     /// How normalised input is made of an image.
@@ -64,13 +68,13 @@ impl TrainedModel {
         &self.spec
     }
 
-    /// Whether growth is told from the signs of the whole hematoma.
-    pub fn reads_signs(&self) -> bool {
-        self.growth_from_signs.is_some()
+    /// Whether growth is told from features of the whole hematoma.
+    pub fn reads_whole_cases(&self) -> bool {
+        self.growth_regression.is_some()
     }
 
-    /// The calibrated logit of growth: from the signs of the mask, or the network's own with the prior offset. `None`
-    /// where no hematoma was found.
+    /// The calibrated logit of growth: that of the regression on mask and patient, or the network's own with the
+    /// prior offset. `None` where no hematoma was found.
     ///
     /// # Errors
     /// [`PredictError::Signs`] if the image is on another grid than the mask.
@@ -78,13 +82,20 @@ impl TrainedModel {
         &self,
         reading: &Reading,
         image: &Image,
+        case: &CaseRow,
+        clinical: Option<&ClinicalRow>,
     ) -> Result<Option<f64>, PredictError> {
-        let Some(signs) = &self.growth_from_signs else {
-            return Ok(reading.growth_logit.map(|logit| logit + self.card.prior_logit_offset));
+        let Some(regression) = &self.growth_regression else {
+            return Ok(reading.growth_logit.map(|logit| self.calibrated(logit)));
         };
         let Some(mask) = &reading.mask else { return Ok(None) };
-        let features = sign_features(image, mask).map_err(PredictError::Signs)?;
-        Ok(features.map(|features| signs.logit(&features)))
+        let signs = sign_features(image, mask).map_err(PredictError::Signs)?;
+        Ok(signs.map(|signs| {
+            regression.logit(|name| match SIGN_FEATURES.iter().position(|known| *known == name) {
+                Some(place) => Some(signs[place]),
+                None => clinical_feature(name, case, clinical),
+            })
+        }))
     }
 
     /// How the output becomes a statement.
@@ -104,6 +115,32 @@ impl TrainedModel {
             cases: Box::new(cases.clone()),
             model: Box::new(self.card.preparation.clone()),
         })
+    }
+
+    /// The logit of growth of a head without its hematoma, prior offset included: a network's own, found or not; that
+    /// of a regression on what is taken for a hematoma, `None` where nothing is.
+    ///
+    /// # Errors
+    /// If the network's output cannot be read from its device.
+    pub fn twin_logit(
+        &self,
+        twin: &Image,
+        input: &CaseInput,
+        batch_size: usize,
+        (case, clinical): (&CaseRow, Option<&ClinicalRow>),
+    ) -> Result<Option<f64>, PredictError> {
+        let output = predict_case(&self.network, &self.spec, input, batch_size, &self.device)?;
+        if self.growth_regression.is_some() {
+            let reading = read_case(&output, &self.spec, &self.decision, input.geometry());
+            return self.growth_logit(&reading, twin, case, clinical);
+        }
+        let logit = logit_without_decision(&output, &self.spec, input.geometry().shape());
+        Ok(logit.map(|logit| self.calibrated(logit)))
+    }
+
+    /// A network's logit as that of a probability.
+    fn calibrated(&self, logit: f64) -> f64 {
+        (logit + self.card.prior_logit_offset) / self.card.temperature
     }
 
     /// Reads one case.

@@ -2,8 +2,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use hemex_artifacts::{
-    ArtifactError, Cases, PredictionCard, PredictionRow, PredictionStatus, Role, SplitRow, json,
-    nifti, table,
+    ArtifactError, CaseRow, Cases, ClinicalRow, PredictionCard, PredictionRow, PredictionStatus,
+    Role, SplitRow, json, nifti, table,
 };
 use hemex_model::{CaseInput, parse_device};
 use hemex_stage::{Progress, Request, log};
@@ -22,15 +22,18 @@ pub fn run(config: &Config, request: &Request) -> anyhow::Result<()> {
     model.check_preparation(&cases.preparation)?;
     let units = match request.optional_input("splits")? {
         Some(splits) => evaluated_units(splits, &model)?,
-        None => cases.rows.iter().map(|row| (row.case_id.clone(), Vec::new())).collect(),
+        None => cases.rows.iter().map(|row| (row.case_id.clone(), Unit::whole())).collect(),
     };
     let output = request.output("predictions")?;
     let progress = Progress::new(units.len(), "cases");
-    let predictor = Predictor { config, model: &model, cases: &cases, output };
+    let rows_of = cases.rows.iter().map(|row| (row.case_id.as_str(), row)).collect();
+    let clinical = cases.clinical()?;
+    let predictor =
+        Predictor { config, model: &model, cases: &cases, rows: rows_of, clinical, output };
     let mut rows = Vec::with_capacity(units.len());
     let mut has_masks = false;
-    for (case_id, slices) in &units {
-        let (row, mask) = predictor.predict(case_id, slices)?;
+    for (case_id, unit) in &units {
+        let (row, mask) = predictor.predict(case_id, unit)?;
         has_masks |= mask;
         rows.push(row);
         progress.add(1);
@@ -55,12 +58,26 @@ pub fn run(config: &Config, request: &Request) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What is predicted of a case.
+struct Unit {
+    role: Role,
+    /// Empty for all of them.
+    slices: Vec<usize>,
+}
+
+impl Unit {
+    /// A case that no split speaks of.
+    fn whole() -> Self {
+        Self { role: Role::Test, slices: Vec::new() }
+    }
+}
+
 /// Test and validation units of the model's fold, with the slices where a unit is a slice; none is an
 /// error.
 fn evaluated_units(
     splits: &Path,
     model: &TrainedModel,
-) -> Result<BTreeMap<String, Vec<usize>>, PredictError> {
+) -> Result<BTreeMap<String, Unit>, PredictError> {
     let path = splits.join("splits.csv");
     let rows: Vec<SplitRow> = table::read_rows(&path)?;
     let card = &model.card;
@@ -68,12 +85,13 @@ fn evaluated_units(
     // Slices of one patient may have both roles: those that evaluate win, or the case has none.
     let tested: BTreeSet<&str> =
         own.clone().filter(|row| row.role == Role::Test).map(|row| row.case_id.as_str()).collect();
-    let mut units: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    let mut units: BTreeMap<String, Unit> = BTreeMap::new();
     for row in own {
         let is_tested = tested.contains(row.case_id.as_str());
         let wanted = if is_tested { Role::Test } else { Role::Val };
         if row.role == wanted {
-            units.entry(row.case_id.clone()).or_default().extend(row.slice_idx);
+            let unit = Unit { role: row.role, slices: Vec::new() };
+            units.entry(row.case_id.clone()).or_insert(unit).slices.extend(row.slice_idx);
         }
     }
     if units.is_empty() {
@@ -88,6 +106,8 @@ struct Input {
     image: Image,
     /// Normalised, as the network sees it.
     network: CaseInput,
+    /// The same head without its hematoma, in HU and as the network sees it.
+    twin: Option<(Image, CaseInput)>,
     /// The grid of the scan as it came.
     native: Geometry,
 }
@@ -96,6 +116,8 @@ struct Predictor<'a> {
     config: &'a Config,
     model: &'a TrainedModel,
     cases: &'a Cases,
+    rows: BTreeMap<&'a str, &'a CaseRow>,
+    clinical: BTreeMap<String, ClinicalRow>,
     output: &'a Path,
 }
 
@@ -105,20 +127,32 @@ impl Predictor<'_> {
     fn predict(
         &self,
         case_id: &str,
-        slices: &[usize],
+        Unit { role, slices }: &Unit,
     ) -> Result<(PredictionRow, bool), PredictError> {
-        let Input { image, network: input, native } = match self.input(case_id) {
+        let Input { image, network: input, twin, native } = match self.input(case_id) {
             Ok(read) => read,
             Err(reason) => return Ok((refused(case_id, reason), false)),
         };
-        if self.model.reads_signs() && !slices.is_empty() {
+        let Some(case) = self.rows.get(case_id) else {
+            return Ok((refused(case_id, "it has no row in cases.csv".to_owned()), false));
+        };
+        if self.model.reads_whole_cases() && !slices.is_empty() {
             let reason =
                 "the model tells growth from a whole hematoma, and some slices are asked for";
             return Ok((refused(case_id, reason.to_owned()), false));
         }
         let part = if slices.is_empty() { input } else { input.keep_slices(slices) };
         let reading = self.model.read(&part, self.config.batch_size)?;
-        let logit = self.model.growth_logit(&reading, &image)?;
+        let clinical = self.clinical.get(case_id);
+        let logit = self.model.growth_logit(&reading, &image, case, clinical)?;
+        let has_twin = slices.is_empty() && self.config.twin_roles.contains(role);
+        let twin_logit = match twin.filter(|_| has_twin) {
+            Some((twin, input)) => {
+                let known = (*case, clinical);
+                self.model.twin_logit(&twin, &input, self.config.batch_size, known)?
+            }
+            None => None,
+        };
         // Some slices of a case give no volume and no mask of it.
         let mask = reading.mask.filter(|_| slices.is_empty());
         let mut volume_ml = None;
@@ -132,8 +166,9 @@ impl Predictor<'_> {
             probability: logit.map(|z| 1.0 / (1.0 + (-z).exp())),
             logit,
             volume_ml,
-            // That of the network's windows, which say nothing where signs speak.
-            uncertainty: reading.uncertainty.filter(|_| !self.model.reads_signs()),
+            // That of the network's windows, which say nothing where a regression speaks.
+            uncertainty: reading.uncertainty.filter(|_| !self.model.reads_whole_cases()),
+            twin_logit,
         };
         Ok((row, mask.is_some()))
     }
@@ -146,8 +181,13 @@ impl Predictor<'_> {
         let image = self.cases.image(case_id).map_err(of("image"))?;
         let brain = self.cases.brain(case_id).map_err(of("brain mask"))?;
         let native = self.cases.native_geometry(case_id).map_err(of("native geometry"))?;
-        let network = CaseInput::new(&image, &brain, self.model.spec().input());
-        Ok(Input { image, network, native })
+        let of_network = |image: &Image| CaseInput::new(image, &brain, self.model.spec().input());
+        let twin = self.cases.twin(case_id).map_err(of("lesion-free twin"))?;
+        let twin = twin.map(|twin| {
+            let input = of_network(&twin);
+            (twin, input)
+        });
+        Ok(Input { network: of_network(&image), image, twin, native })
     }
 
     /// Writes the mask, on the grid of the scan as it came; gives its volume there, mL. A failure is
@@ -170,5 +210,6 @@ fn refused(case_id: &str, reason: String) -> PredictionRow {
         logit: None,
         volume_ml: None,
         uncertainty: None,
+        twin_logit: None,
     }
 }

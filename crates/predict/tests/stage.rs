@@ -11,7 +11,6 @@ use fixture::Model;
 use hemex_artifacts::{
     PredictionCard, PredictionRow, PredictionStatus, Regime, Role, SplitRow, json, nifti, table,
 };
-use hemex_model::SIGN_FEATURES;
 use hemex_predict::{Config, PredictError};
 use hemex_stage::Request;
 use tempfile::TempDir;
@@ -123,29 +122,29 @@ fn only_parts_too_small_are_no_lesion() {
     }
 }
 
-/// Has the model tell growth from the volume of the hematoma: 0.3 + ln mL.
+/// Has the model tell growth from the volume of the hematoma and the patient's dementia, of which the cases say
+/// nothing: 0.3 + ln mL + 0.25.
 fn read_volume(model: &Path) {
     let path = model.join("model.json");
     let mut card: serde_json::Value = json::read(&path).unwrap();
-    let features: Vec<serde_json::Value> = SIGN_FEATURES
-        .iter()
-        .map(|name| {
-            let coefficient = if *name == "ln_volume_ml" { 1.0 } else { 0.0 };
-            serde_json::json!({ "name": name, "mean": 0.0, "sd": 1.0, "coefficient": coefficient })
+    let feature = |name: &str, unknown: f64| {
+        serde_json::json!({
+            "name": name, "mean": 0.0, "sd": 1.0, "coefficient": 1.0, "unknown": unknown,
         })
-        .collect();
-    card["growth_from_signs"] = serde_json::json!({ "intercept": 0.3, "features": features });
+    };
+    let features = [feature("ln_volume_ml", 0.0), feature("dementia", 0.25)];
+    card["growth_regression"] = serde_json::json!({ "intercept": 0.3, "features": features });
     json::write(&path, &card).unwrap();
 }
 
 #[test]
-fn growth_may_be_told_from_the_signs_of_the_mask() {
+fn growth_may_be_told_from_the_mask_and_the_patient() {
     let root = cohort(&Model::new("joint_unet"));
     read_volume(&root.path().join("model"));
     let (rows, _) = run(root.path()).unwrap();
     for row in &rows {
         // The prior offset of the network's own logit is not added.
-        let expected = 0.3 + row.volume_ml.unwrap().ln();
+        let expected = 0.3 + row.volume_ml.unwrap().ln() + 0.25;
         assert!((row.logit.unwrap() - expected).abs() < 1e-9, "{row:?}");
         assert_eq!(row.uncertainty, None);
     }

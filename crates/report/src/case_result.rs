@@ -33,6 +33,9 @@ pub struct CaseResult {
     pub logit: Option<f64>,
     /// Standard deviation of the logit over the windows of the case.
     pub uncertainty: Option<f64>,
+    /// Logit of growth of the same head without its hematoma (phantom alone).
+    #[serde(default)]
+    pub twin_logit: Option<f64>,
     /// True probability of growth, all inputs known (phantom alone).
     pub true_probability: Option<f64>,
     /// True probability of growth given the image signs alone (phantom alone).
@@ -57,7 +60,7 @@ pub struct CaseResult {
 
 impl CaseResult {
     /// The columns, in order.
-    pub const COLUMNS: [&str; 24] = [
+    pub const COLUMNS: [&str; 25] = [
         "case_id",
         "patient_id",
         "site",
@@ -72,6 +75,7 @@ impl CaseResult {
         "probability",
         "logit",
         "uncertainty",
+        "twin_logit",
         "true_probability",
         "true_probability_image_signs",
         "dice",

@@ -87,6 +87,7 @@ fn result(
         probability: row.and_then(|row| row.probability),
         logit: row.and_then(|row| row.logit),
         uncertainty: row.and_then(|row| row.uncertainty),
+        twin_logit: row.and_then(|row| row.twin_logit),
         true_probability: label.and_then(|label| label.true_probability),
         true_probability_image_signs: label.and_then(|label| label.true_probability_image_signs),
         dice: overlap.and_then(|overlap| overlap.dice()),

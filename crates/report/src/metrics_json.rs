@@ -36,6 +36,7 @@ pub fn document(findings: &Findings, config: &Config) -> Value {
         "definitions": definitions,
         "subgroups": findings.subgroups,
         "cues": findings.cues,
+        "twins": findings.twins,
         "signs": findings.signs,
         "oracle": findings.oracle,
         "cohort": findings.cohort,

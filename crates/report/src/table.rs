@@ -83,6 +83,7 @@ fn frame(rows: &[CaseResult]) -> PolarsResult<DataFrame> {
         number("probability", |row| row.probability),
         number("logit", |row| row.logit),
         number("uncertainty", |row| row.uncertainty),
+        number("twin_logit", |row| row.twin_logit),
         number("true_probability", |row| row.true_probability),
         number("true_probability_image_signs", |row| row.true_probability_image_signs),
         number("dice", |row| row.dice),

@@ -97,16 +97,16 @@ fn config() -> serde_json::Value {
     let network = |kind: &str| {
         json!({ "kind": kind, "dims": "2d", "channels": [4, 8], "n_groups": 2,
                 "n_planar_levels": 0, "pooling": "mean_max", "window": [1, 16, 16],
-                "input": { "windows_hu": [[-10.0, 90.0]], "brain_only": true } })
+                "input": { "windows_hu": [[-10.0, 90.0]], "brain_only": true, "n_neighbours": 0 } })
     };
     json!({
         "regime": "patient", "n_epochs": 2, "steps_per_epoch": 3, "batch_size": 4,
-        "patience_epochs": 5, "lesion_window_share": 0.7,
+        "patience_epochs": 5, "calibration": "temperature", "lesion_window_share": 0.7,
         "sampler": { "kind": "instance", "shift_weights": true },
-        "loss": { "mask_weight": 1.0, "label_weight": 0.5, "effective_number_beta": 0.9 },
+        "loss": { "mask_weight": 1.0, "label_weight": 0.5, "reconstruction_weight": 0.0, "reconstruction_weight": 0.0, "effective_number_beta": 0.9 },
         "optimizer": { "learning_rate": { "joint": 3e-3, "vgg": 3e-3 }, "weight_decay": 0.1, "warmup_steps": 2,
-                       "max_gradient_norm": 0.5 },
-        "decision": { "mask_threshold": 0.5, "min_lesion_ml": 0.0, "min_presence": 0.4 },
+                       "max_gradient_norm": 0.5, "average_decay": 0.0 },
+        "decision": { "mask_threshold": 0.5, "min_lesion_ml": 0.0, "min_focus_ml": 0.0, "min_presence": 0.4 },
         "augment": { "flip_probability": 0.5, "rotation_deg": [12.0, 0.0, 0.0], "scale": 0.05,
                      "translation_mm": [0.0, 4.0, 4.0], "noise_hu": 3.0, "blur_mm": 1.0,
                      "gain": 0.05, "offset_hu": 3.0,
@@ -125,7 +125,10 @@ fn config() -> serde_json::Value {
         "transplant": { "probability": 0.0, "edge_mm": 4.0, "gap_mm": 5.0, "csf_hu": 16.0,
                         "csf_share": 0.05, "n_tries": 200 },
         "growth": { "relative": 0.33, "absolute_ml": 6.0 },
-        "growth_from": { "joint": "network", "vgg": "network" },
+        "growth_from": {
+            "joint": { "scan": "network", "clinical": [] },
+            "vgg": { "scan": "network", "clinical": [] },
+        },
         "arm": { "joint": network("joint_unet"), "vgg": network("vgg") },
     })
 }

@@ -17,6 +17,8 @@ pub(crate) struct Progress {
     pub(crate) epoch: usize,
     pub(crate) best_epoch: usize,
     pub(crate) best_loss: Option<f64>,
+    /// Of the best epoch.
+    pub(crate) best_temperature: Option<f64>,
     pub(crate) history: Vec<HistoryRow>,
     pub(crate) transplants: Vec<TransplantRow>,
 }
@@ -49,6 +51,7 @@ impl Checkpoints {
     pub(crate) fn save(
         &self,
         network: &Network,
+        average: Option<&Network>,
         optimizer: &ModuleOptimizer,
         progress: &Progress,
     ) -> Result<(), TrainError> {
@@ -59,6 +62,10 @@ impl Checkpoints {
         fs::create_dir_all(&part).map_err(error(&part))?;
         let network_file = part.join("network.bpk");
         network.clone().save_file(&network_file).map_err(error(&network_file))?;
+        if let Some(average) = average {
+            let file = part.join("average.bpk");
+            average.clone().save_file(&file).map_err(error(&file))?;
+        }
         let optimizer_file = part.join("optimizer.bpk");
         optimizer.save(&optimizer_file).map_err(error(&optimizer_file))?;
         json::write(&part.join("progress.json"), progress)?;
@@ -75,13 +82,20 @@ impl Checkpoints {
         Ok(())
     }
 
+    /// The averaged weights to go on from; those given if there is no checkpoint.
+    pub(crate) fn load_average(&self, average: Network) -> Result<Network, TrainError> {
+        let Some(folder) = self.latest()? else { return Ok(average) };
+        let file = folder.join("average.bpk");
+        average.try_load_file(&file).map_err(error(&file))
+    }
+
     /// The state to go on from, if there is one.
     pub(crate) fn load(
         &self,
         network: Network,
         optimizer: ModuleOptimizer,
     ) -> Result<(Network, ModuleOptimizer, Progress), TrainError> {
-        let Some((_, folder)) = self.list()?.into_iter().max_by_key(|(epoch, _)| *epoch) else {
+        let Some(folder) = self.latest()? else {
             return Ok((network, optimizer, Progress::default()));
         };
         let network_file = folder.join("network.bpk");
@@ -89,6 +103,11 @@ impl Checkpoints {
         let optimizer_file = folder.join("optimizer.bpk");
         let optimizer = optimizer.load(&optimizer_file).map_err(error(&optimizer_file))?;
         Ok((network, optimizer, json::read(&folder.join("progress.json"))?))
+    }
+
+    fn latest(&self) -> Result<Option<PathBuf>, TrainError> {
+        let latest = self.list()?.into_iter().max_by_key(|(epoch, _)| *epoch);
+        Ok(latest.map(|(_, folder)| folder))
     }
 
     fn list(&self) -> Result<Vec<(usize, PathBuf)>, TrainError> {

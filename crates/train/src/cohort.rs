@@ -2,7 +2,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use hemex_artifacts::{
-    Cases, LabelRow, Preparation, Regime, Role, SplitRow, WeightRow, nifti, table,
+    CaseRow, Cases, ClinicalRow, LabelRow, Preparation, Regime, Role, SplitRow, WeightRow,
+    clinical_feature, nifti, table,
 };
 use hemex_augment::{CaseView, Donor, OpenVoxels, TransplantPolicy};
 use hemex_model::{CaseInput, Dims, NetworkSpec};
@@ -24,12 +25,27 @@ pub(crate) struct Cohort {
     pub(crate) val: Vec<ValCase>,
 }
 
+/// What the tables say of a patient.
+#[derive(Debug, Clone)]
+pub(crate) struct Clinical {
+    pub(crate) case: CaseRow,
+    pub(crate) clinical: Option<ClinicalRow>,
+}
+
+impl Clinical {
+    /// A feature by name; `None` where it is not known.
+    pub(crate) fn feature(&self, name: &str) -> Option<f64> {
+        clinical_feature(name, &self.case, self.clinical.as_ref())
+    }
+}
+
 /// A case that trains.
 pub(crate) struct TrainCase {
     pub(crate) case_id: String,
     pub(crate) growth: bool,
     /// Domain-shift weight, 1 without any.
     pub(crate) weight: f64,
+    pub(crate) clinical: Clinical,
     pub(crate) image: Image,
     /// Lesion labels, [`BRAIN`] set within the brain.
     pub(crate) labels: LabelMap,
@@ -78,6 +94,7 @@ impl TrainCase {
 pub(crate) struct ValCase {
     pub(crate) case_id: String,
     pub(crate) growth: bool,
+    pub(crate) clinical: Clinical,
     /// HU, every slice.
     pub(crate) image: Image,
     pub(crate) input: CaseInput,
@@ -105,7 +122,9 @@ impl Cohort {
             Some(folder) if fold.shift_weights => read_weights(folder, fold)?,
             _ => BTreeMap::new(),
         };
-        let reader = Reader { cases: &cases, labels_folder, labels: &labels, fold };
+        let clinical = cases.clinical()?;
+        let reader =
+            Reader { cases: &cases, clinical: &clinical, labels_folder, labels: &labels, fold };
         let units = |role| units(&splits, fold, role);
         let (train, val) = (units(Role::Train), units(Role::Val));
         if train.is_empty() {
@@ -157,6 +176,7 @@ fn read_weights(folder: &Path, fold: &Fold<'_>) -> Result<BTreeMap<String, f64>,
 
 struct Reader<'a> {
     cases: &'a Cases,
+    clinical: &'a BTreeMap<String, ClinicalRow>,
     labels_folder: &'a Path,
     labels: &'a BTreeMap<String, LabelRow>,
     fold: &'a Fold<'a>,
@@ -192,8 +212,9 @@ impl Reader<'_> {
             true => Some(self.ground(case_id, &image, &labels)?),
             false => None,
         };
+        let clinical = self.clinical(case_id)?;
         let case_id = case_id.to_owned();
-        Ok(TrainCase { case_id, growth, weight, image, labels, lesion, brain, ground })
+        Ok(TrainCase { case_id, growth, weight, clinical, image, labels, lesion, brain, ground })
     }
 
     /// What planting into a case takes.
@@ -247,7 +268,17 @@ impl Reader<'_> {
             case_id: case_id.to_owned(),
             problem: format!("its slices and its mask differ: {e}"),
         })?;
-        Ok(ValCase { case_id: case_id.to_owned(), growth, image, input, mask })
+        let clinical = self.clinical(case_id)?;
+        Ok(ValCase { case_id: case_id.to_owned(), growth, clinical, image, input, mask })
+    }
+
+    fn clinical(&self, case_id: &str) -> Result<Clinical, TrainError> {
+        let case = self.cases.rows.iter().find(|row| row.case_id == case_id);
+        let case = case.cloned().ok_or_else(|| TrainError::Case {
+            case_id: case_id.to_owned(),
+            problem: "it has no row in cases.csv".to_owned(),
+        })?;
+        Ok(Clinical { case, clinical: self.clinical.get(case_id).cloned() })
     }
 
     /// Growth, image and lesion labels.

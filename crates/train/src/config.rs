@@ -2,12 +2,13 @@ use std::collections::BTreeMap;
 
 use hemex_artifacts::Regime;
 use hemex_augment::{GrowthRule, Policy, RawPolicy, RawTransplant, TransplantPolicy};
-use hemex_model::{Decision, ModelError, NetworkKind, NetworkSpec, RawNetworkSpec};
+use hemex_model::{Decision, ModelError, NetworkSpec, RawNetworkSpec};
 use hemex_stage::suggest::did_you_mean;
 use hemex_stage::{ConfigError, check_fraction, check_positive, check_range};
 use serde::Deserialize;
 
 use crate::SamplerKind;
+use crate::growth_source::{GrowthSource, RawGrowthSource, check_sources};
 
 /// The config as it is written.
 #[derive(Debug, Clone, Deserialize)]
@@ -31,6 +32,8 @@ pub struct RawConfig {
     pub loss: RawLoss,
     /// AdamW.
     pub optimizer: RawOptimizer,
+    /// How a network's own logit of growth becomes a probability.
+    pub calibration: Calibration,
     /// How the output becomes a statement on a case.
     pub decision: Decision,
     /// What may be drawn for each window.
@@ -40,20 +43,24 @@ pub struct RawConfig {
     /// The rule by which a case with a planted hematoma grew: that of the cohort's labels.
     pub growth: GrowthRule,
     /// What tells growth, for each arm.
-    pub growth_from: BTreeMap<String, GrowthSource>,
+    pub growth_from: BTreeMap<String, RawGrowthSource>,
     /// The networks by name; the arm is an axis of the matrix.
     pub arm: BTreeMap<String, RawNetworkSpec>,
+    /// What an arm has otherwise than the rest, by its name.
+    #[serde(default)]
+    pub change: BTreeMap<String, RawChange>,
 }
 
-/// What tells growth.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum GrowthSource {
-    /// The network's own logit.
-    Network,
-    /// A regression on the signs of the hematoma that the network finds, fitted after it is trained. Not with the
-    /// regime `same_patient`, where a case has no whole hematoma.
-    Signs,
+/// What an arm has otherwise than the rest; what is not named is as for all.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawChange {
+    /// How its cases are drawn.
+    pub sampler: Option<RawSampler>,
+    /// What it minimises.
+    pub loss: Option<RawLoss>,
+    /// Whether its windows are transformed.
+    pub augmented: Option<bool>,
 }
 
 /// How cases are drawn.
@@ -74,9 +81,21 @@ pub struct RawLoss {
     pub mask_weight: f64,
     /// Weight of the cross-entropy of the label.
     pub label_weight: f64,
+    /// Weight of the mean absolute error of the reconstructed input, for networks that have that decoder.
+    pub reconstruction_weight: f64,
     /// β of the effective-number class weights of the label; 0 for none. Only without a balancing
     /// sampler: the same correction is never made twice.
     pub effective_number_beta: f64,
+}
+
+/// How a network's own logit of growth, prior offset added, becomes a probability. A regression is fitted to be one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Calibration {
+    /// As it is.
+    None,
+    /// Divided by the temperature that fits the validation cases.
+    Temperature,
 }
 
 /// AdamW with a linear warm-up and a cosine decay to 0.
@@ -91,6 +110,9 @@ pub struct RawOptimizer {
     pub warmup_steps: usize,
     /// The gradient of all weights together is scaled down to this norm.
     pub max_gradient_norm: f64,
+    /// Decay of the exponential moving average of the weights that is validated and stored; 0 for the weights
+    /// themselves.
+    pub average_decay: f64,
 }
 
 /// The config, checked.
@@ -102,22 +124,23 @@ pub struct Config {
     pub(crate) batch_size: usize,
     pub(crate) patience_epochs: usize,
     pub(crate) lesion_window_share: f64,
-    pub(crate) sampler: RawSampler,
-    pub(crate) loss: RawLoss,
     pub(crate) optimizer: RawOptimizer,
     pub(crate) decision: Decision,
-    pub(crate) augment: Policy,
+    pub(crate) calibration: Calibration,
     pub(crate) transplant: TransplantPolicy,
     pub(crate) growth: GrowthRule,
     pub(crate) arms: BTreeMap<String, Arm>,
 }
 
-/// A network and how fast it learns.
+/// A network and what it is trained with.
 #[derive(Debug, Clone)]
 pub(crate) struct Arm {
     pub(crate) spec: NetworkSpec,
     pub(crate) learning_rate: f64,
     pub(crate) growth_from: GrowthSource,
+    pub(crate) sampler: RawSampler,
+    pub(crate) loss: RawLoss,
+    pub(crate) augment: Policy,
 }
 
 impl TryFrom<RawConfig> for Config {
@@ -129,17 +152,10 @@ impl TryFrom<RawConfig> for Config {
         check_count("batch_size", raw.batch_size, 4096)?;
         check_count("patience_epochs", raw.patience_epochs, 100_000)?;
         check_fraction("lesion_window_share", raw.lesion_window_share)?;
-        check_range("loss.mask_weight", raw.loss.mask_weight, 0.0..=1e6)?;
-        check_positive("loss.label_weight", raw.loss.label_weight)?;
-        let beta = raw.loss.effective_number_beta;
-        check_range("loss.effective_number_beta", beta, 0.0..=0.999_999)?;
-        if beta > 0.0 && raw.sampler.kind == SamplerKind::ClassBalanced {
-            let expected =
-                "0 with sampler.kind = \"class_balanced\", which balances the classes already";
-            return Err(ConfigError::new("loss.effective_number_beta", expected, beta));
-        }
+        check_loss(&raw.loss, &raw.sampler)?;
         check_range("optimizer.weight_decay", raw.optimizer.weight_decay, 0.0..=1.0)?;
         check_positive("optimizer.max_gradient_norm", raw.optimizer.max_gradient_norm)?;
+        check_range("optimizer.average_decay", raw.optimizer.average_decay, 0.0..=0.999_999)?;
         let n_steps = raw.n_epochs * raw.steps_per_epoch;
         if raw.optimizer.warmup_steps >= n_steps {
             let expected = format!("fewer than the {n_steps} steps of the training");
@@ -147,9 +163,6 @@ impl TryFrom<RawConfig> for Config {
             return Err(ConfigError::new("optimizer.warmup_steps", &expected, found));
         }
         let decision = raw.decision.check().map_err(|e| spec_error(e).within("decision"))?;
-        let augment = Policy::try_from(raw.augment).map_err(|e| e.within("augment"))?;
-        let transplant =
-            TransplantPolicy::try_from(raw.transplant).map_err(|e| e.within("transplant"))?;
         check_positive("growth.relative", raw.growth.relative)?;
         check_positive("growth.absolute_ml", raw.growth.absolute_ml)?;
         if raw.arm.is_empty() {
@@ -157,22 +170,14 @@ impl TryFrom<RawConfig> for Config {
         }
         let rates = &raw.optimizer.learning_rate;
         check_rates_are_of_arms(rates, &raw.arm)?;
-        let sources = &raw.growth_from;
-        check_sources(sources, &raw.arm, raw.regime)?;
-        let arms = raw.arm.into_iter().map(|(name, network)| {
-            let spec = NetworkSpec::try_from(network)
-                .map_err(|e| spec_error(e).within(&format!("arm.{name}")))?;
-            let learning_rate = *rates.get(&name).ok_or_else(|| {
-                let key = format!("optimizer.learning_rate.{name}");
-                ConfigError::new(&key, "a learning rate for each arm", "none")
-            })?;
-            let growth_from = *sources.get(&name).ok_or_else(|| {
-                let key = format!("growth_from.{name}");
-                ConfigError::new(&key, "\"network\" or \"signs\" for each arm", "none")
-            })?;
-            Ok((name, Arm { spec, learning_rate, growth_from }))
-        });
-        let arms = arms.collect::<Result<_, ConfigError>>()?;
+        if let Some(name) = raw.change.keys().find(|name| !raw.arm.contains_key(*name)) {
+            let hint = did_you_mean(name, raw.arm.keys().map(String::as_str));
+            let key = format!("change.{name}");
+            return Err(ConfigError::new(&key, &format!("the name of an arm{hint}"), name));
+        }
+        let arms = arms(&raw)?;
+        let transplant =
+            TransplantPolicy::try_from(raw.transplant).map_err(|e| e.within("transplant"))?;
         Ok(Self {
             regime: raw.regime,
             n_epochs: raw.n_epochs,
@@ -180,16 +185,56 @@ impl TryFrom<RawConfig> for Config {
             batch_size: raw.batch_size,
             patience_epochs: raw.patience_epochs,
             lesion_window_share: raw.lesion_window_share,
-            sampler: raw.sampler,
-            loss: raw.loss,
             optimizer: raw.optimizer,
             decision,
-            augment,
+            calibration: raw.calibration,
             transplant,
             growth: raw.growth,
             arms,
         })
     }
+}
+
+/// The arms, each with its own or the common sampler, loss and transforms.
+fn arms(raw: &RawConfig) -> Result<BTreeMap<String, Arm>, ConfigError> {
+    let mut sources = check_sources(&raw.growth_from, &raw.arm)?;
+    let augment = Policy::try_from(raw.augment.clone()).map_err(|e| e.within("augment"))?;
+    let unchanged = Policy::try_from(RawPolicy::NOTHING).map_err(|e| e.within("augment"))?;
+    let arms = raw.arm.iter().map(|(name, network)| {
+        let spec = NetworkSpec::try_from(network.clone())
+            .map_err(|e| spec_error(e).within(&format!("arm.{name}")))?;
+        let learning_rate = *raw.optimizer.learning_rate.get(name).ok_or_else(|| {
+            let key = format!("optimizer.learning_rate.{name}");
+            ConfigError::new(&key, "a learning rate for each arm", "none")
+        })?;
+        let change = raw.change.get(name).copied().unwrap_or_default();
+        let (sampler, loss) =
+            (change.sampler.unwrap_or(raw.sampler), change.loss.unwrap_or(raw.loss));
+        check_loss(&loss, &sampler).map_err(|e| e.within(&format!("change.{name}")))?;
+        let augment = match change.augmented {
+            Some(false) => unchanged.clone(),
+            _ => augment.clone(),
+        };
+        // An arm without a source is refused above.
+        let growth_from = sources.remove(name).unwrap_or(GrowthSource::Network);
+        Ok((name.clone(), Arm { spec, learning_rate, growth_from, sampler, loss, augment }))
+    });
+    arms.collect()
+}
+
+/// A weight for each task; no correction is made twice.
+fn check_loss(loss: &RawLoss, sampler: &RawSampler) -> Result<(), ConfigError> {
+    check_range("loss.mask_weight", loss.mask_weight, 0.0..=1e6)?;
+    check_positive("loss.label_weight", loss.label_weight)?;
+    check_range("loss.reconstruction_weight", loss.reconstruction_weight, 0.0..=1e6)?;
+    let beta = loss.effective_number_beta;
+    check_range("loss.effective_number_beta", beta, 0.0..=0.999_999)?;
+    if beta > 0.0 && sampler.kind == SamplerKind::ClassBalanced {
+        let expected =
+            "0 with sampler.kind = \"class_balanced\", which balances the classes already";
+        return Err(ConfigError::new("loss.effective_number_beta", expected, beta));
+    }
+    Ok(())
 }
 
 /// A learning rate that no arm takes is a typo.
@@ -204,31 +249,6 @@ fn check_rates_are_of_arms(
             return Err(ConfigError::new(&key, &format!("the name of an arm{hint}"), name));
         }
         check_range(&key, *rate, 1e-9..=1.0)?;
-    }
-    Ok(())
-}
-
-/// Signs are those of a mask of a whole hematoma.
-fn check_sources(
-    sources: &BTreeMap<String, GrowthSource>,
-    arms: &BTreeMap<String, RawNetworkSpec>,
-    regime: Regime,
-) -> Result<(), ConfigError> {
-    for (name, source) in sources {
-        let key = format!("growth_from.{name}");
-        let Some(network) = arms.get(name) else {
-            let hint = did_you_mean(name, arms.keys().map(String::as_str));
-            return Err(ConfigError::new(&key, &format!("the name of an arm{hint}"), name));
-        };
-        if *source == GrowthSource::Signs && network.kind != NetworkKind::JointUnet {
-            let expected = "\"network\": this network writes no mask whose signs could be read";
-            return Err(ConfigError::new(&key, expected, "signs"));
-        }
-        if *source == GrowthSource::Signs && regime == Regime::SamePatient {
-            let expected =
-                "\"network\" with regime = \"same_patient\", which splits a case's hematoma";
-            return Err(ConfigError::new(&key, expected, "signs"));
-        }
     }
     Ok(())
 }
@@ -268,18 +288,43 @@ mod tests {
     }
 
     #[test]
-    fn growth_is_told_from_signs_where_there_is_a_mask_of_a_whole_case() {
+    fn growth_is_told_from_signs_where_there_is_a_mask() {
         let refused = |table: &str, key: &str, value: &str| {
             checked(table, key, value).map(|_| ()).unwrap_err().to_string()
         };
-        assert!(checked("growth_from", "joint", "\"signs\"").is_ok());
-        let error = refused("growth_from", "vgg", "\"signs\"");
-        assert!(error.contains("growth_from.vgg") && error.contains("no mask"), "{error}");
-        let error = refused("", "regime", "\"same_patient\"");
-        assert!(error.contains("growth_from.two_stage"), "{error}");
-        let error = refused("growth_from", "jiont", "\"network\"");
+        let signs = "{ scan = \"signs\", clinical = [\"gcs\"] }";
+        assert!(checked("growth_from", "joint", signs).is_ok());
+        let error = refused("growth_from", "vgg", signs);
+        assert!(error.contains("growth_from.vgg.scan") && error.contains("no mask"), "{error}");
+        let error = refused("growth_from", "joint", "{ scan = \"signs\", clinical = [\"gsc\"] }");
+        assert!(error.contains("growth_from.joint.clinical") && error.contains("gcs"), "{error}");
+        let error = refused("growth_from", "vgg", "{ scan = \"network\", clinical = [\"gcs\"] }");
+        assert!(error.contains("growth_from.vgg.clinical"), "{error}");
+        let network = "{ scan = \"network\", clinical = [] }";
+        let error = refused("growth_from", "jiont", network);
         assert!(error.contains("growth_from.jiont") && error.contains("joint"), "{error}");
-        let error = refused("", "growth_from", "{ joint = \"network\", vgg = \"network\" }");
+        let error =
+            refused("", "growth_from", &format!("{{ joint = {network}, vgg = {network} }}"));
         assert!(error.contains("growth_from.two_stage"), "{error}");
+    }
+
+    #[test]
+    fn an_arm_has_what_is_changed_for_it_alone() {
+        let sampler =
+            "{ sampler = { kind = \"instance\", shift_weights = false }, augmented = false }";
+        let config = checked("", "change", &format!("{{ vgg = {sampler} }}")).unwrap();
+        let (vgg, joint) = (&config.arms["vgg"], &config.arms["joint"]);
+        assert_eq!((vgg.sampler.kind, vgg.sampler.shift_weights), (SamplerKind::Instance, false));
+        assert_eq!(joint.sampler.kind, SamplerKind::ClassBalanced);
+        let nothing = Policy::try_from(RawPolicy::NOTHING).unwrap();
+        let [vgg, joint, nothing] =
+            [&vgg.augment, &joint.augment, &nothing].map(|p| format!("{p:?}"));
+        assert!(vgg == nothing && joint != nothing);
+        let refused =
+            |value: &str| checked("", "change", value).map(|_| ()).unwrap_err().to_string();
+        let loss = "{ mask_weight = 1.0, label_weight = 1.0, reconstruction_weight = 0.0, effective_number_beta = 0.9 }";
+        let error = refused(&format!("{{ vgg = {{ loss = {loss} }} }}"));
+        assert!(error.contains("change.vgg.loss.effective_number_beta"), "{error}");
+        assert!(refused("{ vgh = {} }").contains("vgg"));
     }
 }

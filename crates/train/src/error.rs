@@ -57,12 +57,21 @@ pub enum TrainError {
         "regime `same_patient` splits slices: a case's hematoma is then in several roles, and transplant.probability must be 0"
     )]
     SlicesForTransplants,
-    /// Growth cannot be told from signs.
+    /// A regression needs a mask of the whole hematoma.
     #[error(
-        "growth_from = \"signs\": the network finds a hematoma in {n_found} of {n} cases, {n_growth} of which grew: \
-         no regression can be fitted; train longer, or take \"network\""
+        "regime `same_patient` splits a case's hematoma, and `{arm}` tells growth from a whole one: set \
+         growth_from.{arm} = {{ scan = \"network\", clinical = [] }}"
     )]
-    NoSigns {
+    SlicesForRegression {
+        /// The arm.
+        arm: String,
+    },
+    /// Growth cannot be told by a regression.
+    #[error(
+        "growth_from: the network finds a hematoma in {n_found} of {n} cases, {n_growth} of which grew: \
+         no regression can be fitted; train longer, or take scan = \"network\""
+    )]
+    NoRegression {
         /// Cases in which a hematoma is found.
         n_found: usize,
         /// Training and validation cases.

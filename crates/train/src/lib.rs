@@ -3,23 +3,25 @@
 //! Reads `cases`, `labels`, `splits` and `weights`, writes `model`. Every sample is drawn under its own
 //! key, so that the same request gives the same weights, bit for bit, also after an interruption.
 
+mod average;
 mod checkpoint;
 mod clip;
 mod cohort;
 mod config;
 mod error;
 mod feed;
+mod growth_source;
 mod history;
 mod loss;
 mod sample;
 mod sampler;
 mod schedule;
-mod signs_growth;
+mod second_stage;
 mod trainer;
 mod validation;
 
 pub use clip::clip_gradients;
-pub use config::{Config, GrowthSource, RawConfig};
+pub use config::{Config, RawConfig};
 pub use error::TrainError;
 pub use loss::bce_with_logits;
 pub use sampler::{Sampler, SamplerKind, effective_number_weights};

@@ -16,7 +16,7 @@ pub(crate) struct BatchLoss {
     pub(crate) total: Tensor<1>,
     /// Dice + cross-entropy of the mask, unweighted.
     pub(crate) mask: Option<Tensor<1>>,
-    /// Cross-entropy of the labels, unweighted.
+    /// Cross-entropy of the labels, unweighted; 0 for a network that segments alone.
     pub(crate) label: Tensor<1>,
 }
 
@@ -25,9 +25,12 @@ pub(crate) struct BatchLoss {
 pub(crate) fn joint_loss(output: Output, batch: &Batch, weights: &RawLoss) -> BatchLoss {
     // A window without hematoma holds nothing whose growth could be seen.
     let shown = batch.shows_lesion.clone();
-    let growth = bce_with_logits(output.growth_logit, batch.growth.clone());
-    let n_shown = shown.clone().sum().clamp_min(1.0);
-    let mut label = (growth * shown.clone() * batch.class_weight.clone()).sum() / n_shown;
+    let mut label = Tensor::zeros([1], &shown.device());
+    if let Some(logit) = output.growth_logit {
+        let growth = bce_with_logits(logit, batch.growth.clone());
+        let n_shown = shown.clone().sum().clamp_min(1.0);
+        label = (growth * shown.clone() * batch.class_weight.clone()).sum() / n_shown;
+    }
     if let Some(presence) = output.presence_logit {
         label = label + bce_with_logits(presence, shown).mean();
     }
@@ -36,6 +39,10 @@ pub(crate) fn joint_loss(output: Output, batch: &Batch, weights: &RawLoss) -> Ba
     let mut total = label.clone().mul_scalar(weights.label_weight);
     if let Some(mask) = &mask {
         total = total + mask.clone().mul_scalar(weights.mask_weight);
+    }
+    if let Some(reconstruction) = output.reconstruction {
+        let error = (reconstruction - batch.input.clone()).abs().mean();
+        total = total + error.mul_scalar(weights.reconstruction_weight);
     }
     BatchLoss { total, mask, label }
 }

@@ -91,7 +91,8 @@ impl WindowSource<'_> {
         let planted = self.planted(case, &key("train.transplant").case(&case.case_id))?;
         let (image, labels) =
             planted.as_ref().map_or((&case.image, &case.labels), |p| (&p.image, &p.labels));
-        let (image, labels) = cut(image, labels, start, self.spec.window(), window_hu[0])
+        let (start, size) = self.slab(start);
+        let (image, labels) = cut(image, labels, start, size, window_hu[0])
             .map_err(|problem| TrainError::Case { case_id: case.case_id.clone(), problem })?;
         let key = key("train.augment").case(&case.case_id);
         let lesion: Vec<usize> =
@@ -101,17 +102,32 @@ impl WindowSource<'_> {
             .apply(&image, &labels, window_hu)
             .map_err(|source| TrainError::Augment { case_id: case.case_id.clone(), source })?;
         let input = self.spec.input();
-        let pairs = image.voxels().iter().zip(labels.voxels());
-        let mask: Vec<f32> =
-            labels.voxels().iter().map(|v| f32::from(u8::from(is_lesion(*v)))).collect();
+        let n_voxels: usize = self.spec.window().iter().product();
+        let own = &labels.voxels()[input.n_neighbours * n_voxels..][..n_voxels];
+        let mask: Vec<f32> = own.iter().map(|v| f32::from(u8::from(is_lesion(*v)))).collect();
+        let slices =
+            image.voxels().chunks_exact(n_voxels).zip(labels.voxels().chunks_exact(n_voxels));
+        let normalised = slices.flat_map(|(hu, labels)| {
+            let pairs = hu.iter().zip(labels);
+            input.normalise(pairs.map(|(hu, label)| (*hu, label & BRAIN > 0)))
+        });
         Ok(Sample {
-            input: input.normalise(pairs.map(|(hu, label)| (*hu, label & BRAIN > 0))),
+            input: normalised.collect(),
             shows_lesion: mask.contains(&1.0),
             mask,
             growth: case.growth,
             case_id: case.case_id.clone(),
             transplant: planted.map(|planted| planted.provenance),
         })
+    }
+
+    /// Start and size of what is cut for a window: its neighbouring slices too.
+    fn slab(&self, start: [i64; 3]) -> ([i64; 3], [usize; 3]) {
+        let ([d, h, w], input) = (self.spec.window(), self.spec.input());
+        match input.n_neighbours {
+            0 => (start, [d, h, w]),
+            n => ([start[0] - n as i64, start[1], start[2]], [input.n_slices(), h, w]),
+        }
     }
 
     /// The case with the hematoma of another training case, if one is drawn, finds a place and leaves the outcome

@@ -4,23 +4,23 @@ use std::time::{Duration, Instant};
 use burn::module::Module;
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor};
-use hemex_artifacts::{HistoryRow, ModelCard, json, table};
+use hemex_artifacts::{HistoryRow, ModelCard, Regime, json, table};
 use hemex_kernels::FusedAdamW;
 use hemex_model::{Network, load_weights, parse_device, save_weights};
-use hemex_stage::{Request, log, simd_level};
+use hemex_stage::{Request, log, simd_level, warning};
 
+use crate::average::Average;
 use crate::checkpoint::{Checkpoints, Progress};
 use crate::cohort::{Cohort, Fold};
-use crate::config::Arm;
+use crate::config::{Arm, Calibration};
 use crate::feed::Feed;
+use crate::growth_source::GrowthSource;
 use crate::history::TransplantRow;
 use crate::loss::joint_loss;
 use crate::sample::WindowSource;
-use crate::signs_growth::{self, SignsReader};
+use crate::second_stage::{self, MaskReader};
 use crate::validation::{Validation, Validator};
-use crate::{
-    Config, GrowthSource, Sampler, Schedule, TrainError, clip_gradients, effective_number_weights,
-};
+use crate::{Config, Sampler, Schedule, TrainError, clip_gradients, effective_number_weights};
 
 /// Runs the stage.
 ///
@@ -32,11 +32,14 @@ pub fn run(config: &Config, request: &Request) -> anyhow::Result<()> {
         found: name.to_owned(),
         known: config.arms.keys().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "),
     })?;
+    if config.regime == Regime::SamePatient && arm.growth_from != GrowthSource::Network {
+        return Err(TrainError::SlicesForRegression { arm: name.to_owned() }.into());
+    }
     let fold = Fold {
         regime: config.regime,
         fold: request.axis_index("fold")?,
         spec: &arm.spec,
-        shift_weights: config.sampler.shift_weights,
+        shift_weights: arm.sampler.shift_weights,
         transplant: &config.transplant,
     };
     let cohort = Cohort::read(request, &fold)?;
@@ -64,6 +67,19 @@ struct Trainer<'a> {
     prior_logit_offset: f64,
     checkpoints: Checkpoints,
     device: Device,
+}
+
+/// What trains: the weights, and their average where one is kept.
+struct Learner {
+    network: Network,
+    average: Option<Average>,
+}
+
+impl Learner {
+    /// The weights that are validated and stored.
+    fn evaluated(&self) -> Network {
+        self.average.as_ref().map_or_else(|| self.network.valid(), |a| a.network.clone())
+    }
 }
 
 /// Means over the steps of an epoch.
@@ -111,9 +127,9 @@ impl<'a> Trainer<'a> {
     ) -> Result<Self, TrainError> {
         let growth: Vec<bool> = cohort.train.iter().map(|case| case.growth).collect();
         let weights: Vec<f64> = cohort.train.iter().map(|case| case.weight).collect();
-        let sampler = Sampler::new(config.sampler.kind, &growth, &weights)?;
+        let sampler = Sampler::new(arm.sampler.kind, &growth, &weights)?;
         let n_growth = growth.iter().filter(|growth| **growth).count();
-        let class_weights = match config.loss.effective_number_beta {
+        let class_weights = match arm.loss.effective_number_beta {
             0.0 => [1.0, 1.0],
             beta => effective_number_weights([growth.len() - n_growth, n_growth], beta)?,
         };
@@ -133,49 +149,62 @@ impl<'a> Trainer<'a> {
         })
     }
 
-    /// Trains from the last checkpoint to the end; gives the last weights.
+    /// Trains from the last checkpoint to the end; gives the last weights, averaged where an average is kept.
     fn train(&self) -> Result<(Network, Progress), TrainError> {
         let device = self.device.clone().autodiff();
         let network = Network::new(&self.arm.spec, self.request.seed, &device);
         let weight_decay = self.config.optimizer.weight_decay as f32;
         let optimizer = ModuleOptimizer::from(FusedAdamW::new(weight_decay));
-        let (mut network, mut optimizer, mut progress) =
-            self.checkpoints.load(network, optimizer)?;
+        let (network, mut optimizer, mut progress) = self.checkpoints.load(network, optimizer)?;
+        let average = self.average(&network)?;
+        let mut learner = Learner { network, average };
         let n_steps = self.config.n_epochs * self.config.steps_per_epoch;
         let bar = hemex_stage::Progress::new(n_steps, "steps");
         bar.done(progress.epoch * self.config.steps_per_epoch);
         while progress.epoch < self.config.n_epochs && !self.is_out_of_patience(&progress) {
             let epoch = progress.epoch;
-            let (trained, loss) = self.epoch(epoch, network, &mut optimizer, &device, &bar)?;
-            network = trained;
-            let validation = self.validator().validate(&network.valid(), &self.cohort.val)?;
+            let (trained, loss) = self.epoch(epoch, learner, &mut optimizer, &device, &bar)?;
+            learner = trained;
+            let evaluated = learner.evaluated();
+            let validation = self.validator().validate(&evaluated, &self.cohort.val)?;
             self.note(&mut progress, &loss, &validation);
             progress.transplants.extend(loss.transplants);
             if progress.best_epoch == epoch {
-                self.checkpoints.save_best(&network)?;
+                self.checkpoints.save_best(&evaluated)?;
             }
-            self.checkpoints.save(&network, &optimizer, &progress)?;
+            let average = learner.average.as_ref().map(|average| &average.network);
+            self.checkpoints.save(&learner.network, average, &optimizer, &progress)?;
             bar.note(summary(&validation));
         }
         bar.done(n_steps);
-        Ok((network, progress))
+        Ok((learner.evaluated(), progress))
+    }
+
+    /// The average to go on with, where one is kept.
+    fn average(&self, network: &Network) -> Result<Option<Average>, TrainError> {
+        let decay = self.config.optimizer.average_decay;
+        if decay == 0.0 {
+            return Ok(None);
+        }
+        let network = self.checkpoints.load_average(network.valid())?;
+        Ok(Some(Average::new(network, decay)))
     }
 
     fn epoch(
         &self,
         epoch: usize,
-        network: Network,
+        learner: Learner,
         optimizer: &mut ModuleOptimizer,
         device: &Device,
         bar: &hemex_stage::Progress,
-    ) -> Result<(Network, EpochLoss), TrainError> {
+    ) -> Result<(Learner, EpochLoss), TrainError> {
         let n_steps = self.config.steps_per_epoch;
         let (schedule, source) = (self.schedule(), self.source());
         let mut mean = EpochLoss::default();
         let mut profile = Profile::default();
-        let network = rayon::in_place_scope(|scope| {
+        let learner = rayon::in_place_scope(|scope| {
             let mut feed = Feed::new(&source, epoch, n_steps);
-            let (mut network, mut step) = (network, 0);
+            let (Learner { mut network, mut average }, mut step) = (learner, 0);
             while let Some(samples) = feed.next(scope) {
                 let samples = samples?;
                 let planted = samples.iter().filter_map(|sample| sample.transplant.as_ref());
@@ -183,7 +212,7 @@ impl<'a> Trainer<'a> {
                 let batch = source.batch(&samples, device);
                 let begin = Instant::now();
                 let output = network.forward(batch.input.clone());
-                let loss = joint_loss(output, &batch, &self.config.loss);
+                let loss = joint_loss(output, &batch, &self.arm.loss);
                 let total = scalar(&loss.total);
                 if !total.is_finite() {
                     let cases = batch.case_ids.join(", ");
@@ -203,15 +232,16 @@ impl<'a> Trainer<'a> {
                 let (gradients, _) = clip_gradients(&network, gradients, max_norm);
                 let rate = schedule.at(epoch * n_steps + step);
                 network = optimizer.step(rate, network, gradients);
+                average = average.map(|average| average.update(&network, epoch * n_steps + step));
                 profile.update += begin.elapsed();
                 bar.add(1);
                 step += 1;
             }
             profile.waiting = feed.waited();
-            Ok(network)
+            Ok(Learner { network, average })
         })?;
         log(format_args!("epoch {}: {profile}", epoch + 1));
-        Ok((network, mean))
+        Ok((learner, mean))
     }
 
     fn schedule(&self) -> Schedule {
@@ -226,7 +256,7 @@ impl<'a> Trainer<'a> {
         WindowSource {
             cohort: self.cohort,
             sampler: &self.sampler,
-            policy: &self.config.augment,
+            policy: &self.arm.augment,
             transplant: &self.config.transplant,
             growth: &self.config.growth,
             spec: &self.arm.spec,
@@ -241,7 +271,7 @@ impl<'a> Trainer<'a> {
         Validator {
             spec: &self.arm.spec,
             decision: &self.config.decision,
-            weights: &self.config.loss,
+            weights: &self.arm.loss,
             prior_logit_offset: self.prior_logit_offset,
             batch_size: self.config.batch_size,
             device: &self.device,
@@ -265,6 +295,7 @@ impl<'a> Trainer<'a> {
         if progress.best_loss.is_none_or(|best| validation.loss < best) {
             progress.best_loss = Some(validation.loss);
             progress.best_epoch = progress.epoch;
+            progress.best_temperature = validation.temperature;
         }
         progress.epoch += 1;
     }
@@ -293,12 +324,13 @@ impl<'a> Trainer<'a> {
             fold: fold.fold,
             seed: self.request.seed,
             prior_logit_offset: self.prior_logit_offset,
+            temperature: self.temperature(progress),
             n_train: self.cohort.train.len(),
             n_train_growth: self.cohort.train.iter().filter(|case| case.growth).count(),
             best_epoch: progress.best_epoch,
             n_parameters: network.num_params(),
             simd: simd_level()?.to_owned(),
-            growth_from_signs: self.growth_from_signs()?,
+            growth_regression: self.growth_regression()?,
         };
         std::fs::copy(self.checkpoints.best(), folder.join("model.safetensors"))?;
         save_weights(network, &folder.join("last.safetensors"))?;
@@ -311,28 +343,44 @@ impl<'a> Trainer<'a> {
         Ok(())
     }
 
-    /// Where growth is told from signs: the regression on the hematomas that the best weights find.
-    fn growth_from_signs(&self) -> anyhow::Result<Option<serde_json::Value>> {
-        if self.arm.growth_from == GrowthSource::Network {
-            return Ok(None);
+    /// What the logits are divided by. Validation cases of one class know none.
+    fn temperature(&self, progress: &Progress) -> f64 {
+        let is_fitted = self.config.calibration == Calibration::Temperature
+            && self.arm.growth_from == GrowthSource::Network;
+        let fitted = progress.best_temperature.filter(|_| is_fitted);
+        if is_fitted && fitted.is_none() {
+            warning(
+                "validation cases are of one class: no temperature, probabilities are not recalibrated",
+            );
         }
+        fitted.unwrap_or(1.0)
+    }
+
+    /// Where growth is told by a regression: that on the hematomas which the best weights find.
+    fn growth_regression(&self) -> anyhow::Result<Option<serde_json::Value>> {
+        let GrowthSource::Regression { of_mask, clinical } = &self.arm.growth_from else {
+            return Ok(None);
+        };
         let network = Network::new(&self.arm.spec, self.request.seed, &self.device);
-        let reader = SignsReader {
+        let reader = MaskReader {
             network: &load_weights(network, &self.checkpoints.best())?,
             spec: &self.arm.spec,
             decision: &self.config.decision,
             batch_size: self.config.batch_size,
             device: &self.device,
+            of_mask,
+            clinical,
         };
         let cases = reader.cases(self.cohort)?;
-        let fit =
-            signs_growth::fit(&cases, self.request.seed).ok_or_else(|| TrainError::NoSigns {
-                n_found: cases.len(),
-                n: self.cohort.train.len() + self.cohort.val.len(),
-                n_growth: cases.iter().filter(|case| case.growth).count(),
-            })?;
+        let fit = second_stage::fit(&reader.names(), &cases, self.request.seed);
+        let fit = fit.ok_or_else(|| TrainError::NoRegression {
+            n_found: cases.len(),
+            n: self.cohort.train.len() + self.cohort.val.len(),
+            n_growth: cases.iter().filter(|case| case.growth).count(),
+        })?;
         log(format_args!(
-            "growth from the signs of {} hematomas: penalty {}, cross-entropy {:.3} where held out",
+            "growth from {} features of {} hematomas: penalty {}, cross-entropy {:.3} where held out",
+            reader.names().len(),
             cases.len(),
             fit.penalty,
             fit.cross_entropy

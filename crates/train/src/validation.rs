@@ -1,5 +1,5 @@
 use burn::tensor::Device;
-use hemex_metrics::{auroc, overlap};
+use hemex_metrics::{auroc, overlap, temperature};
 use hemex_model::{Decision, Network, NetworkSpec, predict_case, read_case};
 
 use crate::TrainError;
@@ -16,6 +16,8 @@ pub(crate) struct Validation {
     pub(crate) dice: Option<f64>,
     /// Of the growth logit; `None` with one class. A case in which no hematoma is found ranks lowest.
     pub(crate) auroc: Option<f64>,
+    /// The temperature under which the logits fit best; `None` with one class.
+    pub(crate) temperature: Option<f64>,
 }
 
 /// How validation cases are read.
@@ -51,6 +53,9 @@ impl Validator<'_> {
                 dice.extend(figures.dice());
             }
         }
+        let told = logits.iter().zip(cases);
+        let (told, of_told): (Vec<f64>, Vec<bool>) =
+            told.filter_map(|(logit, case)| Some(((*logit)?, case.growth))).unzip();
         let growth: Vec<bool> = cases.iter().map(|case| case.growth).collect();
         let scores: Vec<f64> = logits.iter().map(|l| l.unwrap_or(f64::MIN)).collect();
         let entropy = logits.iter().zip(&growth).map(|(logit, growth)| {
@@ -60,7 +65,8 @@ impl Validator<'_> {
         let dice = mean(dice);
         let missed = dice.map_or(0.0, |dice| 1.0 - dice);
         let loss = self.weights.label_weight * entropy + self.weights.mask_weight * missed;
-        Ok(Validation { loss, dice, auroc: auroc(&scores, &growth).ok() })
+        let temperature = temperature(&told, &of_told).ok();
+        Ok(Validation { loss, dice, auroc: auroc(&scores, &growth).ok(), temperature })
     }
 }
 

@@ -20,6 +20,7 @@ fn eager_model(bench: &Workbench) -> PathBuf {
     let mut json: serde_json::Value = serde_json::from_slice(&fs::read(&card).unwrap()).unwrap();
     json["decision"]["mask_threshold"] = 1e-6.into();
     json["decision"]["min_lesion_ml"] = 0.0.into();
+    json["decision"]["min_focus_ml"] = 0.0.into();
     fs::write(&card, serde_json::to_vec(&json).unwrap()).unwrap();
     folder
 }

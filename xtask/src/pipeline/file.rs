@@ -9,7 +9,7 @@ use hemex_stage::suggest::did_you_mean;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::locate;
+use super::{locate, overrides};
 use crate::workspace;
 
 /// A pipeline, checked: every reference resolves, kinds match, stages are in the order of their data.
@@ -74,6 +74,9 @@ struct RawStage {
     #[serde(default)]
     check: bool,
     config: Option<String>,
+    /// Values of the config that this stage has otherwise, by their dotted key.
+    #[serde(default)]
+    set: BTreeMap<String, Value>,
     #[serde(default)]
     seed: u64,
     matrix: Option<RawMatrix>,
@@ -252,10 +255,13 @@ fn stage(name: &str, raw: RawStage) -> Result<Stage> {
         }
     };
     let config_path = raw.config.map(|path| workspace::root().join(path));
-    let config = match &config_path {
+    let mut config = match &config_path {
         None => Value::Object(serde_json::Map::new()),
         Some(path) => read_config(path)?,
     };
+    for (key, value) in raw.set {
+        overrides::set(&mut config, &key, value).with_context(|| format!("set.\"{key}\""))?;
+    }
     let (matrix, matrix_of) = match raw.matrix {
         None => (BTreeMap::new(), None),
         Some(RawMatrix::Like(stage)) => (BTreeMap::new(), Some(stage)),

@@ -24,7 +24,7 @@ pub(super) fn apply(pipeline: &mut Pipeline, settings: &[String]) -> Result<()> 
             .iter_mut()
             .filter(|s| s.name == stage || (s.matrix_of.as_deref() == Some(stage) && is_axis(key)))
         {
-            set(stage, key, value.clone()).with_context(|| format!("--set {setting}"))?;
+            set_of_stage(stage, key, value.clone()).with_context(|| format!("--set {setting}"))?;
         }
     }
     Ok(())
@@ -34,7 +34,7 @@ fn is_axis(key: &str) -> bool {
     key == "seed" || key.starts_with("matrix.")
 }
 
-fn set(stage: &mut Stage, key: &str, value: Value) -> Result<()> {
+fn set_of_stage(stage: &mut Stage, key: &str, value: Value) -> Result<()> {
     let in_config = stage.config.get(key).is_some();
     if key == "seed" && !in_config {
         let seed = value.as_u64().context("a seed is a whole number from 0")?;
@@ -55,15 +55,18 @@ fn set(stage: &mut Stage, key: &str, value: Value) -> Result<()> {
         };
         return Ok(());
     }
-    let mut place = &mut stage.config;
+    set(&mut stage.config, key, value).with_context(|| format!("the config of `{}`", stage.name))
+}
+
+/// Gives a key of a config, dotted, another value.
+pub(super) fn set(config: &mut Value, key: &str, value: Value) -> Result<()> {
+    let mut place = config;
     for part in key.split('.') {
         let Value::Object(map) = place else {
             bail!("`{key}`: `{part}` lies below a value that is no table");
         };
         let hint = did_you_mean(part, map.keys().map(String::as_str));
-        place = map
-            .get_mut(part)
-            .with_context(|| format!("the config of `{}` has no key `{part}`{hint}", stage.name))?;
+        place = map.get_mut(part).with_context(|| format!("there is no key `{part}`{hint}"))?;
     }
     *place = value;
     Ok(())

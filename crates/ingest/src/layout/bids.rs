@@ -35,6 +35,7 @@ fn source(root: &Path, id: String, clinical: Result<Clinical, Unusable>) -> Sour
             image,
             baseline_mask: baseline.mask("baseline mask")?,
             followup_mask: Session::followup(&subject).mask("follow-up mask")?,
+            twin: Session::twin(&subject).image()?.map(|(image, _)| image),
             labels: LabelScheme::Own,
             clinical,
         })
@@ -57,6 +58,10 @@ impl Session {
 
     fn followup(subject: &Path) -> Self {
         Self::of(subject.join("ses-followup").join("ct"))
+    }
+
+    fn twin(subject: &Path) -> Self {
+        Self::of(subject.join("ses-twin").join("ct"))
     }
 
     fn of(folder: PathBuf) -> Self {

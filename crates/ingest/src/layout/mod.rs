@@ -73,6 +73,8 @@ pub struct Scan {
     pub baseline_mask: Option<PathBuf>,
     /// Lesion mask of the follow-up CT, on that scan's grid.
     pub followup_mask: Option<PathBuf>,
+    /// The same head scanned without its hematoma, as phantoms have it.
+    pub twin: Option<ImageFiles>,
     /// What the labels of its masks mean.
     pub labels: LabelScheme,
     /// What the table says.

@@ -46,6 +46,7 @@ fn scan(root: &Path, sheet: &Sheet, row: usize) -> Result<Scan, Unusable> {
         image: image_files(image)?,
         baseline_mask: path("mask")?,
         followup_mask: path("followup_mask")?,
+        twin: None,
         labels: LabelScheme::Own,
         clinical: Clinical::from_row(sheet, row)?,
     })

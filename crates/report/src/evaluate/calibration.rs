@@ -231,6 +231,7 @@ pub(super) mod tests {
             probability,
             logit: None,
             uncertainty: None,
+            twin_logit: None,
             true_probability: None,
             true_probability_image_signs: None,
             dice: None,

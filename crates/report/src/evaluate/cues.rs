@@ -45,6 +45,40 @@ pub struct CueFigures {
     pub over_all: PairShare,
 }
 
+/// What an arm says of heads without their hematoma.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TwinFigures {
+    /// The arm.
+    pub arm: String,
+    /// Share of pairs of test patients in which the one that grew has the higher logit without its hematoma (0.5:
+    /// nothing but the hematoma speaks). An arm that says nothing of such a head ranks it below all of which it says
+    /// something.
+    pub told: PairShare,
+    /// Of how many heads it says something.
+    pub n_told: usize,
+    /// Of how many.
+    pub n: usize,
+}
+
+/// The arms on the lesion-free twins of test cases; empty where no arm has read one.
+pub(super) fn twins(
+    arms: &[Arm<'_>],
+    resampling: &Resampling<'_>,
+) -> Result<Vec<TwinFigures>, ReportError> {
+    let has_twin = |row: &&&CaseResult| row.twin_logit.is_some();
+    if !arms.iter().flat_map(|(_, rows)| rows).any(|row| has_twin(&row)) {
+        return Ok(Vec::new());
+    }
+    let figures = |(arm, rows): &Arm<'_>| {
+        let growth = |row: &CaseResult| row.growth;
+        let score = |row: &CaseResult| Some(row.twin_logit.unwrap_or(f64::NEG_INFINITY));
+        let told = pair_share_by(rows, &score, &growth, &|_| Some(true), resampling)?;
+        let n_told = rows.iter().filter(has_twin).count();
+        Ok(TwinFigures { arm: (*arm).to_owned(), told, n_told, n: rows.len() })
+    };
+    arms.iter().map(figures).collect()
+}
+
 /// A share of pairs with its interval.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PairShare {
@@ -200,6 +234,17 @@ fn pair_share(
     stratum: Flag<'_>,
     resampling: &Resampling<'_>,
 ) -> Result<PairShare, ReportError> {
+    pair_share_by(rows, &CaseResult::score, label, stratum, resampling)
+}
+
+/// The same by another score.
+fn pair_share_by(
+    rows: &[&CaseResult],
+    score: &dyn Fn(&CaseResult) -> Option<f64>,
+    label: Flag<'_>,
+    stratum: Flag<'_>,
+    resampling: &Resampling<'_>,
+) -> Result<PairShare, ReportError> {
     let mut strata: Vec<(u64, Ranking)> = Vec::new();
     for (rows, which) in
         by_model(rows).into_values().flat_map(|rows| [(rows.clone(), false), (rows, true)])
@@ -207,7 +252,7 @@ fn pair_share(
         let (mut scores, mut labels, mut patients) = (Vec::new(), Vec::new(), Vec::new());
         for row in rows.iter().filter(|row| stratum(row) == Some(which)) {
             if let (Some(label), Some(score), Some(patient)) =
-                (label(row), row.score(), resampling.patient_idx(row))
+                (label(row), score(row), resampling.patient_idx(row))
             {
                 scores.push(score);
                 labels.push(label);
@@ -269,6 +314,25 @@ mod tests {
         let side = |row: &CaseResult| Some(row.case_id.as_str() >= "c4");
         let found = figures("arm", &rows, &side, &resampling).ok();
         [found.as_ref().and_then(|f| f.told.value), found.as_ref().and_then(|f| f.within.value)]
+    }
+
+    #[test]
+    fn a_head_without_hematoma_that_tells_growth_is_seen() {
+        let mut rows = cohort(|_, growth, _| if growth { 0.8 } else { 0.2 });
+        let told = |rows: &[CaseResult]| {
+            let rows: Vec<&CaseResult> = rows.iter().collect();
+            let resampling = Resampling::new(&rows, Bootstrap { n_draws: 100, seed: 1 });
+            twins(&[("arm", rows)], &resampling).ok()
+        };
+        assert_eq!(told(&rows), Some(Vec::new()));
+        // Of one growing and one stable head something is said, each above those of which nothing is.
+        rows[1].twin_logit = Some(0.5);
+        rows[2].twin_logit = Some(-0.5);
+        let found = told(&rows).and_then(|found| found.into_iter().next());
+        let found = found.map(|found| (found.told.value, found.n_told, found.n));
+        // 16 pairs: 4 + 3 · ½ with the first above all, 3 · ½ each of the other growing three but for the second.
+        let expected = (4.0 + 3.0 * 3.0 * 0.5) / 16.0;
+        assert_eq!(found, Some((Some(expected), 2, 8)));
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub use agreement::{MaskAgreement, VolumeAgreement};
 pub use calibration::Calibration;
 pub use cohort::{Cohort, FoldCounts, SiteCounts};
 pub use comparators::Comparator;
-pub use cues::{Cue, CueFigures, PairShare};
+pub use cues::{Cue, CueFigures, PairShare, TwinFigures};
 pub use decision::{Decision, ThresholdBenefit};
 pub use definitions::GrowthDefinition;
 pub use discrimination::{Difference, MeanRoc};
@@ -67,6 +67,8 @@ pub struct Findings {
     pub subgroups: Vec<Subgroup>,
     /// Whether predictions follow how scans were made.
     pub cues: Vec<Cue>,
+    /// What the arms say of heads without their hematoma; empty without such scans.
+    pub twins: Vec<TwinFigures>,
     /// What the true probabilities reach; `None` where no truth is known.
     pub oracle: Option<OracleFindings>,
     /// Draws behind each interval.
@@ -154,6 +156,7 @@ pub fn evaluate(
         comparators: comparators::comparators(evaluation, &tested, signs, &by_arm, &resampling)?,
         signs: signs::signs(evaluation, &tested, signs),
         cues: cues::cues(evaluation, &tested, &by_arm, &resampling)?,
+        twins: cues::twins(&by_arm, &resampling)?,
         arms,
         differences,
         definitions: definitions::definitions(evaluation, &by_arm, bootstrap)?,

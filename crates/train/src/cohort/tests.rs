@@ -96,7 +96,7 @@ fn spec() -> NetworkSpec {
     let raw: RawNetworkSpec = serde_json::from_value(json!({
         "kind": "joint_unet", "dims": "2d", "channels": [4, 8], "n_groups": 2,
         "n_planar_levels": 0, "pooling": "mean_max", "window": [1, 16, 16],
-        "input": { "windows_hu": [[-10.0, 90.0]], "brain_only": true },
+        "input": { "windows_hu": [[-10.0, 90.0]], "brain_only": true, "n_neighbours": 0 },
     }))
     .unwrap();
     NetworkSpec::try_from(raw).unwrap()

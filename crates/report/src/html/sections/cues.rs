@@ -1,4 +1,4 @@
-use crate::evaluate::{Cue, PairShare};
+use crate::evaluate::{Cue, PairShare, TwinFigures};
 use crate::html::Page;
 use crate::html::text::{escape, fixed, list, swatch, table, with_interval};
 
@@ -6,7 +6,7 @@ use crate::html::text::{escape, fixed, list, swatch, table, with_interval};
 pub(in crate::html) fn cues(page: &Page) -> String {
     let is_met = |cue: &&Cue| cue.arms.iter().any(|figures| figures.told.n_pairs > 0);
     let (met, unmet): (Vec<&Cue>, Vec<&Cue>) = page.findings.cues.iter().partition(is_met);
-    let unmet = not_met(&unmet);
+    let unmet = not_met(&unmet) + &twins(page);
     if met.is_empty() {
         return format!(
             "<p>As far as headers and noise say, no property of the scan differs among the test cases of one model: \
@@ -37,6 +37,29 @@ pub(in crate::html) fn cues(page: &Page) -> String {
          all. No interval is corrected for how many cues there are: read them as a search for what to look at. Numbers \
          are cut at the median of each fold, where they vary by more than 5 %.</p>{unmet}",
         table(&head, 2, &rows),
+    )
+}
+
+/// What the arms say of heads without their hematoma.
+fn twins(page: &Page) -> String {
+    if page.findings.twins.is_empty() {
+        return String::new();
+    }
+    let row = |twins: &TwinFigures| {
+        vec![
+            swatch(page.color(&twins.arm), &twins.arm),
+            told(&twins.told),
+            twins.told.n_pairs.to_string(),
+            format!("{} of {}", twins.n_told, twins.n),
+        ]
+    };
+    let rows: Vec<Vec<String>> = page.findings.twins.iter().map(row).collect();
+    format!(
+        "<h3>The same heads without their hematoma</h3><p>Each phantom was scanned without its hematoma too. How often \
+         an arm still says more of growth of the patient who grew: 0.50 where nothing but the hematoma speaks. A \
+         network's logit counts whether or not it finds a hematoma; an arm that tells growth from the hematoma it \
+         finds says nothing where it finds none.</p>{}",
+        table(&["Arm", "Growth told", "Pairs", "Heads it speaks of"], 1, &rows)
     )
 }
 

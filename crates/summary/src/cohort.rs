@@ -1,0 +1,83 @@
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use hemex_artifacts::{Regime, Role, flag, table};
+use serde::Deserialize;
+
+use crate::SummaryError;
+
+/// What the summary needs of a row of a report's `cases.csv`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub(crate) struct CaseLine {
+    pub(crate) case_id: String,
+    pub(crate) patient_id: String,
+    pub(crate) arm: String,
+    pub(crate) regime: Regime,
+    pub(crate) fold: usize,
+    pub(crate) seed: u64,
+    pub(crate) role: Role,
+    pub(crate) status: String,
+    #[serde(with = "flag")]
+    pub(crate) growth: Option<bool>,
+    pub(crate) probability: Option<f64>,
+    pub(crate) twin_logit: Option<f64>,
+    pub(crate) true_probability: Option<f64>,
+    pub(crate) true_probability_image_signs: Option<f64>,
+    pub(crate) dice: Option<f64>,
+    pub(crate) volume_ml: Option<f64>,
+    pub(crate) reference_volume_ml: Option<f64>,
+}
+
+impl CaseLine {
+    /// What ranks the case: its probability, below all others where no hematoma is found; `None` where the model does
+    /// not speak of it.
+    pub(crate) fn score(&self) -> Option<f64> {
+        match self.status.as_str() {
+            "ok" => self.probability,
+            "no_lesion" => Some(f64::NEG_INFINITY),
+            _ => None,
+        }
+    }
+}
+
+/// One report: a cohort under a regime.
+#[derive(Debug, Clone)]
+pub(crate) struct Cohort {
+    pub(crate) regime: Regime,
+    /// Rows by arm, arms in the order of the report.
+    pub(crate) arms: Vec<(String, Vec<CaseLine>)>,
+}
+
+impl Cohort {
+    /// Reads the `cases.csv` of a report.
+    ///
+    /// # Errors
+    /// If it cannot be read or holds no test case.
+    pub(crate) fn read(folder: &Path) -> Result<Self, SummaryError> {
+        let path = folder.join("cases.csv");
+        let rows: Vec<CaseLine> = table::read_rows(&path)?;
+        let Some(first) = rows.iter().find(|row| row.role == Role::Test) else {
+            return Err(SummaryError::NoTestCases { path });
+        };
+        let regime = first.regime;
+        let mut arms: Vec<(String, Vec<CaseLine>)> = Vec::new();
+        for row in rows {
+            match arms.iter_mut().find(|(arm, _)| *arm == row.arm) {
+                Some((_, rows)) => rows.push(row),
+                None => arms.push((row.arm.clone(), vec![row])),
+            }
+        }
+        Ok(Self { regime, arms })
+    }
+
+    pub(crate) fn arm(&self, name: &str) -> Option<&[CaseLine]> {
+        self.arms.iter().find(|(arm, _)| arm == name).map(|(_, rows)| rows.as_slice())
+    }
+
+    /// The test cases with a known outcome, each once: what every arm is asked.
+    pub(crate) fn test_cases(&self) -> BTreeMap<String, CaseLine> {
+        let rows = self.arms.iter().flat_map(|(_, rows)| rows);
+        let tested = rows.filter(|row| row.role == Role::Test && row.growth.is_some());
+        tested.map(|row| (row.case_id.clone(), row.clone())).collect()
+    }
+}

@@ -1,0 +1,37 @@
+use std::path::PathBuf;
+
+use hemex_artifacts::ArtifactError;
+use hemex_metrics::MetricError;
+
+/// What stops the stage.
+#[derive(Debug, thiserror::Error)]
+pub enum SummaryError {
+    /// An input cannot be read, or an output written.
+    #[error(transparent)]
+    Artifact(#[from] ArtifactError),
+    /// A figure cannot be computed.
+    #[error("{what}: {source}")]
+    Figure {
+        /// Which figure of which arm.
+        what: String,
+        /// Why not.
+        source: MetricError,
+    },
+    /// No report is among the inputs.
+    #[error("no input is a report: wire at least one stage that writes `report/1`")]
+    NoReports,
+    /// A report without test cases.
+    #[error("{path}: no test case")]
+    NoTestCases {
+        /// The table.
+        path: PathBuf,
+    },
+    /// A file cannot be written.
+    #[error("{path}: {source}")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+}

@@ -1,0 +1,412 @@
+use std::collections::BTreeMap;
+
+use hemex_artifacts::{Regime, Role};
+use hemex_metrics::{MetricError, Ranking, Recalibration};
+use serde::Serialize;
+
+use crate::cohort::{CaseLine, Cohort};
+use crate::resample::Draws;
+use crate::{Config, SummaryError};
+
+/// The name of the phantom's own probabilities given the image signs, as an arm.
+pub(crate) const ORACLE: &str = "oracle_image_signs";
+
+/// What an arm reaches over the cohorts of a regime.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct ArmFigures {
+    pub(crate) regime: Regime,
+    pub(crate) arm: String,
+    pub(crate) n_cohorts: usize,
+    /// Test patients with a known outcome, and those that grew.
+    pub(crate) n_patients: usize,
+    pub(crate) n_growth: usize,
+    /// Of those, how many the arm does not speak of.
+    pub(crate) n_unspoken: usize,
+    /// Mean over cohorts.
+    pub(crate) auroc: Figure,
+    /// Above each arm of `against`, paired.
+    pub(crate) above: BTreeMap<String, Figure>,
+    /// Share of the way from 0.5 to the oracle.
+    pub(crate) share_of_oracle: Option<f64>,
+    /// Mean Dice per patient.
+    pub(crate) dice: Figure,
+    /// Predicted less true volume of all patients, share of the true.
+    pub(crate) volume_bias: Option<f64>,
+    /// Logistic recalibration over the patients of all cohorts: intercept at slope 1, and slope.
+    pub(crate) calibration_intercept: Option<f64>,
+    pub(crate) calibration_slope: Option<f64>,
+    /// AUROC on the lesion-free heads of validation patients, against their outcome.
+    pub(crate) twin_auroc: Figure,
+    pub(crate) n_twins: usize,
+}
+
+/// A figure with its 95 % interval over cohorts and patients.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub(crate) struct Figure {
+    pub(crate) value: Option<f64>,
+    pub(crate) ci95: Option<[f64; 2]>,
+}
+
+/// A regime's cohorts, their patients numbered.
+struct Field<'a> {
+    cohorts: Vec<&'a Cohort>,
+    /// Test patients by cohort.
+    patients: Vec<BTreeMap<String, CaseLine>>,
+    draws: Draws,
+}
+
+/// The figures of every arm of every regime; arms in the order of the first report, the oracle last.
+pub(crate) fn figures(
+    cohorts: &[Cohort],
+    config: &Config,
+    seed: u64,
+) -> Result<Vec<ArmFigures>, SummaryError> {
+    let mut regimes: Vec<Regime> = Vec::new();
+    for cohort in cohorts {
+        if !regimes.contains(&cohort.regime) {
+            regimes.push(cohort.regime);
+        }
+    }
+    let mut all = Vec::new();
+    for regime in regimes {
+        let cohorts: Vec<&Cohort> = cohorts.iter().filter(|c| c.regime == regime).collect();
+        let field = Field::new(cohorts, config.n_draws, seed);
+        all.extend(field.figures(regime, config)?);
+    }
+    Ok(all)
+}
+
+impl<'a> Field<'a> {
+    fn new(cohorts: Vec<&'a Cohort>, n_draws: usize, seed: u64) -> Self {
+        let patients: Vec<BTreeMap<String, CaseLine>> =
+            cohorts.iter().map(|cohort| cohort.test_cases()).collect();
+        let labels = |cases: &BTreeMap<String, CaseLine>| {
+            cases.values().map(|case| case.growth == Some(true)).collect()
+        };
+        let labels: Vec<Vec<bool>> = patients.iter().map(labels).collect();
+        Self { cohorts, draws: Draws::new(&labels, n_draws, seed), patients }
+    }
+
+    fn figures(&self, regime: Regime, config: &Config) -> Result<Vec<ArmFigures>, SummaryError> {
+        let mut names: Vec<&str> = Vec::new();
+        for (arm, _) in self.cohorts.iter().flat_map(|cohort| &cohort.arms) {
+            if !names.contains(&arm.as_str()) {
+                names.push(arm);
+            }
+        }
+        let has_truth = self.patients.iter().flat_map(BTreeMap::values);
+        if has_truth.clone().next().is_some()
+            && has_truth.clone().all(|case| case.true_probability_image_signs.is_some())
+        {
+            names.push(ORACLE);
+        }
+        let ranked = names.iter().map(|name| self.rankings(name).map(|rankings| (*name, rankings)));
+        let rankings: BTreeMap<&str, Vec<Option<Ranking>>> =
+            ranked.collect::<Result<_, SummaryError>>()?;
+        let oracle = rankings.get(ORACLE).and_then(|oracle| self.mean_auroc(oracle));
+        names.iter().map(|name| self.arm(regime, name, &rankings, oracle, config)).collect()
+    }
+
+    fn arm(
+        &self,
+        regime: Regime,
+        name: &str,
+        rankings: &BTreeMap<&str, Vec<Option<Ranking>>>,
+        oracle: Option<f64>,
+        config: &Config,
+    ) -> Result<ArmFigures, SummaryError> {
+        let own = &rankings[name];
+        let auroc = Figure {
+            value: self.mean_auroc(own),
+            ci95: self.draws.interval(|draw| drawn_auroc(own, draw)),
+        };
+        let above = config.against.iter().filter(|other| *other != name).filter_map(|other| {
+            let other_rankings = rankings.get(other.as_str())?;
+            let difference = |a: Option<f64>, b: Option<f64>| Some(a? - b?);
+            let value = difference(auroc.value, self.mean_auroc(other_rankings));
+            let ci95 = self.draws.interval(|draw| {
+                difference(drawn_auroc(own, draw), drawn_auroc(other_rankings, draw))
+            });
+            Some((other.clone(), Figure { value, ci95 }))
+        });
+        let rows = self.rows(name);
+        let spoken = rows.iter().flatten().filter(|(_, row)| score(name, row).is_some()).count();
+        let n_patients = self.patients.iter().map(BTreeMap::len).sum();
+        let (calibration_intercept, calibration_slope) = calibration(name, &rows);
+        let (twin_auroc, n_twins) = self.twins(name)?;
+        Ok(ArmFigures {
+            regime,
+            arm: name.to_owned(),
+            n_cohorts: own.iter().flatten().count(),
+            n_patients,
+            n_growth: self
+                .patients
+                .iter()
+                .flat_map(BTreeMap::values)
+                .filter(|case| case.growth == Some(true))
+                .count(),
+            n_unspoken: n_patients - spoken,
+            share_of_oracle: auroc.value.zip(oracle).map(|(own, o)| (own - 0.5) / (o - 0.5)),
+            auroc,
+            above: above.collect(),
+            dice: self.dice(&rows),
+            volume_bias: volume_bias(&rows),
+            calibration_intercept,
+            calibration_slope,
+            twin_auroc,
+            n_twins,
+        })
+    }
+
+    /// Test rows of an arm by cohort, each with the number of its patient. Of several models of a cohort the first
+    /// speaks of a case.
+    fn rows(&self, name: &str) -> Vec<Vec<(usize, CaseLine)>> {
+        let of_cohort = |(cohort, patients): (&&Cohort, &BTreeMap<String, CaseLine>)| {
+            if name == ORACLE {
+                return patients.values().cloned().enumerate().collect();
+            }
+            let rows = cohort.arm(name).unwrap_or_default();
+            let own: BTreeMap<&str, &CaseLine> = rows
+                .iter()
+                .rev()
+                .filter(|row| row.role == Role::Test)
+                .map(|row| (row.case_id.as_str(), row))
+                .collect();
+            let numbered = patients.keys().enumerate();
+            numbered
+                .filter_map(|(p, id)| Some((p, (*own.get(id.as_str())?).clone())))
+                .collect::<Vec<_>>()
+        };
+        self.cohorts.iter().zip(&self.patients).map(of_cohort).collect()
+    }
+
+    fn rankings(&self, name: &str) -> Result<Vec<Option<Ranking>>, SummaryError> {
+        let ranking = |(rows, patients): (&Vec<(usize, CaseLine)>, &BTreeMap<_, _>)| {
+            let spoken: Vec<(usize, f64, bool)> = rows
+                .iter()
+                .filter_map(|(p, row)| Some((*p, score(name, row)?, row.growth?)))
+                .collect();
+            if spoken.is_empty() {
+                return Ok(None);
+            }
+            let scores: Vec<f64> = spoken.iter().map(|(_, score, _)| *score).collect();
+            let labels: Vec<bool> = spoken.iter().map(|(_, _, label)| *label).collect();
+            let places: Vec<usize> = spoken.iter().map(|(p, _, _)| *p).collect();
+            Ranking::of_patients(&scores, &labels, &places, patients.len())
+                .map(Some)
+                .map_err(|source| of(name, "AUROC", source))
+        };
+        let rows = self.rows(name);
+        rows.iter().zip(&self.patients).map(ranking).collect()
+    }
+
+    fn mean_auroc(&self, rankings: &[Option<Ranking>]) -> Option<f64> {
+        let each = |(ranking, patients): (&Option<Ranking>, &BTreeMap<_, _>)| {
+            ranking.as_ref()?.auroc(&vec![1; patients.len()])
+        };
+        mean(rankings.iter().zip(&self.patients).map(each))
+    }
+
+    fn dice(&self, rows: &[Vec<(usize, CaseLine)>]) -> Figure {
+        let of_cohort = |cohort: usize, n_drawn: Option<&[u32]>| {
+            let (mut sum, mut n) = (0.0, 0.0);
+            for (p, row) in &rows[cohort] {
+                if let Some(dice) = row.dice {
+                    let times = n_drawn.map_or(1.0, |n_drawn| f64::from(n_drawn[*p]));
+                    (sum, n) = (sum + times * dice, n + times);
+                }
+            }
+            (n > 0.0).then(|| sum / n)
+        };
+        let value = mean((0..rows.len()).map(|cohort| of_cohort(cohort, None)));
+        let ci95 = value.and_then(|_| {
+            let drawn = |draw: &[(usize, Vec<u32>)]| {
+                mean(draw.iter().map(|(cohort, n_drawn)| of_cohort(*cohort, Some(n_drawn))))
+            };
+            self.draws.interval(drawn)
+        });
+        Figure { value, ci95 }
+    }
+
+    /// AUROC of the twins' logits over the validation patients of all cohorts, and how many they are. What a model does
+    /// not say of a head without hematoma ranks with whatever else it does not say.
+    fn twins(&self, name: &str) -> Result<(Figure, usize), SummaryError> {
+        let rows = self.cohorts.iter().map(|cohort| {
+            let rows = cohort.arm(name).unwrap_or_default();
+            rows.iter().filter(|row| row.role == Role::Val && row.growth.is_some()).collect()
+        });
+        let rows: Vec<Vec<&CaseLine>> = rows.collect();
+        // Twins were read if the arm says anything of one, or of none although it speaks of the cases themselves.
+        let others = self.cohorts.iter().flat_map(|cohort| &cohort.arms);
+        let any = others.flat_map(|(_, rows)| rows).any(|row| row.twin_logit.is_some());
+        if !any || rows.iter().all(Vec::is_empty) {
+            return Ok((Figure::default(), 0));
+        }
+        let labels: Vec<Vec<bool>> = rows
+            .iter()
+            .map(|rows| rows.iter().map(|row| row.growth == Some(true)).collect())
+            .collect();
+        let ranking = |(rows, labels): (&Vec<&CaseLine>, &Vec<bool>)| {
+            let scores: Vec<f64> =
+                rows.iter().map(|row| row.twin_logit.unwrap_or(f64::NEG_INFINITY)).collect();
+            Ranking::new(&scores, labels)
+                .map(Some)
+                .map_err(|source| of(name, "AUROC on twins", source))
+        };
+        let rankings: Vec<Option<Ranking>> =
+            rows.iter().zip(&labels).map(ranking).collect::<Result<_, _>>()?;
+        let draws = Draws::new(&labels, self.draws.draws.len(), 0);
+        let whole = rankings.iter().zip(&labels).map(|(ranking, labels)| {
+            ranking.as_ref().and_then(|ranking| ranking.auroc(&vec![1; labels.len()]))
+        });
+        let value = mean(whole);
+        let ci95 = draws.interval(|draw| drawn_auroc(&rankings, draw));
+        Ok((Figure { value, ci95 }, rows.iter().map(Vec::len).sum()))
+    }
+}
+
+fn score(name: &str, row: &CaseLine) -> Option<f64> {
+    if name == ORACLE { row.true_probability_image_signs } else { row.score() }
+}
+
+fn of(arm: &str, figure: &str, source: MetricError) -> SummaryError {
+    SummaryError::Figure { what: format!("{figure} of `{arm}`"), source }
+}
+
+/// The mean; `None` where one is not defined.
+fn mean(values: impl Iterator<Item = Option<f64>>) -> Option<f64> {
+    let values: Vec<f64> = values.collect::<Option<_>>()?;
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+}
+
+fn drawn_auroc(rankings: &[Option<Ranking>], draw: &[(usize, Vec<u32>)]) -> Option<f64> {
+    mean(draw.iter().map(|(cohort, n_drawn)| rankings[*cohort].as_ref()?.auroc(n_drawn)))
+}
+
+fn volume_bias(rows: &[Vec<(usize, CaseLine)>]) -> Option<f64> {
+    let pairs = rows
+        .iter()
+        .flatten()
+        .filter_map(|(_, row)| Some((row.volume_ml?, row.reference_volume_ml?)));
+    let (found, true_ml) = pairs.fold((0.0, 0.0), |(a, b), (x, y)| (a + x, b + y));
+    (true_ml > 0.0).then(|| found / true_ml - 1.0)
+}
+
+/// Intercept at slope 1, and slope; nothing where probabilities have no spread or tell the classes apart.
+fn calibration(name: &str, rows: &[Vec<(usize, CaseLine)>]) -> (Option<f64>, Option<f64>) {
+    let stated = rows.iter().flatten().filter_map(|(_, row)| {
+        let probability =
+            if name == ORACLE { row.true_probability_image_signs } else { row.probability };
+        Some((probability?, row.growth?))
+    });
+    let (probabilities, labels): (Vec<f64>, Vec<bool>) = stated.unzip();
+    match Recalibration::fit(&probabilities, &labels) {
+        Ok(fit) => (Some(fit.intercept_at_unit_slope), Some(fit.slope)),
+        Err(_) => (None, None),
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod tests {
+    use super::*;
+
+    fn line(arm: &str, case: usize, role: Role, growth: bool, p: Option<f64>) -> CaseLine {
+        CaseLine {
+            case_id: format!("c{case}"),
+            patient_id: format!("p{case}"),
+            arm: arm.to_owned(),
+            regime: Regime::Site,
+            fold: 0,
+            seed: 1,
+            role,
+            status: if p.is_some() { "ok" } else { "no_lesion" }.to_owned(),
+            growth: Some(growth),
+            probability: p,
+            twin_logit: None,
+            true_probability: None,
+            true_probability_image_signs: None,
+            dice: Some(0.5 + case as f64 / 20.0),
+            volume_ml: Some(11.0),
+            reference_volume_ml: Some(10.0),
+        }
+    }
+
+    /// Ten test patients, the last five of whom grew; `p` of the good arm rises with them but for one pair, the other
+    /// arm says the same of all.
+    fn cohort() -> Cohort {
+        let good = (0..10).map(|i| {
+            let p = [0.1, 0.2, 0.3, 0.4, 0.6, 0.5, 0.65, 0.7, 0.8, 0.9][i];
+            line("good", i, Role::Test, i >= 5, Some(p))
+        });
+        let flat = (0..10).map(|i| line("flat", i, Role::Test, i >= 5, Some(0.3)));
+        let arms = vec![("good".to_owned(), good.collect()), ("flat".to_owned(), flat.collect())];
+        Cohort { regime: Regime::Site, arms }
+    }
+
+    fn config() -> Config {
+        Config { against: vec!["flat".to_owned()], n_draws: 200 }
+    }
+
+    #[test]
+    fn figures_are_means_over_cohorts_and_differences_are_paired() {
+        let found = figures(&[cohort(), cohort()], &config(), 1).unwrap();
+        let [good, flat] = &found[..] else { panic!("{found:?}") };
+        assert_eq!((good.n_cohorts, good.n_patients, good.n_growth), (2, 20, 10));
+        // 24 of the 25 pairs.
+        assert_eq!((good.auroc.value, flat.auroc.value), (Some(0.96), Some(0.5)));
+        let above = good.above["flat"];
+        assert!((above.value.unwrap() - 0.46).abs() < 1e-12);
+        // The other arm never moves: the difference has the interval of the arm itself.
+        let shifted = good.auroc.ci95.unwrap().map(|end| end - 0.5);
+        let [low, high] = above.ci95.unwrap();
+        assert!((low - shifted[0]).abs() < 1e-12 && (high - shifted[1]).abs() < 1e-12);
+        assert!(flat.above.is_empty());
+        assert!((good.dice.value.unwrap() - 0.725).abs() < 1e-12);
+        assert!((good.volume_bias.unwrap() - 0.1).abs() < 1e-12);
+        assert_eq!(flat.calibration_slope, None, "one probability has no slope");
+    }
+
+    #[test]
+    fn what_an_arm_does_not_say_is_counted_and_a_head_without_hematoma_ranks_lowest() {
+        let mut cohort = cohort();
+        // The best of the growing cases is taken for no hematoma, a stable one is refused.
+        let good = &mut cohort.arms[0].1;
+        (good[9].status, good[9].probability) = ("no_lesion".to_owned(), None);
+        (good[0].status, good[0].probability) = ("refused".to_owned(), None);
+        let found = figures(&[cohort], &config(), 1).unwrap();
+        assert_eq!(found[0].n_unspoken, 1);
+        // Of 4 × 5 pairs, one is lost to the overlap and four to the hematoma that was not found.
+        assert_eq!(found[0].auroc.value, Some(15.0 / 20.0));
+    }
+
+    #[test]
+    fn the_oracle_is_an_arm_and_others_are_measured_by_its_way() {
+        let mut cohort = cohort();
+        for (_, rows) in &mut cohort.arms {
+            for (i, row) in rows.iter_mut().enumerate() {
+                row.true_probability_image_signs = Some(if i >= 5 { 0.8 } else { 0.1 });
+            }
+        }
+        let found = figures(&[cohort], &config(), 1).unwrap();
+        assert_eq!((found[2].arm.as_str(), found[2].auroc.value), (ORACLE, Some(1.0)));
+        assert!((found[0].share_of_oracle.unwrap() - 0.92).abs() < 1e-12);
+    }
+
+    #[test]
+    fn twins_are_those_of_validation_patients_and_silence_ties() {
+        let mut cohort = cohort();
+        for (arm, rows) in &mut cohort.arms {
+            for i in 20..26 {
+                let mut row = line(arm, i, Role::Val, i % 2 == 0, Some(0.5));
+                // The first arm follows something else than the hematoma, the second says nothing.
+                row.twin_logit = (arm == "good").then_some(if i % 2 == 0 { 1.0 } else { -1.0 });
+                rows.push(row);
+            }
+        }
+        let found = figures(&[cohort], &config(), 1).unwrap();
+        assert_eq!((found[0].twin_auroc.value, found[0].n_twins), (Some(1.0), 6));
+        assert_eq!((found[1].twin_auroc.value, found[1].n_twins), (Some(0.5), 6));
+        assert_eq!(found[1].twin_auroc.ci95, Some([0.5, 0.5]));
+    }
+}

@@ -1,0 +1,124 @@
+//! The table as one self-contained page.
+
+use crate::Config;
+use crate::figures::{ArmFigures, Figure};
+
+const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;color:#1d232b;margin:2rem auto;max-width:84rem;padding:0 1rem}\
+h1{font-size:1.5rem;margin:0 0 .25rem}h2{font-size:1.1rem;margin:2rem 0 .5rem}p{max-width:60rem;color:#48525e}\
+.scroll{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums}\
+th,td{padding:.3rem .7rem;text-align:right;white-space:nowrap;border-bottom:1px solid #e1e5ea}\
+th:first-child,td:first-child{text-align:left}th{font-weight:600;vertical-align:bottom}.ci{color:#68727e;font-size:.87em}\
+svg{display:block}";
+
+/// Width of the figure beside each row, and the AUROCs at its ends.
+const WIDTH: f64 = 150.0;
+const RANGE: [f64; 2] = [0.3, 1.0];
+
+/// Every regime a table, its arms by row.
+pub(crate) fn page(arms: &[ArmFigures], config: &Config) -> String {
+    let mut regimes: Vec<&str> = arms.iter().map(|arm| arm.regime.name()).collect();
+    regimes.dedup();
+    let sections: String = regimes
+        .iter()
+        .map(|regime| {
+            let arms: Vec<&ArmFigures> =
+                arms.iter().filter(|arm| arm.regime.name() == *regime).collect();
+            section(regime, &arms, config)
+        })
+        .collect();
+    format!(
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>Arms over cohorts</title>\
+         <style>{STYLE}</style></head><body><h1>Arms over cohorts</h1>\
+         <p>AUROCs and Dice are means over cohorts. Intervals are 95 %, over draws of cohorts and of the patients within \
+         them; differences are paired. The share of the way is that from 0.5 to the AUROC of the true probabilities \
+         given the image signs. Calibration is over the patients of all cohorts. Twins are the heads of validation \
+         patients scanned without their hematoma: 0.5 means that nothing but the hematoma speaks.</p>{sections}\
+         </body></html>"
+    )
+}
+
+fn section(regime: &str, arms: &[&ArmFigures], config: &Config) -> String {
+    let head = ["Arm", "AUROC", ""].map(str::to_owned).into_iter();
+    let head = head.chain(config.against.iter().map(|other| format!("Above {}", escape(other))));
+    let rest =
+        ["Share of the way", "Mean Dice", "Volume bias", "Intercept", "Slope", "AUROC on twins"];
+    let head: String =
+        head.chain(rest.map(str::to_owned)).map(|name| format!("<th>{name}</th>")).collect();
+    let rows: String = arms.iter().map(|arm| row(arm, config)).collect();
+    let n = arms.first().map_or_else(String::new, |arm| {
+        format!(
+            "{} cohorts, {} test patients, {} of whom grew.",
+            arm.n_cohorts, arm.n_patients, arm.n_growth
+        )
+    });
+    let warning = match regime {
+        "same_patient" => " Test slices are of patients that trained: optimistic by design.",
+        _ => "",
+    };
+    format!(
+        "<h2>Regime <code>{regime}</code></h2><p>{n}{warning}</p>\
+         <div class=\"scroll\"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+    )
+}
+
+fn row(arm: &ArmFigures, config: &Config) -> String {
+    let unspoken = match arm.n_unspoken {
+        0 => String::new(),
+        n => format!(" <span class=\"ci\">({n} without a word)</span>"),
+    };
+    let mut cells = vec![escape(&arm.arm) + &unspoken, figure(&arm.auroc, 3), forest(&arm.auroc)];
+    cells.extend(config.against.iter().map(|other| match arm.above.get(other) {
+        Some(above) => signed(above),
+        None => "–".to_owned(),
+    }));
+    cells.extend([
+        percent(arm.share_of_oracle),
+        figure(&arm.dice, 3),
+        percent(arm.volume_bias),
+        number(arm.calibration_intercept, 2),
+        number(arm.calibration_slope, 2),
+        figure(&arm.twin_auroc, 2),
+    ]);
+    let cells: String = cells.iter().map(|cell| format!("<td>{cell}</td>")).collect();
+    format!("<tr>{cells}</tr>")
+}
+
+/// The AUROC and its interval as a dot on a line, with a mark at 0.5.
+fn forest(auroc: &Figure) -> String {
+    let Some(value) = auroc.value else { return String::new() };
+    let at = |v: f64| (v.clamp(RANGE[0], RANGE[1]) - RANGE[0]) / (RANGE[1] - RANGE[0]) * WIDTH;
+    let [low, high] = auroc.ci95.unwrap_or([value; 2]).map(at);
+    let (middle, dot) = (at(0.5), at(value));
+    format!(
+        "<svg width=\"{WIDTH}\" height=\"16\" role=\"img\" aria-label=\"AUROC {value:.3}\">\
+         <line x1=\"{middle:.1}\" x2=\"{middle:.1}\" y1=\"0\" y2=\"16\" stroke=\"#c3cad2\"/>\
+         <line x1=\"{low:.1}\" x2=\"{high:.1}\" y1=\"8\" y2=\"8\" stroke=\"#23527c\" stroke-width=\"2\"/>\
+         <circle cx=\"{dot:.1}\" cy=\"8\" r=\"3.5\" fill=\"#23527c\"/></svg>"
+    )
+}
+
+fn number(value: Option<f64>, decimals: usize) -> String {
+    value.map_or_else(|| "–".to_owned(), |value| format!("{value:.decimals$}").replace('-', "−"))
+}
+
+fn figure(figure: &Figure, decimals: usize) -> String {
+    let ci = figure.ci95.map(|ends| {
+        let [low, high] = ends.map(|end| number(Some(end), decimals));
+        format!(" <span class=\"ci\">({low} to {high})</span>")
+    });
+    number(figure.value, decimals) + &ci.unwrap_or_default()
+}
+
+fn signed(above: &Figure) -> String {
+    let sign = if above.value.is_some_and(|value| value > 0.0) { "+" } else { "" };
+    sign.to_owned() + &figure(above, 3)
+}
+
+fn percent(share: Option<f64>) -> String {
+    share.map_or_else(|| "–".to_owned(), |s| format!("{:.1} %", 100.0 * s).replace('-', "−"))
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}

@@ -1,0 +1,233 @@
+//! Growth told from what is known of a case once the network has found its hematoma: the second of two stages.
+
+use burn::tensor::Device;
+use hemex_metrics::LogisticRegression;
+use hemex_model::{
+    CaseInput, Decision, GrowthFeature, GrowthRegression, Network, NetworkSpec, SIGN_FEATURES,
+    predict_case, read_case, sign_features,
+};
+use hemex_stage::DrawKey;
+use hemex_volume::{Image, LabelMap};
+use rand::RngExt;
+
+use crate::TrainError;
+use crate::cohort::{BRAIN, Clinical, Cohort};
+
+/// A case as the regression sees it.
+#[derive(Debug, Clone)]
+pub(crate) struct KnownCase {
+    /// In the order of the names; `None` for what is not known.
+    pub(crate) features: Vec<Option<f64>>,
+    pub(crate) growth: bool,
+}
+
+/// How cases are read by the network whose masks count.
+pub(crate) struct MaskReader<'a> {
+    pub(crate) network: &'a Network,
+    pub(crate) spec: &'a NetworkSpec,
+    pub(crate) decision: &'a Decision,
+    pub(crate) batch_size: usize,
+    pub(crate) device: &'a Device,
+    /// Names of the features of the mask.
+    pub(crate) of_mask: &'a [&'static str],
+    /// Names of those of the patient.
+    pub(crate) clinical: &'a [&'static str],
+}
+
+impl MaskReader<'_> {
+    /// The names of the features of a [`KnownCase`].
+    pub(crate) fn names(&self) -> Vec<&'static str> {
+        self.of_mask.iter().chain(self.clinical).copied().collect()
+    }
+
+    /// Every training and validation case in which the network finds a hematoma. The validation cases have chosen
+    /// the checkpoint and are as free for this fit as the others.
+    pub(crate) fn cases(&self, cohort: &Cohort) -> Result<Vec<KnownCase>, TrainError> {
+        let mut cases = Vec::with_capacity(cohort.train.len() + cohort.val.len());
+        for case in &cohort.train {
+            let mut brain = case.labels.clone();
+            brain.voxels_mut().iter_mut().for_each(|label| *label = u8::from(*label & BRAIN > 0));
+            let input = CaseInput::new(&case.image, &brain, self.spec.input());
+            let features = self.features(&input, &case.image, &case.clinical, &case.case_id)?;
+            cases.extend(features.map(|features| KnownCase { features, growth: case.growth }));
+        }
+        for case in &cohort.val {
+            let features =
+                self.features(&case.input, &case.image, &case.clinical, &case.case_id)?;
+            cases.extend(features.map(|features| KnownCase { features, growth: case.growth }));
+        }
+        Ok(cases)
+    }
+
+    fn features(
+        &self,
+        input: &CaseInput,
+        image: &Image,
+        clinical: &Clinical,
+        case_id: &str,
+    ) -> Result<Option<Vec<Option<f64>>>, TrainError> {
+        let output = predict_case(self.network, self.spec, input, self.batch_size, self.device)?;
+        let reading = read_case(&output, self.spec, self.decision, input.geometry());
+        let of_mask = |mask: LabelMap| sign_features(image, &mask);
+        let signs = reading.mask.map(of_mask).transpose().map_err(|e| TrainError::Case {
+            case_id: case_id.to_owned(),
+            problem: format!("its hematoma cannot be described: {e}"),
+        })?;
+        Ok(signs.flatten().map(|signs| {
+            let of_mask = self.of_mask.iter().map(|name| {
+                SIGN_FEATURES.iter().position(|known| known == name).map(|place| signs[place])
+            });
+            of_mask.chain(self.clinical.iter().map(|name| clinical.feature(name))).collect()
+        }))
+    }
+}
+
+/// Penalties of which the best is taken.
+const PENALTIES: [f64; 6] = [0.01, 0.03, 0.1, 0.3, 1.0, 3.0];
+const N_FOLDS: usize = 5;
+
+/// A fit and how it was chosen.
+#[derive(Debug, Clone)]
+pub(crate) struct Fit {
+    pub(crate) growth: GrowthRegression,
+    pub(crate) penalty: f64,
+    /// Mean cross-entropy of held-out cases under that penalty.
+    pub(crate) cross_entropy: f64,
+}
+
+/// Fits the regression; the penalty is that under which held-out cases are told best, in 5 folds drawn under `seed`.
+/// `None` if no fit converges: one class, or no case.
+///
+/// Every case counts alike: weights toward another site leave the fit a fifth of its cases, which costs more than a
+/// law of growth that is the same at every site has to fear.
+pub(crate) fn fit(names: &[&str], cases: &[KnownCase], seed: u64) -> Option<Fit> {
+    let labels: Vec<bool> = cases.iter().map(|case| case.growth).collect();
+    if labels.iter().all(|label| *label) || !labels.iter().any(|label| *label) {
+        return None;
+    }
+    let values = |j: usize| cases.iter().map(|case| case.features[j]).collect::<Vec<_>>();
+    let scales: Vec<Scale> = (0..names.len()).map(|j| Scale::of(&values(j))).collect();
+    let row = |case: &KnownCase| {
+        let columns = scales.iter().zip(&case.features).flat_map(|(s, value)| s.columns(*value));
+        columns.collect::<Vec<_>>()
+    };
+    let rows: Vec<Vec<f64>> = cases.iter().map(row).collect();
+    let folds = folds(cases.len(), seed);
+    let chosen = LogisticRegression::choose(&rows, &labels, &PENALTIES, &folds)?;
+    let (slopes, intercept) = chosen.regression.coefficients();
+    let mut slopes = slopes.iter().copied();
+    let features = names.iter().zip(&scales).map(|(name, scale)| {
+        let coefficient = slopes.next()?;
+        let unknown = if scale.is_partly_known { slopes.next()? } else { 0.0 };
+        let name = (*name).to_owned();
+        Some(GrowthFeature { name, mean: scale.mean, sd: scale.sd, coefficient, unknown })
+    });
+    let growth = GrowthRegression { intercept, features: features.collect::<Option<_>>()? };
+    Some(Fit { growth, penalty: chosen.l2, cross_entropy: chosen.cross_entropy })
+}
+
+/// The fold of each case.
+fn folds(n: usize, seed: u64) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..n).collect();
+    let mut rng = DrawKey::new(seed, "train.second_stage").rng();
+    for i in (1..n).rev() {
+        order.swap(i, rng.random_range(0..=i));
+    }
+    let mut folds = vec![0; n];
+    for (place, case) in order.into_iter().enumerate() {
+        folds[case] = place % N_FOLDS;
+    }
+    folds
+}
+
+/// What standardises a feature.
+struct Scale {
+    mean: f64,
+    sd: f64,
+    /// Whether some cases have it and others have not.
+    is_partly_known: bool,
+}
+
+impl Scale {
+    /// Of the cases in which it is known; a feature that does not vary is left as it is.
+    fn of(values: &[Option<f64>]) -> Self {
+        let known: Vec<f64> = values.iter().flatten().copied().collect();
+        let n = (known.len() as f64).max(1.0);
+        let mean = known.iter().sum::<f64>() / n;
+        let sd = (known.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / n).sqrt();
+        let is_partly_known = !known.is_empty() && known.len() < values.len();
+        Self { mean, sd: if sd > 1e-9 { sd } else { 1.0 }, is_partly_known }
+    }
+
+    /// The value standardised, 0 where it is not known, which a column of its own then says.
+    fn columns(&self, value: Option<f64>) -> impl Iterator<Item = f64> + use<> {
+        let unknown = self.is_partly_known.then(|| f64::from(u8::from(value.is_none())));
+        std::iter::once(value.map_or(0.0, |value| (value - self.mean) / self.sd)).chain(unknown)
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod tests {
+    use super::*;
+
+    const NAMES: [&str; 5] = ["tells", "noise", "noise too", "never varies", "often unknown"];
+
+    /// Growth follows the first feature; the last is unknown of half the cases, more often of those that grew.
+    fn cases(n: usize) -> Vec<KnownCase> {
+        let mut rng = DrawKey::new(5, "test").rng();
+        (0..n)
+            .map(|_| {
+                let mut features: Vec<Option<f64>> =
+                    NAMES.iter().map(|_| Some(rng.random::<f64>())).collect();
+                features[3] = Some(7.0);
+                let tells = features[0].unwrap();
+                let growth = rng.random::<f64>() < 1.0 / (1.0 + (4.0 - 8.0 * tells).exp());
+                if rng.random::<f64>() < if growth { 0.7 } else { 0.3 } {
+                    features[4] = None;
+                }
+                KnownCase { features, growth }
+            })
+            .collect()
+    }
+
+    #[test]
+    fn the_feature_that_tells_growth_is_found() {
+        let cases = cases(300);
+        let found = fit(&NAMES, &cases, 1).unwrap();
+        let coefficient = |f: &GrowthFeature| f.coefficient.abs();
+        let largest =
+            found.growth.features.iter().max_by(|a, b| coefficient(a).total_cmp(&coefficient(b)));
+        assert_eq!(largest.unwrap().name, NAMES[0]);
+        assert_eq!(found.growth.features[3].coefficient, 0.0);
+        // Better than the share that grew, said of everyone.
+        let share = cases.iter().filter(|case| case.growth).count() as f64 / 300.0;
+        let ignorant = -(share * share.ln() + (1.0 - share) * (1.0 - share).ln());
+        assert!(found.cross_entropy < 0.8 * ignorant, "{} {ignorant}", found.cross_entropy);
+        assert_eq!(fit(&NAMES, &cases, 1).unwrap().growth, found.growth, "the same draws");
+    }
+
+    #[test]
+    fn that_a_value_is_missing_tells_too_and_its_place_is_not_invented() {
+        let found = fit(&NAMES, &cases(300), 1).unwrap().growth;
+        assert!(found.features[4].unknown > 0.5, "{found:?}");
+        assert!(found.features[..4].iter().all(|feature| feature.unknown == 0.0));
+        // Uniform from 0 to 1: means and deviations are those of the known values.
+        let last = &found.features[4];
+        assert!((last.mean - 0.5).abs() < 0.1 && (last.sd - 12f64.sqrt().recip()).abs() < 0.05);
+    }
+
+    #[test]
+    fn noise_is_penalised_away_and_one_class_is_none() {
+        let mut cases = cases(60);
+        for (i, case) in cases.iter_mut().enumerate() {
+            case.growth = i % 4 == 0;
+            case.features[4] = Some(0.0);
+        }
+        let found = fit(&NAMES, &cases, 1).unwrap();
+        assert!(found.penalty >= 0.3, "{}", found.penalty);
+        cases.iter_mut().for_each(|case| case.growth = false);
+        assert!(fit(&NAMES, &cases, 1).is_none());
+        assert!(fit(&NAMES, &[], 1).is_none());
+    }
+}
