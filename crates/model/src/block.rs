@@ -4,6 +4,7 @@ use hemex_kernels::{Convolved, max_pool};
 
 use crate::NetworkSpec;
 use crate::conv::{Conv, Norm};
+use crate::swin::SwinStage;
 
 /// Twice: convolution without bias, group normalisation, ReLU.
 #[derive(Module, Debug)]
@@ -47,10 +48,12 @@ impl Block {
     }
 }
 
-/// The contracting path: a block a level, pooled in between.
+/// The contracting path: a block a level, pooled in between. With attention the finest level alone convolves, so that
+/// outlines keep their voxels; each coarser one is a stage of a Swin transformer, which merges patches itself.
 #[derive(Module, Debug)]
 pub(crate) struct Encoder {
     levels: Vec<Block>,
+    stages: Vec<SwinStage>,
     #[module(skip)]
     strides: Vec<[usize; 3]>,
 }
@@ -58,14 +61,24 @@ pub(crate) struct Encoder {
 impl Encoder {
     pub(crate) fn new(spec: &NetworkSpec, device: &Device) -> Self {
         let n_levels = spec.channels().len();
-        let levels = (0..n_levels)
+        let n_blocks = if spec.attention().is_some() { 1 } else { n_levels };
+        let levels = (0..n_blocks)
             .map(|level| {
                 let channels_in =
                     if level == 0 { spec.input().n_channels() } else { spec.channels()[level - 1] };
                 Block::new(spec, level, channels_in, device)
             })
             .collect();
-        Self { levels, strides: (0..n_levels - 1).map(|level| spec.stride(level)).collect() }
+        let stage = |attention| {
+            let pairs = spec.channels().windows(2);
+            pairs.map(move |pair| SwinStage::new([pair[0], pair[1]], attention, device))
+        };
+        let stages = spec.attention().into_iter().flat_map(stage).collect();
+        Self {
+            levels,
+            stages,
+            strides: (0..n_levels - 1).map(|level| spec.stride(level)).collect(),
+        }
     }
 
     /// The output of every level, the finest first.
@@ -77,6 +90,10 @@ impl Encoder {
                 Some(finer) => max_pool(finer.clone(), self.strides[level - 1]),
             };
             outputs.push(block.forward(input));
+        }
+        for stage in &self.stages {
+            let coarser = outputs.last().map(|finer| stage.forward(finer.clone()));
+            outputs.extend(coarser);
         }
         outputs
     }

@@ -109,6 +109,10 @@ impl Pointwise {
 }
 
 /// A parameter of the same number throughout; [`initialise`](crate::initialise) draws the weights.
-fn parameter<const D: usize>(dims: [usize; D], value: f32, device: &Device) -> Param<Tensor<D>> {
+pub(crate) fn parameter<const D: usize>(
+    dims: [usize; D],
+    value: f32,
+    device: &Device,
+) -> Param<Tensor<D>> {
     Param::from_tensor(Tensor::full(dims, value, device))
 }

@@ -4,11 +4,14 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use rand_distr::{Distribution, Normal};
 
+/// Spread of the weights of a transformer, and of its biases by position, as in the code of Liu et al., ICCV 2021.
+const TRANSFORMER_SIGMA: f64 = 0.02;
+
 /// Share of lesion voxels that a network starts from.
 const LESION_PRIOR: f32 = 0.02;
 
 /// Draws the weights anew: normal with variance 2 / fan-in (He et al., ICCV 2015, eq. 10), biases 0,
-/// scales and shifts of normalisations 1 and 0.
+/// scales and shifts of normalisations 1 and 0. Those of a transformer have a spread of their own.
 ///
 /// The segmentation head's bias starts at the logit of the share of lesion voxels (Lin et al., ICCV
 /// 2017, section 3.3): from 0, the first steps would do little but push every voxel down, and with few
@@ -71,9 +74,14 @@ impl Initialiser {
             [_, rest @ ..] => rest.iter().product(),
             [] => 1,
         };
+        // A fan-in is at least 1.
+        let sigma = match self.containers.iter().any(|c| c.contains("SwinStage")) {
+            true => TRANSFORMER_SIGMA,
+            false => (2.0 / fan_in.max(1) as f64).sqrt(),
+        };
         let mut rng = ChaCha8Rng::from_seed(self.seed_bytes());
-        // The standard deviation is finite and positive: a fan-in is at least 1.
-        let Ok(normal) = Normal::new(0.0, (2.0 / fan_in.max(1) as f64).sqrt()) else {
+        // It is finite and positive.
+        let Ok(normal) = Normal::new(0.0, sigma) else {
             return vec![0.0; dims.iter().product()];
         };
         (0..dims.iter().product()).map(|_| normal.sample(&mut rng) as f32).collect()

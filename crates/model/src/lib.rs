@@ -1,12 +1,16 @@
 //! The networks and their use on a case.
 //!
 //! Tensors are `[B, C, D, H, W]` throughout; a network over slices has `D = 1` and drops that axis
-//! inside its layers only. Two networks share config, blocks and heads: the joint U-Net, which
-//! segments the hematoma and classifies its growth on one encoder, and the plain VGG, which sees the
-//! label alone and is the baseline in the same harness.
+//! inside its layers only. All networks share config, blocks and heads. The joint U-Net segments the
+//! hematoma and classifies its growth on one encoder, of convolutions or of a Swin transformer; the U-Net
+//! segments alone. The plain VGG and the residual network see the label alone and are the baselines in
+//! the same harness. [`NetworkCost`] counts what each takes.
 
+mod attention;
+mod attention_spec;
 mod block;
 mod conv;
+mod cost;
 mod device;
 mod error;
 mod growth_regression;
@@ -19,10 +23,13 @@ mod reconstruction;
 mod resnet;
 mod spec;
 mod store;
+mod swin;
 mod unet;
 mod vgg;
 mod window;
 
+pub use attention_spec::AttentionSpec;
+pub use cost::NetworkCost;
 pub use device::parse_device;
 pub use error::ModelError;
 pub use growth_regression::{GrowthFeature, GrowthRegression, SIGN_FEATURES, sign_features};

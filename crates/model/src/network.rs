@@ -48,7 +48,7 @@ impl Network {
     /// Builds the network on the device with weights drawn under `seed`.
     pub fn new(spec: &NetworkSpec, seed: u64, device: &Device) -> Self {
         let network = match spec.kind() {
-            NetworkKind::JointUnet | NetworkKind::Unet => {
+            NetworkKind::JointUnet | NetworkKind::SwinUnet | NetworkKind::Unet => {
                 Network::Joint(JointUnet::new(spec, device))
             }
             NetworkKind::Vgg => Network::Vgg(Vgg::new(spec, device)),
@@ -76,40 +76,75 @@ impl Network {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod tests {
-    use burn::tensor::Distribution;
+    use burn::module::{ModuleVisitor, Param};
+    use burn::optim::GradientsParams;
+    use burn::tensor::{Distribution, TensorData};
 
     use super::*;
-    use crate::spec::tests::raw;
-    use crate::{Dims, InputSpec, Pooling, RawNetworkSpec};
+    use crate::spec::tests::all;
+    use crate::{Dims, InputSpec, NetworkCost, Pooling, RawNetworkSpec};
 
     #[test]
     fn outputs_have_the_shapes_promised() {
-        let device = Device::flex();
-        let both = |dims| [(dims, 1), (dims, 3)];
-        for (dims, n_channels) in [Dims::Slices, Dims::Volumes].into_iter().flat_map(both) {
-            use NetworkKind::{JointUnet, Resnet, Unet, Vgg};
-            for (kind, reconstructs) in [
-                (JointUnet, false),
-                (JointUnet, true),
-                (Unet, false),
-                (Vgg, false),
-                (Resnet, false),
-            ] {
-                let mut raw = raw(kind, dims);
-                raw.input.windows_hu = vec![[0.0, 100.0]; n_channels];
-                raw.reconstructs = reconstructs;
-                let spec = NetworkSpec::try_from(raw).unwrap();
-                let [d, h, w] = spec.window();
-                let x = Tensor::random([3, n_channels, d, h, w], Distribution::Default, &device);
-                let output = Network::new(&spec, 1, &device).forward(x);
-                assert_eq!(output.growth_logit.map(|g| g.dims()), (kind != Unet).then_some([3]));
-                let mask = kind.segments().then_some([3, 1, d, h, w]);
-                assert_eq!(output.mask_logits.map(|m| m.dims()), mask);
-                let presence = (!kind.segments()).then_some([3]);
-                assert_eq!(output.presence_logit.map(|p| p.dims()), presence);
-                let input = reconstructs.then_some([3, n_channels, d, h, w]);
-                assert_eq!(output.reconstruction.map(|r| r.dims()), input);
+        for spec in all() {
+            let [d, h, w] = spec.window();
+            let n_channels = spec.input().n_channels();
+            let x =
+                Tensor::random([3, n_channels, d, h, w], Distribution::Default, &Device::flex());
+            let output = Network::new(&spec, 1, &Device::flex()).forward(x);
+            let kind = spec.kind();
+            assert_eq!(output.growth_logit.map(|g| g.dims()), kind.classifies().then_some([3]));
+            let mask = kind.segments().then_some([3, 1, d, h, w]);
+            assert_eq!(output.mask_logits.map(|m| m.dims()), mask);
+            let presence = (!kind.segments()).then_some([3]);
+            assert_eq!(output.presence_logit.map(|p| p.dims()), presence);
+            let input = spec.reconstructs().then_some([3, n_channels, d, h, w]);
+            assert_eq!(output.reconstruction.map(|r| r.dims()), input);
+        }
+    }
+
+    /// The parameters without a gradient that is not 0 throughout.
+    struct Unreached {
+        gradients: GradientsParams,
+        path: Vec<String>,
+        found: Vec<String>,
+    }
+
+    impl ModuleVisitor for Unreached {
+        fn enter_module(&mut self, name: &str, _: &str) {
+            self.path.push(name.to_owned());
+        }
+        fn exit_module(&mut self, _: &str, _: &str) {
+            self.path.pop();
+        }
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let gradient = self.gradients.get::<D>(param.id);
+            let largest = gradient.map(|g| g.abs().max().into_scalar::<f32>());
+            if !largest.is_some_and(|g| g.is_finite() && g > 0.0) {
+                self.found.push(format!("{} {largest:?}", self.path.join(".")));
             }
+        }
+    }
+
+    #[test]
+    fn every_parameter_is_trained() {
+        let device = Device::flex().autodiff();
+        for spec in all() {
+            let [d, h, w] = spec.window();
+            let n_channels = spec.input().n_channels();
+            let n = 3 * n_channels * d * h * w;
+            let values: Vec<f32> = (0..n).map(|i| (i as f32 * 0.37).sin()).collect();
+            let x = TensorData::new(values, [3, n_channels, d, h, w]);
+            let network = Network::new(&spec, 1, &device);
+            let output = network.forward(Tensor::from_data(x, &device));
+            let vectors = [output.growth_logit, output.presence_logit].into_iter().flatten();
+            let volumes = [output.mask_logits, output.reconstruction].into_iter().flatten();
+            let losses = vectors.map(|v| v.square().sum()).chain(volumes.map(|v| v.square().sum()));
+            let loss = losses.reduce(|a, b| a + b).unwrap();
+            let gradients = GradientsParams::from_grads(loss.backward(), &network);
+            let mut unreached = Unreached { gradients, path: Vec::new(), found: Vec::new() };
+            network.visit(&mut unreached);
+            assert!(unreached.found.is_empty(), "{spec:?}: {:?}", unreached.found);
         }
     }
 
@@ -124,10 +159,12 @@ mod tests {
             n_planar_levels: 0,
             pooling: Pooling::Mean,
             reconstructs: false,
+            attention: None,
             window: [1, 128, 128],
             input: InputSpec { windows_hu: vec![[0.0, 100.0]], brain_only: false, n_neighbours: 0 },
         };
-        let network = Network::new(&NetworkSpec::try_from(raw).unwrap(), 1, &Device::flex());
-        assert_eq!(network.num_params(), 482_578);
+        let spec = NetworkSpec::try_from(raw).unwrap();
+        assert_eq!(Network::new(&spec, 1, &Device::flex()).num_params(), 482_578);
+        assert_eq!(NetworkCost::of(&spec).n_parameters, 482_578);
     }
 }

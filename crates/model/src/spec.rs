@@ -1,6 +1,7 @@
 use serde::{Deserialize, Serialize};
 
-use crate::ModelError;
+use crate::attention_spec::check_attention;
+use crate::{AttentionSpec, ModelError};
 
 /// A network as it is written in a config.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -19,9 +20,12 @@ pub struct RawNetworkSpec {
     /// What the classification head is given.
     pub pooling: Pooling,
     /// Whether a second decoder, without skips, tells the input from the deepest level (after the reconstruction branch
-    /// of Hirata and Okita's multi-task Swin-Unet). The joint network alone.
+    /// of Hirata and Okita's multi-task Swin-Unet). Networks that segment and classify.
     #[serde(default)]
     pub reconstructs: bool,
+    /// Of a `swin_unet`, and of no other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attention: Option<AttentionSpec>,
     /// The window the network sees, `[D, H, W]` voxels; `D` is 1 over slices.
     pub window: [usize; 3],
     /// How Hounsfield units become the network's input.
@@ -78,6 +82,8 @@ pub struct NetworkSpec(RawNetworkSpec);
 pub enum NetworkKind {
     /// U-Net with a segmentation head and a classification head on its encoder.
     JointUnet,
+    /// The joint U-Net with a Swin transformer below the finest level of its encoder.
+    SwinUnet,
     /// U-Net with a segmentation head alone.
     Unet,
     /// Plain VGG: the encoder's blocks and a classification head.
@@ -90,7 +96,7 @@ impl NetworkKind {
     /// Whether it writes a mask.
     pub fn segments(self) -> bool {
         match self {
-            NetworkKind::JointUnet | NetworkKind::Unet => true,
+            NetworkKind::JointUnet | NetworkKind::SwinUnet | NetworkKind::Unet => true,
             NetworkKind::Vgg | NetworkKind::Resnet => false,
         }
     }
@@ -172,8 +178,8 @@ impl TryFrom<RawNetworkSpec> for NetworkSpec {
             let expected = "mean or mean_max: this network has no mask".into();
             return refuse("pooling", expected, "mask_guided".into());
         }
-        if raw.reconstructs && raw.kind != NetworkKind::JointUnet {
-            let expected = "false: the joint network alone has that decoder".into();
+        if raw.reconstructs && !(raw.kind.segments() && raw.kind.classifies()) {
+            let expected = "false: joint_unet and swin_unet alone have that decoder".into();
             return refuse("reconstructs", expected, "true".into());
         }
         let spec = Self(raw);
@@ -183,6 +189,7 @@ impl TryFrom<RawNetworkSpec> for NetworkSpec {
             let expected = format!("multiples of {step:?} (D, H, W), since each level halves them");
             return refuse("window", expected, format!("{window:?}"));
         }
+        check_attention(&spec)?;
         Ok(spec)
     }
 }
@@ -224,6 +231,11 @@ impl NetworkSpec {
         self.0.reconstructs
     }
 
+    /// Attention of the levels below the finest; none of a network that convolves throughout.
+    pub fn attention(&self) -> Option<AttentionSpec> {
+        self.0.attention
+    }
+
     /// How Hounsfield units become the network's input.
     pub fn input(&self) -> &InputSpec {
         &self.0.input
@@ -248,7 +260,18 @@ impl NetworkSpec {
 
     /// Every window must be a multiple of this, `[D, H, W]`.
     pub(crate) fn window_multiple(&self) -> [usize; 3] {
-        let strides = (0..self.0.channels.len() - 1).map(|level| self.stride(level));
+        self.shrinkage(self.0.channels.len() - 1)
+    }
+
+    /// Extent of `level` for a whole window, `[D, H, W]`.
+    pub(crate) fn extent(&self, level: usize) -> [usize; 3] {
+        let by = self.shrinkage(level);
+        std::array::from_fn(|a| self.0.window[a] / by[a])
+    }
+
+    /// Voxels of the finest level for one of `level`, an axis each.
+    fn shrinkage(&self, level: usize) -> [usize; 3] {
+        let strides = (0..level).map(|level| self.stride(level));
         strides.fold([1; 3], |product, s| std::array::from_fn(|a| product[a] * s[a]))
     }
 
@@ -275,9 +298,35 @@ pub(crate) mod tests {
             n_planar_levels,
             pooling: Pooling::MeanMax,
             reconstructs: false,
+            attention: (kind == NetworkKind::SwinUnet)
+                .then_some(AttentionSpec { window: [4, 3], head_channels: 4 }),
             window,
             input: InputSpec { windows_hu: vec![[0.0, 100.0]], brain_only: true, n_neighbours: 0 },
         }
+    }
+
+    /// Every network over slices and volumes, with one channel and with several, under each head that it may have.
+    pub(crate) fn all() -> Vec<NetworkSpec> {
+        use NetworkKind::{JointUnet, Resnet, SwinUnet, Unet, Vgg};
+        let mut specs = Vec::new();
+        for kind in [JointUnet, SwinUnet, Unet, Vgg, Resnet] {
+            for dims in [Dims::Slices, Dims::Volumes] {
+                for pooling in [Pooling::Mean, Pooling::MeanMax, Pooling::MaskGuided] {
+                    for [reconstructs, several] in [[false; 2], [false, true], [true, true]] {
+                        let mut raw = raw(kind, dims);
+                        (raw.pooling, raw.reconstructs) = (pooling, reconstructs);
+                        if several {
+                            raw.input.windows_hu.push([20.0, 70.0]);
+                            raw.input.n_neighbours = usize::from(dims == Dims::Slices);
+                        }
+                        // The others are refused, by a test below.
+                        specs.extend(NetworkSpec::try_from(raw).ok());
+                    }
+                }
+            }
+        }
+        assert_eq!(specs.len(), 2 * (9 + 6 + 4 + 4) + 9);
+        specs
     }
 
     #[test]

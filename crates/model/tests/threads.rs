@@ -4,7 +4,9 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor, TensorData};
 use hemex_kernels::{Algorithm, FusedAdamW, Level, Plan, mask_losses};
-use hemex_model::{Dims, InputSpec, Network, NetworkKind, NetworkSpec, Pooling, RawNetworkSpec};
+use hemex_model::{
+    AttentionSpec, Dims, InputSpec, Network, NetworkKind, NetworkSpec, Pooling, RawNetworkSpec,
+};
 
 /// The bits of every weight.
 #[derive(Default)]
@@ -16,16 +18,18 @@ impl ModuleVisitor for Bits {
     }
 }
 
-/// Weights after 20 steps of the joint network.
-fn weights(dims: Dims, window: [usize; 3]) -> Vec<u32> {
+/// Weights after 20 steps of a network that segments and classifies.
+fn weights(kind: NetworkKind, dims: Dims, window: [usize; 3]) -> Vec<u32> {
     let raw = RawNetworkSpec {
-        kind: NetworkKind::JointUnet,
+        kind,
         dims,
         channels: vec![8, 16, 32],
         n_groups: 8,
         n_planar_levels: if dims == Dims::Volumes { 1 } else { 0 },
         pooling: Pooling::MeanMax,
         reconstructs: false,
+        attention: (kind == NetworkKind::SwinUnet)
+            .then_some(AttentionSpec { window: [6, 5], head_channels: 8 }),
         window,
         input: InputSpec { windows_hu: vec![[0.0, 100.0]], brain_only: false, n_neighbours: 0 },
     };
@@ -53,20 +57,24 @@ fn weights(dims: Dims, window: [usize; 3]) -> Vec<u32> {
 
 #[test]
 fn weights_do_not_depend_on_the_number_of_threads() {
-    for (dims, window) in [(Dims::Slices, [1, 48, 40]), (Dims::Volumes, [8, 24, 16])] {
+    for (kind, dims, window) in [
+        (NetworkKind::JointUnet, Dims::Slices, [1, 48, 40]),
+        (NetworkKind::JointUnet, Dims::Volumes, [8, 24, 16]),
+        (NetworkKind::SwinUnet, Dims::Slices, [1, 48, 40]),
+    ] {
         for level in Level::available() {
             let plan = Plan { level, algorithm: Algorithm::Auto };
             let on = |n_threads: usize| {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(n_threads).build();
                 let pool = pool.unwrap_or_else(|e| panic!("{e}"));
-                pool.install(|| plan.force(|| weights(dims, window)))
+                pool.install(|| plan.force(|| weights(kind, dims, window)))
             };
             let one = on(1);
             assert!(one.len() > 1000);
             for n_threads in [2, 4] {
-                assert!(one == on(n_threads), "{dims:?} {level:?} on {n_threads} threads");
+                assert!(one == on(n_threads), "{kind:?} {dims:?} {level:?} on {n_threads} threads");
             }
-            assert!(one == on(2), "{dims:?} {level:?}, once more");
+            assert!(one == on(2), "{kind:?} {dims:?} {level:?}, once more");
         }
     }
 }

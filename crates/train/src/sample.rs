@@ -1,6 +1,6 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use hemex_augment::{GrowthRule, Policy, TransplantDraw, TransplantPolicy, TransplantProvenance};
-use hemex_model::NetworkSpec;
+use hemex_model::{InputSpec, NetworkSpec};
 use hemex_stage::DrawKey;
 use hemex_volume::{Image, LabelMap};
 use rand::RngExt;
@@ -101,18 +101,10 @@ impl WindowSource<'_> {
         let (image, labels) = drawn
             .apply(&image, &labels, window_hu)
             .map_err(|source| TrainError::Augment { case_id: case.case_id.clone(), source })?;
-        let input = self.spec.input();
         let n_voxels: usize = self.spec.window().iter().product();
-        let own = &labels.voxels()[input.n_neighbours * n_voxels..][..n_voxels];
-        let mask: Vec<f32> = own.iter().map(|v| f32::from(u8::from(is_lesion(*v)))).collect();
-        let slices =
-            image.voxels().chunks_exact(n_voxels).zip(labels.voxels().chunks_exact(n_voxels));
-        let normalised = slices.flat_map(|(hu, labels)| {
-            let pairs = hu.iter().zip(labels);
-            input.normalise(pairs.map(|(hu, label)| (*hu, label & BRAIN > 0)))
-        });
+        let (input, mask) = network_input(&image, &labels, self.spec.input(), n_voxels);
         Ok(Sample {
-            input: normalised.collect(),
+            input,
             shows_lesion: mask.contains(&1.0),
             mask,
             growth: case.growth,
@@ -181,6 +173,24 @@ impl WindowSource<'_> {
     }
 }
 
+/// What the network sees of a window and its neighbouring slices, as [`CaseInput`](hemex_model::CaseInput) has it, and
+/// the lesion of the window alone.
+fn network_input(
+    image: &Image,
+    labels: &LabelMap,
+    input: &InputSpec,
+    n_voxels: usize,
+) -> (Vec<f32>, Vec<f32>) {
+    let own = &labels.voxels()[input.n_neighbours * n_voxels..][..n_voxels];
+    let mask = own.iter().map(|v| f32::from(u8::from(is_lesion(*v)))).collect();
+    let slices = image.voxels().chunks_exact(n_voxels).zip(labels.voxels().chunks_exact(n_voxels));
+    let normalised = slices.flat_map(|(hu, labels)| {
+        let pairs = hu.iter().zip(labels);
+        input.normalise(pairs.map(|(hu, label)| (*hu, label & BRAIN > 0)))
+    });
+    (normalised.collect(), mask)
+}
+
 /// Image and labels of a window; beyond the volume, background.
 fn cut(
     source: &Image,
@@ -218,6 +228,7 @@ fn cut(
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod tests {
+    use hemex_model::CaseInput;
     use hemex_volume::{Affine, Geometry};
 
     use super::*;
@@ -235,5 +246,34 @@ mod tests {
         assert_eq!(labels.voxels(), [0, 0, 0, 0, 14, 15, 0, 0, 18, 19, 0, 0]);
         // The window lies where its voxels lay.
         assert_eq!(image.geometry().point_mm([0.0; 3]), geometry.point_mm([1.0, -1.0, 2.0]));
+    }
+
+    #[test]
+    fn a_window_is_trained_on_as_it_is_predicted() {
+        let affine = Affine::from_spacing([5.0, 2.0, 2.0], [0.0; 3]).unwrap();
+        let geometry = Geometry::new([4, 2, 3], affine).unwrap();
+        let image = Image::new(geometry, (0..24).map(|v| (v * 7 % 24) as f32 * 5.0).collect());
+        let is_brain = |at: u8| at % 5 != 0;
+        let label = |at: u8| BRAIN * u8::from(is_brain(at)) + u8::from(at % 7 == 1);
+        let labels = LabelMap::new(geometry, (0..24).map(label).collect()).unwrap();
+        let brain = LabelMap::new(geometry, (0..24).map(|at| u8::from(is_brain(at))).collect());
+        let (image, brain) = (image.unwrap(), brain.unwrap());
+        for n_neighbours in [0, 1, 2] {
+            let windows_hu = vec![[0.0, 100.0], [20.0, 70.0]];
+            let input = InputSpec { windows_hu, brain_only: true, n_neighbours };
+            let case = CaseInput::new(&image, &brain, &input);
+            for d in 0..4 {
+                let start = [d as i64 - n_neighbours as i64, 0, 0];
+                let slab = cut(&image, &labels, start, [input.n_slices(), 2, 3], -100.0).unwrap();
+                let (found, mask) = network_input(&slab.0, &slab.1, &input, 6);
+                let predicted: Vec<f32> = case
+                    .channels()
+                    .flat_map(|channel| channel[6 * d..6 * (d + 1)].to_vec())
+                    .collect();
+                assert_eq!(found, predicted, "slice {d} with {n_neighbours} neighbours");
+                let lesion = (6 * d..6 * (d + 1)).map(|at| f32::from(u8::from(at % 7 == 1)));
+                assert_eq!(mask, lesion.collect::<Vec<f32>>());
+            }
+        }
     }
 }
