@@ -159,4 +159,23 @@ mod tests {
         }
         assert!(n_kinds[0] > 0 && n_kinds[1] > 0, "{n_kinds:?}");
     }
+
+    #[test]
+    fn the_spread_of_a_transformer_is_its_own() {
+        let spec = NetworkSpec::try_from(raw(NetworkKind::SwinUnet, Dims::Slices)).unwrap();
+        let mut spread = Spread::default();
+        Network::new(&spec, 3, &Device::flex()).visit(&mut spread);
+        let is_drawn = |path: &str| path.ends_with("weight") || path.ends_with("relative_bias");
+        let drawn =
+            spread.found.iter().filter(|(path, ..)| path.contains("stages") && is_drawn(path));
+        let mut n_drawn = 0;
+        for (path, dims, square) in drawn {
+            let n: usize = dims.iter().product();
+            let tolerance = 5.0 * 4e-4 * (2.0 / n as f64).sqrt();
+            assert!((square - 4e-4).abs() < tolerance, "{path}: {square}");
+            n_drawn += 1;
+        }
+        // Of two stages: merging, and of two blocks each five.
+        assert_eq!(n_drawn, 2 * (1 + 2 * 5));
+    }
 }
