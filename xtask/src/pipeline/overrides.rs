@@ -83,8 +83,21 @@ fn parse_value(text: &str) -> Value {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_below_tables_is_set_and_an_unknown_one_named() {
+        let mut config =
+            serde_json::json!({ "splits": { "target_fraction": 0.5 }, "regime": "site" });
+        set(&mut config, "splits.target_fraction", Value::from(0.2)).unwrap();
+        assert_eq!(config["splits"]["target_fraction"], 0.2);
+        let refused =
+            |config: &mut Value, key| set(config, key, Value::from(1)).unwrap_err().to_string();
+        assert!(refused(&mut config, "splits.target_fracton").contains("target_fraction"));
+        assert!(refused(&mut config, "regime.site").contains("no table"));
+    }
 
     #[test]
     fn values_are_toml_or_words() {
