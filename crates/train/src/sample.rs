@@ -253,7 +253,7 @@ mod tests {
         let affine = Affine::from_spacing([5.0, 2.0, 2.0], [0.0; 3]).unwrap();
         let geometry = Geometry::new([4, 2, 3], affine).unwrap();
         let image = Image::new(geometry, (0..24).map(|v| (v * 7 % 24) as f32 * 5.0).collect());
-        let is_brain = |at: u8| at % 5 != 0;
+        let is_brain = |at: u8| !at.is_multiple_of(5);
         let label = |at: u8| BRAIN * u8::from(is_brain(at)) + u8::from(at % 7 == 1);
         let labels = LabelMap::new(geometry, (0..24).map(label).collect()).unwrap();
         let brain = LabelMap::new(geometry, (0..24).map(|at| u8::from(is_brain(at))).collect());
