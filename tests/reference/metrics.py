@@ -175,12 +175,13 @@ def logistic_regression():
 
 
 def temperature():
-    """Guo et al. 2017: the scale of the logits with the least cross-entropy."""
+    """Guo et al. 2017: the scale of the logits with the least cross-entropy, about a prior."""
     z = np.array([2.1, -0.3, 3.4, -1.8, 0.4, -2.6, 1.2, -0.9])
     y = np.array([1, 1, 1, 0, 0, 0, 0, 1])
-    entropy = lambda t: np.logaddexp(0, np.where(y == 1, -z, z) / t).sum()
-    fit = optimize.minimize_scalar(entropy, bounds=(0.05, 20), method="bounded", options={"xatol": 1e-12})
-    show("temperature", fit.x)
+    for prior in (0, -1.2):
+        entropy = lambda t: np.logaddexp(0, np.where(y == 1, -1, 1) * (prior + (z - prior) / t)).sum()
+        fit = optimize.minimize_scalar(entropy, bounds=(0.05, 20), method="bounded", options={"xatol": 1e-12})
+        show(f"temperature about {prior}", fit.x)
 
 
 def constants():

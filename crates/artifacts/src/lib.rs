@@ -23,9 +23,9 @@ pub use cases::{CaseRow, Cases, DescriptorRow, ExclusionRow, GeometryRecord, Pre
 pub use clinical::{CLINICAL_FEATURES, ClinicalRow, clinical_feature};
 pub use error::ArtifactError;
 pub use labels::{LabelRow, LabelSummary, LesionRow, Oracle};
-pub use model::{HistoryRow, ModelCard};
+pub use model::{HistoryRow, LogitCalibration, ModelCard};
 pub use picture::Picture;
 pub use predictions::{PredictionCard, PredictionRow, PredictionStatus};
 pub use signs::SignRow;
 pub use splits::{Regime, Role, SplitRow};
-pub use weights::{ReportedFeature, WeightRow, WeightSummary};
+pub use weights::{FeatureBalance, ReportedFeature, WeightRow, WeightSummary};

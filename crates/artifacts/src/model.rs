@@ -25,9 +25,9 @@ pub struct ModelCard {
     pub seed: u64,
     /// Added to the growth logit: log(Σ₁w / Σ₀w) undoes the class-balanced sampling.
     pub prior_logit_offset: f64,
-    /// What the network's growth logit, prior offset added, is divided by; 1 for none.
-    #[serde(default = "no_temperature")]
-    pub temperature: f64,
+    /// How the network's growth logit, prior offset added, becomes that of a probability.
+    #[serde(default)]
+    pub calibration: LogitCalibration,
     /// Training cases, and those that grew.
     pub n_train: usize,
     /// Training cases that grew.
@@ -44,8 +44,27 @@ pub struct ModelCard {
     pub growth_regression: Option<serde_json::Value>,
 }
 
-fn no_temperature() -> f64 {
-    1.0
+/// A line that makes a logit that of a probability.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct LogitCalibration {
+    /// Where the logit is 0.
+    pub intercept: f64,
+    /// Below 1 for a network that is too sure.
+    pub slope: f64,
+}
+
+impl Default for LogitCalibration {
+    /// The logit as it is.
+    fn default() -> Self {
+        Self { intercept: 0.0, slope: 1.0 }
+    }
+}
+
+impl LogitCalibration {
+    /// The logit of the probability.
+    pub fn apply(&self, logit: f64) -> f64 {
+        self.intercept + self.slope * logit
+    }
 }
 
 impl ModelCard {

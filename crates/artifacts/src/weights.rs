@@ -39,12 +39,25 @@ pub struct WeightSummary {
     pub domain_auroc: Option<f64>,
     /// Share of target cases within the range of the training cases' domain scores.
     pub overlap: Option<f64>,
+    /// Squared maximum mean discrepancy of the domains by their features, and its permutation p-value.
+    pub mean_discrepancy: Option<(f64, f64)>,
     /// Features the weights rest on.
-    pub features: Vec<String>,
+    pub features: Vec<FeatureBalance>,
     /// Features that tell the domains apart without overlap, or cannot be used: reported, not used.
     pub features_reported_only: Vec<ReportedFeature>,
     /// How many weights were clipped.
     pub n_clipped: usize,
+}
+
+/// How far apart the domains' means of a feature lie.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FeatureBalance {
+    /// Its name.
+    pub name: String,
+    /// Standardised difference of the means, target less training cases; missing for a constant.
+    pub difference: Option<f64>,
+    /// The same with the weights.
+    pub weighted_difference: Option<f64>,
 }
 
 /// A feature that is reported and not used.

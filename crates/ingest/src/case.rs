@@ -17,6 +17,7 @@ use crate::masks::{self, Masks};
 use crate::prepare::{Prepared, prepare, resampled};
 use crate::pseudonym::NamedSource;
 use crate::truth::Truth;
+use crate::unusable::TWIN;
 use crate::{Config, IngestError, Unusable, dicom};
 
 /// Gantry tilts up to it are rounding of positions, degrees.
@@ -186,13 +187,22 @@ fn ready(
         scanned: scanned(scan, found),
         source_id: named.source.id.clone(),
     };
-    let twin = scan.twin.as_ref().map(|files| twin(files, &prepared.image, tools)).transpose()?;
+    let twin = scan.twin.as_ref().map(|files| twin(files, &prepared.image, tools, found));
+    let twin = twin.transpose()?;
     Ok(Ready { prepared, twin, masks, done })
 }
 
 /// The lesion-free head, prepared as the case is.
-fn twin(files: &ImageFiles, image: &Image, tools: &Tools<'_>) -> Result<Image, Unusable> {
-    let native = Native::read(files, tools, &mut Found::default())?;
+fn twin(
+    files: &ImageFiles,
+    image: &Image,
+    tools: &Tools<'_>,
+    found: &mut Found,
+) -> Result<Image, Unusable> {
+    // What it is a series of is the case's affair; what is odd about it is not.
+    let mut own = Found::default();
+    let native = Native::read(files, tools, &mut own).map_err(Unusable::of_twin)?;
+    found.notes.extend(own.notes.iter().map(|note| format!("{TWIN}: {note}")));
     Ok(resampled(native.image, image.geometry(), &tools.config.preparation))
 }
 

@@ -14,7 +14,7 @@ pub enum Unusable {
     /// More than one file where one is meant.
     #[error("{n} files could be its {what}, expected one")]
     Ambiguous {
-        /// `baseline CT`, `baseline mask`, `follow-up mask`.
+        /// `baseline CT`, `baseline mask`, `follow-up mask`, `lesion-free twin`.
         what: &'static str,
         /// How many there are.
         n: usize,
@@ -195,10 +195,22 @@ fn list(distances_mm: &[f64]) -> String {
     texts.join(", ")
 }
 
+/// The name of a head scanned without its hematoma.
+pub(crate) const TWIN: &str = "lesion-free twin";
+
 impl Unusable {
     /// The reason behind a file of the dataset that cannot be read, without the file's path.
     pub(crate) fn volume(what: &'static str, error: &ArtifactError) -> Self {
         Self::Volume { what, problem: error.without_path() }
+    }
+
+    /// The same of a lesion-free twin, which is read as a baseline CT is.
+    pub(crate) fn of_twin(self) -> Self {
+        let problem = match self {
+            Self::Volume { problem, .. } => problem,
+            other => other.to_string(),
+        };
+        Self::Volume { what: TWIN, problem }
     }
 
     /// A problem of the DICOM series' tags or pixels.

@@ -95,7 +95,7 @@ pub use intervals::{Confidence, Interval, clopper_pearson, wilson};
 pub use intraclass::{IntraclassCorrelation, Ratings};
 pub use kappa::{KappaWeights, cohen_kappa, fleiss_kappa};
 pub use lesions::{Hit, LesionDetection};
-pub use logistic::{ChosenRegression, LogisticRegression};
+pub use logistic::{ChosenRegression, LogisticRegression, Scale};
 pub use mcnemar::McNemar;
 pub use multiplicity::{benjamini_hochberg, holm};
 pub use overlap::{Overlap, overlap};

@@ -6,6 +6,30 @@ pub struct LogisticRegression {
     coefficients: Vec<f64>,
 }
 
+/// What brings a feature to mean 0 and standard deviation 1, as a ridge penalty asks for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Scale {
+    /// Mean.
+    pub mean: f64,
+    /// Standard deviation (over n); 1 for values that do not vary, and for none.
+    pub sd: f64,
+}
+
+impl Scale {
+    /// Of these values.
+    pub fn of(values: &[f64]) -> Self {
+        let n = (values.len() as f64).max(1.0);
+        let mean = values.iter().sum::<f64>() / n;
+        let sd = (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / n).sqrt();
+        Self { mean, sd: if sd > 1e-9 { sd } else { 1.0 } }
+    }
+
+    /// How many standard deviations a value lies above the mean.
+    pub fn standardise(&self, value: f64) -> f64 {
+        (value - self.mean) / self.sd
+    }
+}
+
 /// A regression and how its penalty was chosen.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ChosenRegression {
@@ -177,6 +201,14 @@ mod tests {
         let odds = |p: f64| (p / (1.0 - p)).ln();
         assert!((fit.logit(&[0.0]) - odds(0.3)).abs() < 1e-8);
         assert!((fit.logit(&[1.0]) - odds(0.8)).abs() < 1e-8);
+    }
+
+    #[test]
+    fn a_scale_brings_values_to_mean_nought_and_deviation_one() {
+        let scale = Scale::of(&[1.0, 5.0]);
+        assert_eq!((scale.mean, scale.sd, scale.standardise(7.0)), (3.0, 2.0, 2.0));
+        assert_eq!(Scale::of(&[4.0, 4.0]), Scale { mean: 4.0, sd: 1.0 });
+        assert_eq!(Scale::of(&[]), Scale { mean: 0.0, sd: 1.0 });
     }
 
     #[test]

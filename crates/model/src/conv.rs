@@ -2,6 +2,8 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 use hemex_kernels::{Convolved, NormSettings};
 
+use crate::NetworkSpec;
+
 /// A convolution with stride 1 that keeps the extent, without bias: a normalisation follows.
 #[derive(Module, Debug)]
 pub(crate) struct Conv {
@@ -79,6 +81,15 @@ impl UpConv {
         let [d, h, w] = stride;
         let weight = parameter([n_in, n_out, d, h, w], 0.0, device);
         Self { weight, bias: parameter([n_out], 0.0, device) }
+    }
+
+    /// Those of a decoder, from the deepest level to the finest.
+    pub(crate) fn path(spec: &NetworkSpec, device: &Device) -> Vec<Self> {
+        let up = |level: usize| {
+            let pair = [spec.channels()[level + 1], spec.channels()[level]];
+            Self::new(pair, spec.stride(level), device)
+        };
+        (0..spec.channels().len() - 1).rev().map(up).collect()
     }
 
     /// Multiplies the extent by the stride.

@@ -16,15 +16,11 @@ pub(crate) struct Reconstruction {
 impl Reconstruction {
     pub(crate) fn new(spec: &NetworkSpec, device: &Device) -> Self {
         let channels = spec.channels();
-        let levels = || (0..channels.len() - 1).rev();
-        let up = |level: usize| {
-            let pair = [channels[level + 1], channels[level]];
-            UpConv::new(pair, spec.stride(level), device)
-        };
+        let levels = (0..channels.len() - 1).rev();
         let block = |level: usize| Block::new(spec, level, channels[level], device);
         Self {
-            up: levels().map(up).collect(),
-            blocks: levels().map(block).collect(),
+            up: UpConv::path(spec, device),
+            blocks: levels.map(block).collect(),
             tell: Pointwise::new([channels[0], spec.input().n_channels()], device),
         }
     }

@@ -28,15 +28,11 @@ pub struct JointUnet {
 impl JointUnet {
     pub(crate) fn new(spec: &NetworkSpec, device: &Device) -> Self {
         let channels = spec.channels();
-        let levels = || (0..channels.len() - 1).rev();
-        let up = |level: usize| {
-            let pair = [channels[level + 1], channels[level]];
-            UpConv::new(pair, spec.stride(level), device)
-        };
+        let levels = (0..channels.len() - 1).rev();
         Self {
             encoder: Encoder::new(spec, device),
-            up: levels().map(up).collect(),
-            decoder: levels()
+            up: UpConv::path(spec, device),
+            decoder: levels
                 .map(|level| Block::new(spec, level, 2 * channels[level], device))
                 .collect(),
             segment: Pointwise::new([channels[0], 1], device),

@@ -140,7 +140,7 @@ impl TrainedModel {
 
     /// A network's logit as that of a probability.
     fn calibrated(&self, logit: f64) -> f64 {
-        (logit + self.card.prior_logit_offset) / self.card.temperature
+        self.card.calibration.apply(logit + self.card.prior_logit_offset)
     }
 
     /// Reads one case.

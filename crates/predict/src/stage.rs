@@ -129,7 +129,8 @@ impl Predictor<'_> {
         case_id: &str,
         Unit { role, slices }: &Unit,
     ) -> Result<(PredictionRow, bool), PredictError> {
-        let Input { image, network: input, twin, native } = match self.input(case_id) {
+        let has_twin = slices.is_empty() && self.config.twin_roles.contains(role);
+        let Input { image, network: input, twin, native } = match self.input(case_id, has_twin) {
             Ok(read) => read,
             Err(reason) => return Ok((refused(case_id, reason), false)),
         };
@@ -145,8 +146,7 @@ impl Predictor<'_> {
         let reading = self.model.read(&part, self.config.batch_size)?;
         let clinical = self.clinical.get(case_id);
         let logit = self.model.growth_logit(&reading, &image, case, clinical)?;
-        let has_twin = slices.is_empty() && self.config.twin_roles.contains(role);
-        let twin_logit = match twin.filter(|_| has_twin) {
+        let twin_logit = match twin {
             Some((twin, input)) => {
                 let known = (*case, clinical);
                 self.model.twin_logit(&twin, &input, self.config.batch_size, known)?
@@ -174,7 +174,7 @@ impl Predictor<'_> {
     }
 
     /// What is read of the case, or why it is refused. The reason names no folder: the predictions go on to others.
-    fn input(&self, case_id: &str) -> Result<Input, String> {
+    fn input(&self, case_id: &str, with_twin: bool) -> Result<Input, String> {
         let of = |what: &'static str| {
             move |error: ArtifactError| format!("{what}: {}", error.without_path())
         };
@@ -182,7 +182,10 @@ impl Predictor<'_> {
         let brain = self.cases.brain(case_id).map_err(of("brain mask"))?;
         let native = self.cases.native_geometry(case_id).map_err(of("native geometry"))?;
         let of_network = |image: &Image| CaseInput::new(image, &brain, self.model.spec().input());
-        let twin = self.cases.twin(case_id).map_err(of("lesion-free twin"))?;
+        let twin = match with_twin {
+            true => self.cases.twin(case_id).map_err(of("lesion-free twin"))?,
+            false => None,
+        };
         let twin = twin.map(|twin| {
             let input = of_network(&twin);
             (twin, input)

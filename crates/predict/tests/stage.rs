@@ -159,6 +159,43 @@ fn growth_may_be_told_from_the_mask_and_the_patient() {
 }
 
 #[test]
+fn the_logit_is_calibrated() {
+    let root = cohort(&Model::new("vgg"));
+    let (plain, _) = run(root.path()).unwrap();
+    let path = root.path().join("model/model.json");
+    let mut card: serde_json::Value = json::read(&path).unwrap();
+    card["calibration"] = serde_json::json!({ "intercept": -0.75, "slope": 0.25 });
+    json::write(&path, &card).unwrap();
+    let (calibrated, _) = run(root.path()).unwrap();
+    for (plain, calibrated) in plain.iter().zip(&calibrated) {
+        let expected = -0.75 + plain.logit.unwrap() / 4.0;
+        assert!((calibrated.logit.unwrap() - expected).abs() < 1e-12, "{plain:?} {calibrated:?}");
+    }
+}
+
+#[test]
+fn heads_without_hematoma_are_read_of_the_roles_that_are_asked_for() {
+    let root = cohort(&Model::new("joint_unet"));
+    read_volume(&root.path().join("model"));
+    fs::create_dir(root.path().join("cases/twins")).unwrap();
+    let twin = |case_id: &str| root.path().join(format!("cases/twins/{case_id}.nii"));
+    // The first head stands for its own twin; that of the other, which validates, is not opened.
+    fs::copy(image_path(root.path(), "c0"), twin("c0")).unwrap();
+    fs::write(twin("c1"), "no image").unwrap();
+    let roles = [("c0", None, Role::Test), ("c1", None, Role::Test)];
+    write_splits(root.path(), Regime::Patient, &[roles[0]]);
+    let (rows, _) = run(root.path()).unwrap();
+    assert!(rows[0].twin_logit.is_some() && rows[0].twin_logit == rows[0].logit, "{rows:?}");
+    write_splits(root.path(), Regime::Patient, &[("c1", None, Role::Val)]);
+    let (rows, _) = run(root.path()).unwrap();
+    assert_eq!((rows[0].status, rows[0].twin_logit), (PredictionStatus::Ok, None));
+    write_splits(root.path(), Regime::Patient, &roles);
+    let (rows, _) = run(root.path()).unwrap();
+    assert_eq!(rows[1].status, PredictionStatus::Refused);
+    assert!(rows[1].reason.as_ref().unwrap().starts_with("lesion-free twin: "), "{rows:?}");
+}
+
+#[test]
 fn test_units_are_read_before_validation_units_and_no_others() {
     let root = cohort(&Model::new("vgg"));
     write_splits(

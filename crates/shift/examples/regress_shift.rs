@@ -4,7 +4,9 @@
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
-use hemex_artifacts::{CaseRow, DescriptorRow, Sex, WeightRow, WeightSummary, json, table};
+use hemex_artifacts::{
+    CaseRow, DescriptorRow, FeatureBalance, Sex, WeightRow, WeightSummary, json, table,
+};
 use hemex_shift::{Config, FEATURES, RawConfig};
 use hemex_stage::CONTRACT_VERSION;
 use hemex_volume::BrainDescriptors;
@@ -76,8 +78,9 @@ fn run_stage(root: &Path) {
     let (cases, splits) = (artifact("cases"), artifact("splits"));
     let request = format!(
         r#"{{"contract": {CONTRACT_VERSION}, "stage": "shift", "axes": {{}},
-             "config": {{"features": {FEATURES:?}, "max_feature_auroc": 0.9, "l2": 0.01,
-                         "n_folds": 4, "max_weight": 3.0, "power": 1.0, "min_effective_share": 0.3}},
+             "config": {{"features": {FEATURES:?}, "max_feature_auroc": 0.9,
+                         "method": "logistic", "l2": 0.01, "relative_alpha": 0.1, "n_folds": 4,
+                         "n_permutations": 99, "max_weight": 3.0, "power": 1.0, "min_effective_share": 0.3}},
              "inputs": {{"cases": [{cases}], "splits": [{splits}]}},
              "outputs": {{"weights": {}}},
              "seed": 1, "device": "cpu", "threads": 1, "scratch": {root:?}}}"#,
@@ -106,6 +109,14 @@ fn main() -> ExitCode {
     println!("effective_sample_size {}", summaries[0].effective_sample_size);
     println!("domain_auroc {}", summaries[0].domain_auroc.unwrap());
     println!("overlap {}", summaries[0].overlap.unwrap());
+    let (squared, p_value) = summaries[0].mean_discrepancy.unwrap();
+    println!("mean_discrepancy {squared}");
+    println!("mean_discrepancy_p {p_value}");
+    let difference = |of: fn(&FeatureBalance) -> Option<f64>| {
+        summaries[0].features.iter().filter_map(of).map(f64::abs).fold(0.0, f64::max)
+    };
+    println!("largest_difference {}", difference(|f| f.difference));
+    println!("largest_weighted_difference {}", difference(|f| f.weighted_difference));
     println!("n_clipped {}", summaries[0].n_clipped);
     println!("n_features {}", summaries[0].features.len());
     // The last columns are descriptors of the image.

@@ -12,8 +12,10 @@ pub enum ShiftError {
         /// The case.
         case_id: String,
     },
-    /// The classifier cannot be fitted.
-    #[error("the classifier of regime `{regime}`, fold {fold} cannot be fitted: raise `l2`")]
+    /// No ratio can be estimated.
+    #[error(
+        "the density ratio of regime `{regime}`, fold {fold} cannot be estimated by `method`: raise `l2` or name another"
+    )]
     NotFitted {
         /// How the cohort is split.
         regime: &'static str,

@@ -1,9 +1,9 @@
-use hemex_artifacts::ReportedFeature;
+use hemex_artifacts::{FeatureBalance, ReportedFeature};
 use hemex_metrics::{LogisticRegression, auroc};
 use hemex_stage::DrawKey;
-use rand::RngExt;
 
-use crate::{Config, FEATURES, FeatureTable};
+use crate::ratio::shuffled;
+use crate::{Config, FEATURES, FeatureTable, mean_discrepancy, standardised_difference};
 
 /// Weights of a fold's training cases, and how far they can be trusted.
 #[derive(Debug, Clone)]
@@ -16,8 +16,10 @@ pub struct FoldWeights {
     pub domain_auroc: Option<f64>,
     /// Share of target cases within the range of the training cases' scores.
     pub overlap: Option<f64>,
-    /// Names of the features in use.
-    pub features: Vec<String>,
+    /// Squared maximum mean discrepancy of the domains, and the share of permutations with as large a one.
+    pub mean_discrepancy: Option<(f64, f64)>,
+    /// The features in use, and how far the domains' means lie apart.
+    pub features: Vec<FeatureBalance>,
     /// Features that are reported and not used.
     pub reported_only: Vec<ReportedFeature>,
     /// How many weights were clipped.
@@ -26,8 +28,8 @@ pub struct FoldWeights {
 
 /// Weighs training cases toward the target cases; both are rows of the table.
 ///
-/// Without target cases, or without a feature that can be used, every weight is 1. Weights are clipped
-/// at `max_weight`, raised to `power` and then scaled to mean 1. `None` if the classifier cannot be fitted.
+/// Without target cases, or without a feature that can be used, every weight is 1. Ratios of densities are clipped
+/// at `max_weight`, raised to `power` and then scaled to mean 1. `None` if they cannot be estimated.
 pub fn weigh(
     table: &FeatureTable,
     train: &[usize],
@@ -40,6 +42,7 @@ pub fn weigh(
         effective_sample_size: train.len() as f64,
         domain_auroc: None,
         overlap: None,
+        mean_discrepancy: None,
         features: Vec::new(),
         reported_only: Vec::new(),
         n_clipped: 0,
@@ -49,11 +52,11 @@ pub fn weigh(
     }
     let cases: Vec<usize> = train.iter().chain(target).copied().collect();
     let is_target: Vec<bool> = (0..cases.len()).map(|i| i >= train.len()).collect();
-    let mut columns = Vec::new();
+    let (mut columns, mut names) = (Vec::new(), Vec::new());
     for name in &config.features {
         match column(table, &cases, &is_target, name, config) {
             Ok(values) => {
-                result.features.push(name.clone());
+                names.push((name, columns.len()));
                 columns.extend(values);
             }
             Err(reason) => {
@@ -66,23 +69,43 @@ pub fn weigh(
     }
     let rows: Vec<Vec<f64>> =
         (0..cases.len()).map(|i| columns.iter().map(|column| column[i]).collect()).collect();
-    let fit = LogisticRegression::fit(&rows, &is_target, &vec![1.0; rows.len()], config.l2)?;
-    let logits: Vec<f64> = rows.iter().map(|row| fit.logit(row)).collect();
-    let prior = (train.len() as f64 / target.len() as f64).ln();
-    let raw: Vec<f64> = logits[..train.len()].iter().map(|z| (z + prior).exp()).collect();
-    result.n_clipped = raw.iter().filter(|w| **w > config.max_weight).count();
-    let flattened = |w: f64| w.min(config.max_weight).powf(config.power);
-    let flattened: Vec<f64> = raw.into_iter().map(flattened).collect();
-    let mean = flattened.iter().sum::<f64>() / flattened.len() as f64;
-    result.weights = flattened.into_iter().map(|w| w / mean).collect();
+    let (train_rows, target_rows) = rows.split_at(train.len());
+    let ratios = config.estimator.ratios(train_rows, target_rows, seed)?;
+    result.n_clipped = ratios.iter().filter(|w| **w > config.max_weight).count();
+    result.weights = weights(&ratios, config)?;
     result.effective_sample_size = effective_sample_size(&result.weights);
+    let domains = LogisticRegression::fit(&rows, &is_target, &vec![1.0; rows.len()], config.l2())?;
+    let logits: Vec<f64> = rows.iter().map(|row| domains.logit(row)).collect();
     result.overlap = Some(overlap(&logits, train.len()));
     result.domain_auroc = cross_fitted_auroc(&rows, &is_target, config, seed);
+    result.mean_discrepancy =
+        mean_discrepancy(train_rows, target_rows, config.n_permutations, seed)
+            .map(|found| (found.squared, found.p_value));
+    result.features = names
+        .into_iter()
+        .map(|(name, at)| {
+            let (train, target) = columns[at].split_at(train.len());
+            let difference = |weights: &[f64]| standardised_difference(train, weights, target);
+            FeatureBalance {
+                name: name.clone(),
+                difference: difference(&vec![1.0; train.len()]),
+                weighted_difference: difference(&result.weights),
+            }
+        })
+        .collect();
     Some(result)
 }
 
+/// Ratios clipped, flattened and scaled to mean 1; `None` if all are 0.
+fn weights(ratios: &[f64], config: &Config) -> Option<Vec<f64>> {
+    let flattened = |w: &f64| w.clamp(0.0, config.max_weight).powf(config.power);
+    let flattened: Vec<f64> = ratios.iter().map(flattened).collect();
+    let mean = flattened.iter().sum::<f64>() / flattened.len() as f64;
+    (mean > 0.0).then(|| flattened.into_iter().map(|w| w / mean).collect())
+}
+
 /// Kish's effective sample size, (Σw)² / Σw².
-fn effective_sample_size(weights: &[f64]) -> f64 {
+pub fn effective_sample_size(weights: &[f64]) -> f64 {
     let sum: f64 = weights.iter().sum();
     sum * sum / weights.iter().map(|w| w * w).sum::<f64>()
 }
@@ -172,20 +195,20 @@ fn cross_fitted_auroc(
     config: &Config,
     seed: u64,
 ) -> Option<f64> {
-    let mut order: Vec<usize> = (0..rows.len()).collect();
-    let rng = &mut DrawKey::new(seed, "shift.cross_fit").rng();
-    for i in (1..order.len()).rev() {
-        order.swap(i, rng.random_range(0..=i));
-    }
+    let order = shuffled(rows.len(), &DrawKey::new(seed, "shift.cross_fit"));
     let mut scores = vec![0.0; rows.len()];
-    for fold in 0..config.n_folds {
-        let held_out = |position: usize| position % config.n_folds == fold;
+    for fold in 0..config.n_folds() {
+        let held_out = |position: usize| position % config.n_folds() == fold;
         let kept: Vec<usize> =
             (0..order.len()).filter(|p| !held_out(*p)).map(|p| order[p]).collect();
         let fit_rows: Vec<Vec<f64>> = kept.iter().map(|i| rows[*i].clone()).collect();
         let fit_labels: Vec<bool> = kept.iter().map(|i| is_target[*i]).collect();
-        let fit =
-            LogisticRegression::fit(&fit_rows, &fit_labels, &vec![1.0; fit_rows.len()], config.l2)?;
+        let fit = LogisticRegression::fit(
+            &fit_rows,
+            &fit_labels,
+            &vec![1.0; fit_rows.len()],
+            config.l2(),
+        )?;
         for position in (0..order.len()).filter(|p| held_out(*p)) {
             scores[order[position]] = fit.logit(&rows[order[position]]);
         }
@@ -199,13 +222,20 @@ mod tests {
     use rand_distr::{Distribution, Normal};
 
     use super::*;
+    use crate::{Estimator, Method};
 
     fn config(features: &[&str]) -> Config {
         Config {
             features: features.iter().map(|f| (*f).to_owned()).collect(),
             max_feature_auroc: 0.95,
-            l2: 1e-6,
-            n_folds: 5,
+            estimator: Estimator {
+                method: Method::Logistic,
+                l2: 1e-6,
+                alpha: 0.1,
+                max_ratio: 1e6,
+                n_folds: 5,
+            },
+            n_permutations: 19,
             max_weight: 1e6,
             power: 1.0,
             min_effective_share: 0.3,

@@ -1,19 +1,25 @@
 //! The stage `shift`: weights of training cases toward an unlabelled target domain.
 //!
-//! Reads `cases` and `splits`, never labels, so that a label cannot leak. A classifier learns to tell
-//! the target cases of a fold from its training cases by named features; its odds are the density
-//! ratio by which a training case stands for the target domain (Sugiyama et al., Density Ratio
-//! Estimation in Machine Learning, 2012, chapter 4). A feature that tells the domains apart almost
-//! without overlap is reported and not used: no weight could make up for cases that are not there.
+//! Reads `cases` and `splits`, never labels, so that a label cannot leak. A training case stands for the
+//! target domain of a fold by the ratio of their densities of named features ([`Method`]). A feature that
+//! tells the domains apart almost without overlap is reported and not used: no weight could make up for
+//! cases that are not there. How far the domains lie apart is told by a classifier's AUROC, a two-sample
+//! test ([`mean_discrepancy`]) and each feature's difference, before and after weighting.
 
+mod balance;
 mod config;
 mod error;
 mod features;
 mod fold;
+mod ratio;
 mod stage;
+mod two_sample;
 
+pub use balance::standardised_difference;
 pub use config::{Config, RawConfig};
 pub use error::ShiftError;
 pub use features::{FEATURES, FeatureTable};
-pub use fold::{FoldWeights, weigh};
+pub use fold::{FoldWeights, effective_sample_size, weigh};
+pub use ratio::{Estimator, Method};
 pub use stage::run;
+pub use two_sample::{MeanDiscrepancy, mean_discrepancy};

@@ -91,6 +91,7 @@ fn summary(regime: Regime, fold: usize, domains: &Domains, found: FoldWeights) -
         effective_sample_size: found.effective_sample_size,
         domain_auroc: found.domain_auroc,
         overlap: found.overlap,
+        mean_discrepancy: found.mean_discrepancy,
         features: found.features,
         features_reported_only: found.reported_only,
         n_clipped: found.n_clipped,

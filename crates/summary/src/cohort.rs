@@ -52,7 +52,7 @@ impl Cohort {
     /// Reads the `cases.csv` of a report.
     ///
     /// # Errors
-    /// If it cannot be read or holds no test case.
+    /// If it cannot be read, holds no test case, or several models of an arm.
     pub(crate) fn read(folder: &Path) -> Result<Self, SummaryError> {
         let path = folder.join("cases.csv");
         let rows: Vec<CaseLine> = table::read_rows(&path)?;
@@ -67,9 +67,17 @@ impl Cohort {
                 None => arms.push((row.arm.clone(), vec![row])),
             }
         }
+        for (arm, rows) in &arms {
+            let mut models = rows.iter().map(|row| (row.fold, row.seed));
+            let first = models.next();
+            if models.any(|model| Some(model) != first) {
+                return Err(SummaryError::SeveralModels { path, arm: arm.clone() });
+            }
+        }
         Ok(Self { regime, arms })
     }
 
+    /// The rows of an arm.
     pub(crate) fn arm(&self, name: &str) -> Option<&[CaseLine]> {
         self.arms.iter().find(|(arm, _)| arm == name).map(|(_, rows)| rows.as_slice())
     }
@@ -79,5 +87,42 @@ impl Cohort {
         let rows = self.arms.iter().flat_map(|(_, rows)| rows);
         let tested = rows.filter(|row| row.role == Role::Test && row.growth.is_some());
         tested.map(|row| (row.case_id.clone(), row.clone())).collect()
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod tests {
+    use super::*;
+
+    fn read(rows: &[&str]) -> Result<Cohort, SummaryError> {
+        let folder = tempfile::tempdir().unwrap();
+        let head = "case_id,patient_id,arm,regime,fold,seed,role,status,growth,probability,twin_logit,true_probability,\
+                    true_probability_image_signs,dice,volume_ml,reference_volume_ml";
+        let text = [&[head], rows].concat().join("\n");
+        std::fs::write(folder.path().join("cases.csv"), text).unwrap();
+        Cohort::read(folder.path())
+    }
+
+    #[test]
+    fn a_report_of_one_model_an_arm_is_read() {
+        let cohort = read(&[
+            "a,p,vgg,site,2,7,test,ok,1,0.4,,,,,,",
+            "b,q,vgg,site,2,7,val,ok,,0.4,,,,,,",
+            "a,p,full,site,2,7,test,no_lesion,1,,,,,,,",
+        ])
+        .unwrap();
+        assert_eq!(cohort.test_cases().len(), 1);
+        assert_eq!(cohort.arm("vgg").unwrap()[0].score(), Some(0.4));
+        assert_eq!(cohort.arm("full").unwrap()[0].score(), Some(f64::NEG_INFINITY));
+    }
+
+    #[test]
+    fn several_models_of_an_arm_and_no_test_case_are_refused_by_name() {
+        let several =
+            ["a,p,vgg,site,1,7,test,ok,1,0.4,,,,,,", "b,q,vgg,site,2,7,test,ok,0,0.4,,,,,,"];
+        assert!(read(&several).unwrap_err().to_string().contains("`vgg`"));
+        let none = ["a,p,vgg,site,1,7,val,ok,1,0.4,,,,,,"];
+        assert!(matches!(read(&none), Err(SummaryError::NoTestCases { .. })));
     }
 }

@@ -26,6 +26,17 @@ pub enum SummaryError {
         /// The table.
         path: PathBuf,
     },
+    /// Several models of an arm tested the cases of one report.
+    #[error(
+        "{path}: `{arm}` tested under several folds or seeds; expected one model an arm: give the axes `fold` and \
+         `seed` of its training one value a report"
+    )]
+    SeveralModels {
+        /// The table.
+        path: PathBuf,
+        /// The arm.
+        arm: String,
+    },
     /// A file cannot be written.
     #[error("{path}: {source}")]
     Write {

@@ -2,7 +2,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use hemex_artifacts::{Cases, LabelRow, Role, SignRow, SplitRow, clinical_feature, table};
-use hemex_metrics::LogisticRegression;
+use hemex_metrics::{LogisticRegression, Scale};
+use hemex_stage::log;
 
 use crate::SummaryError;
 use crate::cohort::{CaseLine, Cohort};
@@ -24,7 +25,8 @@ pub(crate) struct Tables<'a> {
 /// phantom the true ones), fitted on the training patients of the fold that the report tests. What can be had of
 /// these patients where segmentation and signs are perfect.
 ///
-/// Nothing is added where no reader has stated signs, or the fit does not converge.
+/// Nothing is added, and the log says so, where no reader has stated signs or the fit does not converge. Signs and
+/// blood elsewhere that are not stated count as absent, as a reader leaves out what is not there.
 ///
 /// # Errors
 /// If a table cannot be read.
@@ -59,15 +61,21 @@ pub(crate) fn add(cohort: &mut Cohort, tables: &Tables<'_>) -> Result<(), Summar
         .iter()
         .filter_map(|id| Some((known.get(id.as_str())?, labels.get(id)?.growth?)))
         .collect();
-    let Some(scales) = scales(&train) else { return Ok(()) };
+    let Some((first, _)) = train.first() else {
+        log(format_args!("no signs are stated of training patients: no arm `{NAME}`"));
+        return Ok(());
+    };
+    let column = |j: usize| train.iter().map(|(values, _)| values[j]).collect::<Vec<_>>();
+    let scales: Vec<Scale> = (0..first.len()).map(|j| Scale::of(&column(j))).collect();
     let row = |values: &Vec<f64>| -> Vec<f64> {
-        values.iter().zip(&scales).map(|(value, [mean, sd])| (value - mean) / sd).collect()
+        values.iter().zip(&scales).map(|(value, scale)| scale.standardise(*value)).collect()
     };
     let rows: Vec<Vec<f64>> = train.iter().map(|(values, _)| row(values)).collect();
     let growth: Vec<bool> = train.iter().map(|(_, growth)| *growth).collect();
     // Cases lie in the order of their pseudonyms, which is none.
     let folds: Vec<usize> = (0..rows.len()).map(|i| i % N_FOLDS).collect();
     let Some(fit) = LogisticRegression::choose(&rows, &growth, &PENALTIES, &folds) else {
+        log(format_args!("no regression on the stated signs can be fitted: no arm `{NAME}`"));
         return Ok(());
     };
     let told = tested.into_iter().map(|case| {
@@ -87,7 +95,6 @@ pub(crate) fn add(cohort: &mut Cohort, tables: &Tables<'_>) -> Result<(), Summar
     Ok(())
 }
 
-/// Signs that are not stated count as absent.
 fn signs_of(row: &SignRow) -> [f64; 8] {
     let flags = [
         row.black_hole,
@@ -100,18 +107,6 @@ fn signs_of(row: &SignRow) -> [f64; 8] {
         row.irregular,
     ];
     flags.map(|flag| f64::from(u8::from(flag == Some(true))))
-}
-
-/// Mean and standard deviation of each feature, 1 for one that does not vary; `None` without cases.
-fn scales(cases: &[(&Vec<f64>, bool)]) -> Option<Vec<[f64; 2]>> {
-    let (first, n) = (cases.first()?, cases.len() as f64);
-    let scale = |j: usize| {
-        let mean = cases.iter().map(|(values, _)| values[j]).sum::<f64>() / n;
-        let square = cases.iter().map(|(values, _)| (values[j] - mean).powi(2)).sum::<f64>();
-        let sd = (square / n).sqrt();
-        [mean, if sd > 1e-9 { sd } else { 1.0 }]
-    };
-    Some((0..first.0.len()).map(scale).collect())
 }
 
 #[cfg(test)]

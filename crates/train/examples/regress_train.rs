@@ -10,7 +10,7 @@ use burn::tensor::{Device, Tensor};
 use hemex_artifacts::{HistoryRow, ModelCard, json, nifti, table};
 use hemex_stage::{CONTRACT_VERSION, DrawKey};
 use hemex_train::{
-    RawConfig, Sampler, SamplerKind, Schedule, bce_with_logits, clip_gradients,
+    DrawnCase, RawConfig, Sampler, SamplerKind, Schedule, bce_with_logits, clip_gradients,
     effective_number_weights,
 };
 use hemex_volume::{Affine, Geometry, Image, LabelMap};
@@ -26,12 +26,20 @@ fn parts() {
     println!("dice_loss {}", scalar(hemex_kernels::mask_losses(logits, targets).narrow(0, 0, 1)));
     println!("class_weight {}", effective_number_weights([90, 30], 0.99).unwrap()[1]);
 
-    let growth: Vec<bool> = (0..12).map(|i| i % 4 == 0).collect();
-    let weights: Vec<f64> = (0..12).map(|i| 0.5 + f64::from(i % 5) / 4.0).collect();
-    for (name, kind) in
-        [("instance", SamplerKind::Instance), ("class_balanced", SamplerKind::ClassBalanced)]
-    {
-        let sampler = Sampler::new(kind, &growth, &weights).unwrap();
+    let cases = (0..12).map(|i| DrawnCase {
+        growth: i % 4 == 0,
+        weight: 0.5 + f64::from(i % 5) / 4.0,
+        site: if i < 5 { "A" } else { "B" },
+    });
+    let cases: Vec<DrawnCase<'_>> = cases.collect();
+    for (name, kind) in [
+        ("instance", SamplerKind::Instance),
+        ("square_root", SamplerKind::SquareRoot),
+        ("effective_number", SamplerKind::EffectiveNumber),
+        ("class_balanced", SamplerKind::ClassBalanced),
+        ("site_class_balanced", SamplerKind::SiteClassBalanced),
+    ] {
+        let sampler = Sampler::new(kind, 0.9, &cases).unwrap();
         let drawn = (0..50).map(|i| i * sampler.draw(&DrawKey::new(1, "train.regress").repeat(i)));
         println!("{name}_drawn {}", drawn.sum::<usize>());
         println!("{name}_prior_logit_offset {}", sampler.prior_logit_offset());
@@ -103,7 +111,9 @@ fn config() -> serde_json::Value {
         "regime": "patient", "n_epochs": 2, "steps_per_epoch": 3, "batch_size": 4,
         "patience_epochs": 5, "calibration": "temperature", "lesion_window_share": 0.7,
         "sampler": { "kind": "instance", "shift_weights": true },
-        "loss": { "mask_weight": 1.0, "label_weight": 0.5, "reconstruction_weight": 0.0, "reconstruction_weight": 0.0, "effective_number_beta": 0.9 },
+        "loss": { "mask_weight": 1.0, "label_weight": 0.5, "reconstruction_weight": 0.0,
+                  "effective_number_beta": 0.9, "reweight_from_epoch": 0, "focal_gamma": 0.0,
+                  "ldam_margin": 0.0, "logit_adjustment": 0.0 },
         "optimizer": { "learning_rate": { "joint": 3e-3, "vgg": 3e-3 }, "weight_decay": 0.1, "warmup_steps": 2,
                        "max_gradient_norm": 0.5, "average_decay": 0.0 },
         "decision": { "mask_threshold": 0.5, "min_lesion_ml": 0.0, "min_focus_ml": 0.0, "min_presence": 0.4 },

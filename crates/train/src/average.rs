@@ -1,7 +1,6 @@
-use std::collections::HashMap;
-
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
-use burn::tensor::{Tensor, TensorData};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::optim::GradientsParams;
+use burn::tensor::Tensor;
 use hemex_model::Network;
 
 /// An exponential moving average of the weights over the steps (Polyak and Juditsky, SIAM J Control Optim 30, 1992,
@@ -24,35 +23,34 @@ impl Average {
     /// Takes in the weights after step `step`, counted from 0 over the whole training.
     pub(crate) fn update(self, network: &Network, step: usize) -> Self {
         let decay = self.decay.min((1 + step) as f64 / (10 + step) as f64);
-        let mut latest = Weights::default();
+        let mut latest = Weights(GradientsParams::new());
         network.visit(&mut latest);
         let mut blend = Blend { latest: latest.0, decay };
         Self { network: self.network.map(&mut blend), decay: self.decay }
     }
 }
 
-#[derive(Default)]
-struct Weights(HashMap<ParamId, TensorData>);
+/// Tensors by parameter, on their device: Burn's container of gradients holds any.
+struct Weights(GradientsParams);
 
 impl ModuleVisitor for Weights {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        self.0.insert(param.id, param.val().into_data());
+        let weights = param.val();
+        let weights = if weights.device().is_autodiff() { weights.inner() } else { weights };
+        self.0.register::<D>(param.id, weights);
     }
 }
 
 struct Blend {
-    latest: HashMap<ParamId, TensorData>,
+    latest: GradientsParams,
     decay: f64,
 }
 
 impl ModuleMapper for Blend {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         // The average is a copy of the network: it has the same parameters.
-        let Some(latest) = self.latest.remove(&param.id) else { return param };
-        param.map(|average| {
-            let latest = Tensor::from_data(latest, &average.device());
-            average.mul_scalar(self.decay) + latest.mul_scalar(1.0 - self.decay)
-        })
+        let Some(latest) = self.latest.remove::<D>(param.id) else { return param };
+        param.map(|average| average.mul_scalar(self.decay) + latest.mul_scalar(1.0 - self.decay))
     }
 }
 

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 
 use burn::module::Module;
 use burn::optim::ModuleOptimizer;
-use hemex_artifacts::{HistoryRow, json};
+use hemex_artifacts::{HistoryRow, LogitCalibration, json};
 use hemex_model::{Network, save_weights};
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +18,7 @@ pub(crate) struct Progress {
     pub(crate) best_epoch: usize,
     pub(crate) best_loss: Option<f64>,
     /// Of the best epoch.
-    pub(crate) best_temperature: Option<f64>,
+    pub(crate) best_calibration: Option<LogitCalibration>,
     pub(crate) history: Vec<HistoryRow>,
     pub(crate) transplants: Vec<TransplantRow>,
 }

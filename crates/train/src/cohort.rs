@@ -11,7 +11,7 @@ use hemex_stage::Request;
 use hemex_volume::{Image, LabelMap, Lesion};
 use rayon::prelude::*;
 
-use crate::TrainError;
+use crate::{DrawnCase, TrainError};
 
 /// Set in a voxel's label where it lies in the brain, so that lesion and brain are warped as one map.
 pub(crate) const BRAIN: u8 = 0x80;
@@ -80,6 +80,11 @@ impl Ground {
 }
 
 impl TrainCase {
+    /// What the sampler needs of it.
+    pub(crate) fn drawn(&self) -> DrawnCase<'_> {
+        DrawnCase { growth: self.growth, weight: self.weight, site: &self.clinical.case.site }
+    }
+
     /// Its hematoma, where hematomas are planted and it can be cut.
     fn donor(&self) -> Result<Option<Donor>, TrainError> {
         let Some(ground) = &self.ground else {

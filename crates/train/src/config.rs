@@ -69,6 +69,8 @@ pub struct RawChange {
 pub struct RawSampler {
     /// Which sampler.
     pub kind: SamplerKind,
+    /// β of `effective_number`, and of no other.
+    pub beta: Option<f64>,
     /// Whether cases are drawn in proportion to their domain-shift weight.
     pub shift_weights: bool,
 }
@@ -86,6 +88,29 @@ pub struct RawLoss {
     /// β of the effective-number class weights of the label; 0 for none. Only without a balancing
     /// sampler: the same correction is never made twice.
     pub effective_number_beta: f64,
+    /// The epoch, counted from 0, from which these class weights count: deferred re-weighting.
+    pub reweight_from_epoch: usize,
+    /// γ of the focal loss of the label; 0 for the cross-entropy.
+    pub focal_gamma: f64,
+    /// LDAM's margin of the rarer class; 0 for none.
+    pub ldam_margin: f64,
+    /// How much of the prior's log-odds is added to the logit while it is learnt; 0 for none. Only without another
+    /// correction of the prior.
+    pub logit_adjustment: f64,
+    /// The focal Tversky loss of the mask in place of the Dice loss; the cross-entropy stays.
+    pub tversky: Option<Tversky>,
+}
+
+/// Weights of the focal Tversky loss.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tversky {
+    /// Of what is too much.
+    pub alpha: f64,
+    /// Of what is missed.
+    pub beta: f64,
+    /// Power of the loss.
+    pub gamma: f64,
 }
 
 /// How a network's own logit of growth, prior offset added, becomes a probability. A regression is fitted to be one.
@@ -94,8 +119,10 @@ pub struct RawLoss {
 pub enum Calibration {
     /// As it is.
     None,
-    /// Divided by the temperature that fits the validation cases.
+    /// Its distance from the prior divided by the temperature that fits the validation cases.
     Temperature,
+    /// By the line that fits the validation cases (Platt, Advances in Large Margin Classifiers, 1999).
+    Platt,
 }
 
 /// AdamW with a linear warm-up and a cosine decay to 0.
@@ -152,7 +179,6 @@ impl TryFrom<RawConfig> for Config {
         check_count("batch_size", raw.batch_size, 4096)?;
         check_count("patience_epochs", raw.patience_epochs, 100_000)?;
         check_fraction("lesion_window_share", raw.lesion_window_share)?;
-        check_loss(&raw.loss, &raw.sampler)?;
         check_range("optimizer.weight_decay", raw.optimizer.weight_decay, 0.0..=1.0)?;
         check_positive("optimizer.max_gradient_norm", raw.optimizer.max_gradient_norm)?;
         check_range("optimizer.average_decay", raw.optimizer.average_decay, 0.0..=0.999_999)?;
@@ -197,42 +223,103 @@ impl TryFrom<RawConfig> for Config {
 
 /// The arms, each with its own or the common sampler, loss and transforms.
 fn arms(raw: &RawConfig) -> Result<BTreeMap<String, Arm>, ConfigError> {
-    let mut sources = check_sources(&raw.growth_from, &raw.arm)?;
+    let sources = check_sources(&raw.growth_from, &raw.arm)?;
     let augment = Policy::try_from(raw.augment.clone()).map_err(|e| e.within("augment"))?;
     let unchanged = Policy::try_from(RawPolicy::NOTHING).map_err(|e| e.within("augment"))?;
-    let arms = raw.arm.iter().map(|(name, network)| {
-        let spec = NetworkSpec::try_from(network.clone())
+    let arms = sources.into_iter().map(|(name, growth_from)| {
+        let spec = NetworkSpec::try_from(raw.arm[&name].clone())
             .map_err(|e| spec_error(e).within(&format!("arm.{name}")))?;
-        let learning_rate = *raw.optimizer.learning_rate.get(name).ok_or_else(|| {
+        let learning_rate = *raw.optimizer.learning_rate.get(&name).ok_or_else(|| {
             let key = format!("optimizer.learning_rate.{name}");
             ConfigError::new(&key, "a learning rate for each arm", "none")
         })?;
-        let change = raw.change.get(name).copied().unwrap_or_default();
+        let change = raw.change.get(&name).copied().unwrap_or_default();
         let (sampler, loss) =
             (change.sampler.unwrap_or(raw.sampler), change.loss.unwrap_or(raw.loss));
-        check_loss(&loss, &sampler).map_err(|e| e.within(&format!("change.{name}")))?;
+        let of_change = |e: ConfigError| match raw.change.contains_key(&name) {
+            true => e.within(&format!("change.{name}")),
+            false => e,
+        };
+        check_sampler(&sampler).map_err(of_change)?;
+        check_loss(&loss, &sampler, raw.n_epochs).map_err(of_change)?;
+        if growth_from == GrowthSource::Network {
+            check_calibration(&loss, raw.calibration).map_err(of_change)?;
+        }
         let augment = match change.augmented {
             Some(false) => unchanged.clone(),
             _ => augment.clone(),
         };
-        // An arm without a source is refused above.
-        let growth_from = sources.remove(name).unwrap_or(GrowthSource::Network);
-        Ok((name.clone(), Arm { spec, learning_rate, growth_from, sampler, loss, augment }))
+        Ok((name, Arm { spec, learning_rate, growth_from, sampler, loss, augment }))
     });
     arms.collect()
 }
 
+fn check_sampler(sampler: &RawSampler) -> Result<(), ConfigError> {
+    match (sampler.kind, sampler.beta) {
+        (SamplerKind::EffectiveNumber, Some(beta)) => {
+            check_range("sampler.beta", beta, 0.0..=0.999_999).map(|_| ())
+        }
+        (SamplerKind::EffectiveNumber, None) => {
+            Err(ConfigError::new("sampler.beta", "β of the effective numbers, as 0.99", "none"))
+        }
+        (_, None) => Ok(()),
+        (_, Some(beta)) => {
+            let expected = "nothing: only sampler.kind = \"effective_number\" has it";
+            Err(ConfigError::new("sampler.beta", expected, beta))
+        }
+    }
+}
+
+/// A loss that distorts probabilities is followed by a recalibration.
+fn check_calibration(loss: &RawLoss, calibration: Calibration) -> Result<(), ConfigError> {
+    for (key, value) in
+        [("loss.focal_gamma", loss.focal_gamma), ("loss.ldam_margin", loss.ldam_margin)]
+    {
+        if value > 0.0 && calibration != Calibration::Platt {
+            let expected =
+                "0 unless calibration = \"platt\", since this loss distorts the probabilities";
+            return Err(ConfigError::new(key, expected, value));
+        }
+    }
+    Ok(())
+}
+
 /// A weight for each task; no correction is made twice.
-fn check_loss(loss: &RawLoss, sampler: &RawSampler) -> Result<(), ConfigError> {
+fn check_loss(loss: &RawLoss, sampler: &RawSampler, n_epochs: usize) -> Result<(), ConfigError> {
     check_range("loss.mask_weight", loss.mask_weight, 0.0..=1e6)?;
     check_positive("loss.label_weight", loss.label_weight)?;
     check_range("loss.reconstruction_weight", loss.reconstruction_weight, 0.0..=1e6)?;
     let beta = loss.effective_number_beta;
     check_range("loss.effective_number_beta", beta, 0.0..=0.999_999)?;
-    if beta > 0.0 && sampler.kind == SamplerKind::ClassBalanced {
-        let expected =
-            "0 with sampler.kind = \"class_balanced\", which balances the classes already";
-        return Err(ConfigError::new("loss.effective_number_beta", expected, beta));
+    check_range("loss.focal_gamma", loss.focal_gamma, 0.0..=10.0)?;
+    check_range("loss.ldam_margin", loss.ldam_margin, 0.0..=100.0)?;
+    let adjustment = check_range("loss.logit_adjustment", loss.logit_adjustment, 0.0..=10.0)?;
+    if loss.reweight_from_epoch >= n_epochs {
+        let expected = format!("below the {n_epochs} epochs of the training");
+        let found = loss.reweight_from_epoch;
+        return Err(ConfigError::new("loss.reweight_from_epoch", &expected, found));
+    }
+    if let Some(Tversky { alpha, beta, gamma }) = loss.tversky {
+        check_range("loss.tversky.alpha", alpha, 0.0..=1e3)?;
+        check_range("loss.tversky.beta", beta, 0.0..=1e3)?;
+        check_range(
+            "loss.tversky.gamma",
+            check_positive("loss.tversky.gamma", gamma)?,
+            0.0..=10.0,
+        )?;
+    }
+    for (key, value) in
+        [("loss.effective_number_beta", beta), ("loss.logit_adjustment", adjustment)]
+    {
+        if value > 0.0 && sampler.kind != SamplerKind::Instance {
+            let expected =
+                "0 with a sampler other than \"instance\", which corrects the prior already";
+            return Err(ConfigError::new(key, expected, value));
+        }
+    }
+    if beta > 0.0 && adjustment > 0.0 {
+        let expected = "0 with loss.effective_number_beta, which corrects the prior already";
+        return Err(ConfigError::new("loss.logit_adjustment", expected, adjustment));
     }
     Ok(())
 }
@@ -269,62 +356,4 @@ fn spec_error(error: ModelError) -> ConfigError {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
-mod tests {
-    use super::*;
-
-    /// The config of the demo with a value changed.
-    fn checked(table: &str, key: &str, value: &str) -> Result<Config, ConfigError> {
-        let text = include_str!("../../../configs/train.toml");
-        let mut document: toml::Table = toml::from_str(text).unwrap();
-        let value: toml::Table = toml::from_str(&format!("value = {value}")).unwrap();
-        let place = if table.is_empty() {
-            &mut document
-        } else {
-            document.get_mut(table).unwrap().as_table_mut().unwrap()
-        };
-        place.insert(key.to_owned(), value["value"].clone());
-        Config::try_from(document.try_into::<RawConfig>().unwrap())
-    }
-
-    #[test]
-    fn growth_is_told_from_signs_where_there_is_a_mask() {
-        let refused = |table: &str, key: &str, value: &str| {
-            checked(table, key, value).map(|_| ()).unwrap_err().to_string()
-        };
-        let signs = "{ scan = \"signs\", clinical = [\"gcs\"] }";
-        assert!(checked("growth_from", "joint", signs).is_ok());
-        let error = refused("growth_from", "vgg", signs);
-        assert!(error.contains("growth_from.vgg.scan") && error.contains("no mask"), "{error}");
-        let error = refused("growth_from", "joint", "{ scan = \"signs\", clinical = [\"gsc\"] }");
-        assert!(error.contains("growth_from.joint.clinical") && error.contains("gcs"), "{error}");
-        let error = refused("growth_from", "vgg", "{ scan = \"network\", clinical = [\"gcs\"] }");
-        assert!(error.contains("growth_from.vgg.clinical"), "{error}");
-        let network = "{ scan = \"network\", clinical = [] }";
-        let error = refused("growth_from", "jiont", network);
-        assert!(error.contains("growth_from.jiont") && error.contains("joint"), "{error}");
-        let error =
-            refused("", "growth_from", &format!("{{ joint = {network}, vgg = {network} }}"));
-        assert!(error.contains("growth_from.two_stage"), "{error}");
-    }
-
-    #[test]
-    fn an_arm_has_what_is_changed_for_it_alone() {
-        let sampler =
-            "{ sampler = { kind = \"instance\", shift_weights = false }, augmented = false }";
-        let config = checked("", "change", &format!("{{ vgg = {sampler} }}")).unwrap();
-        let (vgg, joint) = (&config.arms["vgg"], &config.arms["joint"]);
-        assert_eq!((vgg.sampler.kind, vgg.sampler.shift_weights), (SamplerKind::Instance, false));
-        assert_eq!(joint.sampler.kind, SamplerKind::ClassBalanced);
-        let nothing = Policy::try_from(RawPolicy::NOTHING).unwrap();
-        let [vgg, joint, nothing] =
-            [&vgg.augment, &joint.augment, &nothing].map(|p| format!("{p:?}"));
-        assert!(vgg == nothing && joint != nothing);
-        let refused =
-            |value: &str| checked("", "change", value).map(|_| ()).unwrap_err().to_string();
-        let loss = "{ mask_weight = 1.0, label_weight = 1.0, reconstruction_weight = 0.0, effective_number_beta = 0.9 }";
-        let error = refused(&format!("{{ vgg = {{ loss = {loss} }} }}"));
-        assert!(error.contains("change.vgg.loss.effective_number_beta"), "{error}");
-        assert!(refused("{ vgh = {} }").contains("vgg"));
-    }
-}
+mod tests;

@@ -4,6 +4,7 @@
 //! key, so that the same request gives the same weights, bit for bit, also after an interruption.
 
 mod average;
+mod calibration;
 mod checkpoint;
 mod clip;
 mod cohort;
@@ -21,9 +22,9 @@ mod trainer;
 mod validation;
 
 pub use clip::clip_gradients;
-pub use config::{Config, RawConfig};
+pub use config::{Config, RawConfig, RawLoss, Tversky};
 pub use error::TrainError;
-pub use loss::bce_with_logits;
-pub use sampler::{Sampler, SamplerKind, effective_number_weights};
+pub use loss::{GrowthLoss, bce_with_logits, tversky_loss};
+pub use sampler::{DrawnCase, Sampler, SamplerKind, effective_number_weights};
 pub use schedule::Schedule;
 pub use trainer::run;

@@ -19,8 +19,6 @@ pub(crate) struct Batch {
     pub(crate) growth: Tensor<1>,
     /// 1 where the window shows the hematoma, `[B]`.
     pub(crate) shows_lesion: Tensor<1>,
-    /// Weight of the window's class in the loss, `[B]`.
-    pub(crate) class_weight: Tensor<1>,
     /// The cases, for messages.
     pub(crate) case_ids: Vec<String>,
 }
@@ -34,8 +32,6 @@ pub(crate) struct WindowSource<'a> {
     pub(crate) growth: &'a GrowthRule,
     pub(crate) spec: &'a NetworkSpec,
     pub(crate) lesion_window_share: f64,
-    /// Of a stable and of a growing case.
-    pub(crate) class_weights: [f64; 2],
     pub(crate) seed: u64,
     pub(crate) batch_size: usize,
 }
@@ -76,7 +72,6 @@ impl WindowSource<'_> {
             mask: volume(1, &|s| &s.mask),
             growth: vector(&|s| f64::from(u8::from(s.growth))),
             shows_lesion: vector(&|s| f64::from(u8::from(s.shows_lesion))),
-            class_weight: vector(&|s| self.class_weights[usize::from(s.growth)]),
             case_ids: samples.iter().map(|s| s.case_id.clone()).collect(),
         }
     }

@@ -1,17 +1,36 @@
+use std::collections::BTreeMap;
+
 use hemex_stage::DrawKey;
 use rand::RngExt;
 use serde::Deserialize;
 
 use crate::TrainError;
 
-/// How cases are drawn.
+/// How often the classes are drawn; within a class, cases are drawn in proportion to their weight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SamplerKind {
-    /// In proportion to their weight.
+    /// As often as they are met: cases in proportion to their weight alone.
     Instance,
-    /// Classes equally often, cases within a class in proportion to their weight.
+    /// In proportion to the square roots of their weights (Mahajan et al., ECCV 2018, section 2.2).
+    SquareRoot,
+    /// In proportion to their effective numbers of cases, `(1 − β^n) / (1 − β)` (Cui et al., CVPR 2019, eq. 2).
+    EffectiveNumber,
+    /// Equally often.
     ClassBalanced,
+    /// Each class of each site equally often, so that neither tells the other.
+    SiteClassBalanced,
+}
+
+/// What is known of a case that is drawn.
+#[derive(Debug, Clone, Copy)]
+pub struct DrawnCase<'a> {
+    /// Its label.
+    pub growth: bool,
+    /// Its domain-shift weight.
+    pub weight: f64,
+    /// Where it was scanned.
+    pub site: &'a str,
 }
 
 /// Draws training cases, each draw under a key of its own.
@@ -19,41 +38,60 @@ pub enum SamplerKind {
 pub struct Sampler {
     /// Cumulative probabilities by case, in the cohort's order; ends at 1.
     cumulative: Vec<f64>,
+    prior_logit: f64,
     prior_logit_offset: f64,
 }
 
 impl Sampler {
-    /// A sampler of cases with these labels and domain-shift weights.
+    /// A sampler of these cases; `beta` counts for effective numbers alone.
     ///
-    /// With balanced classes the network learns under a prior of one half; the offset that restores
-    /// the true prior of the weighted cohort is log(Σ₁w / Σ₀w).
+    /// Drawn so, a class has another prior than in the weighted cohort, and the network learns under that; the offset
+    /// that restores the cohort's is the difference of the log-odds: log(Σ₁w / Σ₀w) where classes are balanced.
     ///
     /// # Errors
     /// [`TrainError::EmptyClass`] if a class has no case or no weight.
-    pub fn new(kind: SamplerKind, growth: &[bool], weights: &[f64]) -> Result<Self, TrainError> {
-        let total = |class: bool| {
-            let members = growth.iter().zip(weights).filter(|(label, _)| **label == class);
-            members.map(|(_, weight)| weight).sum::<f64>()
+    pub fn new(kind: SamplerKind, beta: f64, cases: &[DrawnCase<'_>]) -> Result<Self, TrainError> {
+        let group = |case: &DrawnCase<'_>| match kind {
+            SamplerKind::SiteClassBalanced => (case.growth, case.site.to_owned()),
+            _ => (case.growth, String::new()),
         };
-        let totals = [total(false), total(true)];
-        if let Some(class) = totals.iter().position(|total| *total <= 0.0) {
-            return Err(TrainError::EmptyClass { class: class as u8 });
+        let mut groups: BTreeMap<(bool, String), Group> = BTreeMap::new();
+        for case in cases.iter().filter(|case| case.weight > 0.0) {
+            let group = groups.entry(group(case)).or_default();
+            group.weight += case.weight;
+            group.n += 1;
         }
-        let probability = |label: bool, weight: f64| match kind {
-            SamplerKind::Instance => weight / (totals[0] + totals[1]),
-            SamplerKind::ClassBalanced => 0.5 * weight / totals[usize::from(label)],
+        let total = |growth: bool, value: &dyn Fn(&Group) -> f64| {
+            groups.iter().filter(|(key, _)| key.0 == growth).map(|(_, g)| value(g)).sum::<f64>()
         };
+        for growth in [false, true] {
+            if total(growth, &|g| g.weight) == 0.0 {
+                return Err(TrainError::EmptyClass { class: u8::from(growth) });
+            }
+        }
+        let share = |group: &Group| match kind {
+            SamplerKind::Instance => group.weight,
+            SamplerKind::SquareRoot => group.weight.sqrt(),
+            SamplerKind::EffectiveNumber => effective_number(group.n, beta),
+            SamplerKind::ClassBalanced | SamplerKind::SiteClassBalanced => 1.0,
+        };
+        let sum_of_shares = total(false, &share) + total(true, &share);
         let mut sum = 0.0;
-        let cumulative = growth.iter().zip(weights).map(|(label, weight)| {
-            sum += probability(*label, *weight);
+        let cumulative = cases.iter().map(|case| {
+            if let Some(group) = groups.get(&group(case)) {
+                sum += share(group) / sum_of_shares * case.weight / group.weight;
+            }
             sum
         });
         let cumulative = cumulative.collect();
+        let log_odds =
+            |value: &dyn Fn(&Group) -> f64| (total(true, value) / total(false, value)).ln();
+        let prior_logit = log_odds(&|g| g.weight);
         let prior_logit_offset = match kind {
             SamplerKind::Instance => 0.0,
-            SamplerKind::ClassBalanced => (totals[1] / totals[0]).ln(),
+            _ => prior_logit - log_odds(&share),
         };
-        Ok(Self { cumulative, prior_logit_offset })
+        Ok(Self { cumulative, prior_logit, prior_logit_offset })
     }
 
     /// Index of the case of this draw.
@@ -63,13 +101,31 @@ impl Sampler {
         self.cumulative.partition_point(|sum| *sum <= u).min(self.cumulative.len() - 1)
     }
 
+    /// Log-odds of growth in the weighted cohort.
+    pub fn prior_logit(&self) -> f64 {
+        self.prior_logit
+    }
+
     /// What is added to a growth logit so that it speaks of the true prior.
     pub fn prior_logit_offset(&self) -> f64 {
         self.prior_logit_offset
     }
 }
 
-/// Effective-number class weights `w_c ∝ (1 − β) / (1 − β^n_c)`, mean 1 (Cui et al., CVPR 2019, eq. 2).
+/// Cases that share one probability of being drawn from.
+#[derive(Default)]
+struct Group {
+    /// Of all its cases together.
+    weight: f64,
+    n: usize,
+}
+
+fn effective_number(n: usize, beta: f64) -> f64 {
+    (1.0 - beta.powf(n as f64)) / (1.0 - beta)
+}
+
+/// Class weights in inverse proportion to the effective numbers of cases, `w_c ∝ (1 − β) / (1 − β^n_c)`, mean 1 (Cui
+/// et al., CVPR 2019, eq. 2).
 ///
 /// # Errors
 /// [`TrainError::EmptyClass`] if any `n_c` is 0: a weight for an unseen class would be invented.
@@ -77,7 +133,7 @@ pub fn effective_number_weights(n_cases: [usize; 2], beta: f64) -> Result<[f64; 
     if let Some(class) = n_cases.iter().position(|n| *n == 0) {
         return Err(TrainError::EmptyClass { class: class as u8 });
     }
-    let weights = n_cases.map(|n| (1.0 - beta) / (1.0 - beta.powf(n as f64)));
+    let weights = n_cases.map(|n| 1.0 / effective_number(n, beta));
     let mean = (weights[0] + weights[1]) / 2.0;
     Ok(weights.map(|weight| weight / mean))
 }
@@ -95,35 +151,71 @@ mod tests {
         counts
     }
 
-    const GROWTH: [bool; 4] = [true, false, false, false];
-    const WEIGHTS: [f64; 4] = [1.0, 1.0, 2.0, 0.0];
+    fn case(growth: bool, weight: f64, site: &str) -> DrawnCase<'_> {
+        DrawnCase { growth, weight, site }
+    }
 
-    #[test]
-    fn classes_are_drawn_equally_and_cases_by_weight() {
-        let sampler = Sampler::new(SamplerKind::ClassBalanced, &GROWTH, &WEIGHTS).unwrap();
+    fn cases() -> [DrawnCase<'static>; 4] {
+        let stable = |weight, site| case(false, weight, site);
+        [case(true, 1.0, "A"), stable(1.0, "A"), stable(2.0, "B"), stable(0.0, "B")]
+    }
+
+    fn assert_drawn(kind: SamplerKind, beta: f64, cases: &[DrawnCase<'_>], expected: &[f64]) {
+        let sampler = Sampler::new(kind, beta, cases).unwrap();
         let n = 40_000;
         // Four standard deviations of a share of one half.
         let tolerance = 4.0 * (0.25 / n as f64).sqrt();
-        for (found, expected) in counts(&sampler, n).iter().zip([0.5, 1.0 / 6.0, 1.0 / 3.0, 0.0]) {
-            assert!((found - expected).abs() < tolerance, "{found} for {expected}");
+        for (found, expected) in counts(&sampler, n).iter().zip(expected) {
+            assert!((found - expected).abs() < tolerance, "{kind:?}: {found} for {expected}");
         }
-        assert!((sampler.prior_logit_offset() - (1.0f64 / 3.0).ln()).abs() < 1e-12);
+        // The network learns under the prior of the draws; the offset leads back to that of the weights.
+        let share = |value: &dyn Fn(usize) -> f64, growth: bool| {
+            (0..cases.len()).filter(|i| cases[*i].growth == growth).map(value).sum::<f64>()
+        };
+        let log_odds =
+            |value: &dyn Fn(usize) -> f64| (share(value, true) / share(value, false)).ln();
+        let offset = log_odds(&|i| cases[i].weight) - log_odds(&|i| expected[i]);
+        assert!((sampler.prior_logit_offset() - offset).abs() < 1e-12, "{kind:?}");
+        assert!((sampler.prior_logit() - log_odds(&|i| cases[i].weight)).abs() < 1e-12);
+    }
+
+    #[test]
+    fn classes_are_drawn_equally_and_cases_by_weight() {
+        let expected = [0.5, 1.0 / 6.0, 1.0 / 3.0, 0.0];
+        assert_drawn(SamplerKind::ClassBalanced, 0.0, &cases(), &expected);
     }
 
     #[test]
     fn instances_are_drawn_by_weight_and_need_no_offset() {
-        let sampler = Sampler::new(SamplerKind::Instance, &GROWTH, &WEIGHTS).unwrap();
-        let n = 40_000;
-        let tolerance = 4.0 * (0.25 / n as f64).sqrt();
-        for (found, expected) in counts(&sampler, n).iter().zip([0.25, 0.25, 0.5, 0.0]) {
-            assert!((found - expected).abs() < tolerance, "{found} for {expected}");
-        }
+        assert_drawn(SamplerKind::Instance, 0.0, &cases(), &[0.25, 0.25, 0.5, 0.0]);
+        let sampler = Sampler::new(SamplerKind::Instance, 0.0, &cases()).unwrap();
         assert_eq!(sampler.prior_logit_offset(), 0.0);
     }
 
     #[test]
+    fn roots_and_effective_numbers_lie_between_both() {
+        // Weights 1 and 3: the growing class is drawn with 1 / (1 + √3).
+        let root = 1.0 / (1.0 + 3f64.sqrt());
+        let stable = |share: f64| [(1.0 - share) / 3.0, (1.0 - share) * 2.0 / 3.0];
+        let [a, b] = stable(root);
+        assert_drawn(SamplerKind::SquareRoot, 0.0, &cases(), &[root, a, b, 0.0]);
+        // One case and two with weight: effective numbers 1 and 1 + β.
+        let share = 1.0 / 2.5;
+        let [a, b] = stable(share);
+        assert_drawn(SamplerKind::EffectiveNumber, 0.5, &cases(), &[share, a, b, 0.0]);
+    }
+
+    #[test]
+    fn each_class_of_each_site_is_drawn_equally() {
+        // Three groups: growing of A, stable of A, stable of B.
+        let third = 1.0 / 3.0;
+        assert_drawn(SamplerKind::SiteClassBalanced, 0.0, &cases(), &[third, third, third, 0.0]);
+    }
+
+    #[test]
     fn a_missing_class_is_an_error() {
-        let one_class = Sampler::new(SamplerKind::Instance, &[true, true], &[1.0, 1.0]);
+        let alike = [case(true, 1.0, "A"), case(true, 1.0, "A"), case(false, 0.0, "A")];
+        let one_class = Sampler::new(SamplerKind::Instance, 0.0, &alike);
         assert!(matches!(one_class, Err(TrainError::EmptyClass { class: 0 })));
         assert!(matches!(
             effective_number_weights([3, 0], 0.9),

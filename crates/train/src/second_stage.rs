@@ -1,12 +1,12 @@
 //! Growth told from what is known of a case once the network has found its hematoma: the second of two stages.
 
 use burn::tensor::Device;
-use hemex_metrics::LogisticRegression;
+use hemex_metrics::{LogisticRegression, Scale};
 use hemex_model::{
     CaseInput, Decision, GrowthFeature, GrowthRegression, Network, NetworkSpec, SIGN_FEATURES,
     predict_case, read_case, sign_features,
 };
-use hemex_stage::DrawKey;
+use hemex_stage::{DrawKey, log};
 use hemex_volume::{Image, LabelMap};
 use rand::RngExt;
 
@@ -15,10 +15,10 @@ use crate::cohort::{BRAIN, Clinical, Cohort};
 
 /// A case as the regression sees it.
 #[derive(Debug, Clone)]
-pub(crate) struct KnownCase {
+struct KnownCase {
     /// In the order of the names; `None` for what is not known.
-    pub(crate) features: Vec<Option<f64>>,
-    pub(crate) growth: bool,
+    features: Vec<Option<f64>>,
+    growth: bool,
 }
 
 /// How cases are read by the network whose masks count.
@@ -35,14 +35,36 @@ pub(crate) struct MaskReader<'a> {
 }
 
 impl MaskReader<'_> {
+    /// The regression on the cohort's cases; its penalty is chosen on folds drawn under `seed`.
+    pub(crate) fn regression(
+        &self,
+        cohort: &Cohort,
+        seed: u64,
+    ) -> Result<GrowthRegression, TrainError> {
+        let (names, cases) = (self.names(), self.cases(cohort)?);
+        let fit = fit(&names, &cases, seed).ok_or_else(|| TrainError::NoRegression {
+            n_found: cases.len(),
+            n: cohort.train.len() + cohort.val.len(),
+            n_growth: cases.iter().filter(|case| case.growth).count(),
+        })?;
+        log(format_args!(
+            "growth from {} features of {} hematomas: penalty {}, cross-entropy {:.3} where held out",
+            names.len(),
+            cases.len(),
+            fit.penalty,
+            fit.cross_entropy
+        ));
+        Ok(fit.growth)
+    }
+
     /// The names of the features of a [`KnownCase`].
-    pub(crate) fn names(&self) -> Vec<&'static str> {
+    fn names(&self) -> Vec<&'static str> {
         self.of_mask.iter().chain(self.clinical).copied().collect()
     }
 
     /// Every training and validation case in which the network finds a hematoma. The validation cases have chosen
     /// the checkpoint and are as free for this fit as the others.
-    pub(crate) fn cases(&self, cohort: &Cohort) -> Result<Vec<KnownCase>, TrainError> {
+    fn cases(&self, cohort: &Cohort) -> Result<Vec<KnownCase>, TrainError> {
         let mut cases = Vec::with_capacity(cohort.train.len() + cohort.val.len());
         for case in &cohort.train {
             let mut brain = case.labels.clone();
@@ -88,11 +110,11 @@ const N_FOLDS: usize = 5;
 
 /// A fit and how it was chosen.
 #[derive(Debug, Clone)]
-pub(crate) struct Fit {
-    pub(crate) growth: GrowthRegression,
-    pub(crate) penalty: f64,
+struct Fit {
+    growth: GrowthRegression,
+    penalty: f64,
     /// Mean cross-entropy of held-out cases under that penalty.
-    pub(crate) cross_entropy: f64,
+    cross_entropy: f64,
 }
 
 /// Fits the regression; the penalty is that under which held-out cases are told best, in 5 folds drawn under `seed`.
@@ -100,15 +122,15 @@ pub(crate) struct Fit {
 ///
 /// Every case counts alike: weights toward another site leave the fit a fifth of its cases, which costs more than a
 /// law of growth that is the same at every site has to fear.
-pub(crate) fn fit(names: &[&str], cases: &[KnownCase], seed: u64) -> Option<Fit> {
+fn fit(names: &[&str], cases: &[KnownCase], seed: u64) -> Option<Fit> {
     let labels: Vec<bool> = cases.iter().map(|case| case.growth).collect();
     if labels.iter().all(|label| *label) || !labels.iter().any(|label| *label) {
         return None;
     }
     let values = |j: usize| cases.iter().map(|case| case.features[j]).collect::<Vec<_>>();
-    let scales: Vec<Scale> = (0..names.len()).map(|j| Scale::of(&values(j))).collect();
+    let columns: Vec<Column> = (0..names.len()).map(|j| Column::of(&values(j))).collect();
     let row = |case: &KnownCase| {
-        let columns = scales.iter().zip(&case.features).flat_map(|(s, value)| s.columns(*value));
+        let columns = columns.iter().zip(&case.features).flat_map(|(c, value)| c.columns(*value));
         columns.collect::<Vec<_>>()
     };
     let rows: Vec<Vec<f64>> = cases.iter().map(row).collect();
@@ -116,11 +138,11 @@ pub(crate) fn fit(names: &[&str], cases: &[KnownCase], seed: u64) -> Option<Fit>
     let chosen = LogisticRegression::choose(&rows, &labels, &PENALTIES, &folds)?;
     let (slopes, intercept) = chosen.regression.coefficients();
     let mut slopes = slopes.iter().copied();
-    let features = names.iter().zip(&scales).map(|(name, scale)| {
+    let features = names.iter().zip(&columns).map(|(name, column)| {
         let coefficient = slopes.next()?;
-        let unknown = if scale.is_partly_known { slopes.next()? } else { 0.0 };
-        let name = (*name).to_owned();
-        Some(GrowthFeature { name, mean: scale.mean, sd: scale.sd, coefficient, unknown })
+        let unknown = if column.is_partly_known { slopes.next()? } else { 0.0 };
+        let (name, Scale { mean, sd }) = ((*name).to_owned(), column.scale);
+        Some(GrowthFeature { name, mean, sd, coefficient, unknown })
     });
     let growth = GrowthRegression { intercept, features: features.collect::<Option<_>>()? };
     Some(Fit { growth, penalty: chosen.l2, cross_entropy: chosen.cross_entropy })
@@ -140,29 +162,24 @@ fn folds(n: usize, seed: u64) -> Vec<usize> {
     folds
 }
 
-/// What standardises a feature.
-struct Scale {
-    mean: f64,
-    sd: f64,
+/// How a feature becomes columns of the fit.
+struct Column {
+    scale: Scale,
     /// Whether some cases have it and others have not.
     is_partly_known: bool,
 }
 
-impl Scale {
-    /// Of the cases in which it is known; a feature that does not vary is left as it is.
+impl Column {
     fn of(values: &[Option<f64>]) -> Self {
         let known: Vec<f64> = values.iter().flatten().copied().collect();
-        let n = (known.len() as f64).max(1.0);
-        let mean = known.iter().sum::<f64>() / n;
-        let sd = (known.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / n).sqrt();
         let is_partly_known = !known.is_empty() && known.len() < values.len();
-        Self { mean, sd: if sd > 1e-9 { sd } else { 1.0 }, is_partly_known }
+        Self { scale: Scale::of(&known), is_partly_known }
     }
 
     /// The value standardised, 0 where it is not known, which a column of its own then says.
     fn columns(&self, value: Option<f64>) -> impl Iterator<Item = f64> + use<> {
         let unknown = self.is_partly_known.then(|| f64::from(u8::from(value.is_none())));
-        std::iter::once(value.map_or(0.0, |value| (value - self.mean) / self.sd)).chain(unknown)
+        std::iter::once(value.map_or(0.0, |value| self.scale.standardise(value))).chain(unknown)
     }
 }
 

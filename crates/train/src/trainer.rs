@@ -4,23 +4,23 @@ use std::time::{Duration, Instant};
 use burn::module::Module;
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor};
-use hemex_artifacts::{HistoryRow, ModelCard, Regime, json, table};
+use hemex_artifacts::{HistoryRow, LogitCalibration, ModelCard, Regime, json, table};
 use hemex_kernels::FusedAdamW;
 use hemex_model::{Network, load_weights, parse_device, save_weights};
 use hemex_stage::{Request, log, simd_level, warning};
 
 use crate::average::Average;
 use crate::checkpoint::{Checkpoints, Progress};
-use crate::cohort::{Cohort, Fold};
-use crate::config::{Arm, Calibration};
+use crate::cohort::{Cohort, Fold, TrainCase};
+use crate::config::Arm;
 use crate::feed::Feed;
 use crate::growth_source::GrowthSource;
 use crate::history::TransplantRow;
-use crate::loss::joint_loss;
+use crate::loss::{GrowthLoss, JointLoss};
 use crate::sample::WindowSource;
-use crate::second_stage::{self, MaskReader};
+use crate::second_stage::MaskReader;
 use crate::validation::{Validation, Validator};
-use crate::{Config, Sampler, Schedule, TrainError, clip_gradients, effective_number_weights};
+use crate::{Config, DrawnCase, Sampler, Schedule, TrainError, clip_gradients};
 
 /// Runs the stage.
 ///
@@ -62,7 +62,7 @@ struct Trainer<'a> {
     arm: &'a Arm,
     cohort: &'a Cohort,
     sampler: Sampler,
-    class_weights: [f64; 2],
+    loss: JointLoss<'a>,
     /// What is added to a growth logit so that it speaks of the true prior.
     prior_logit_offset: f64,
     checkpoints: Checkpoints,
@@ -125,24 +125,19 @@ impl<'a> Trainer<'a> {
         arm: &'a Arm,
         cohort: &'a Cohort,
     ) -> Result<Self, TrainError> {
-        let growth: Vec<bool> = cohort.train.iter().map(|case| case.growth).collect();
-        let weights: Vec<f64> = cohort.train.iter().map(|case| case.weight).collect();
-        let sampler = Sampler::new(arm.sampler.kind, &growth, &weights)?;
-        let n_growth = growth.iter().filter(|growth| **growth).count();
-        let class_weights = match arm.loss.effective_number_beta {
-            0.0 => [1.0, 1.0],
-            beta => effective_number_weights([growth.len() - n_growth, n_growth], beta)?,
-        };
-        // Weighting a class by w in the loss shifts its learnt odds by w, as drawing it w times would.
-        let prior_logit_offset =
-            sampler.prior_logit_offset() - (class_weights[1] / class_weights[0]).ln();
+        let drawn: Vec<DrawnCase<'_>> = cohort.train.iter().map(TrainCase::drawn).collect();
+        let sampler = Sampler::new(arm.sampler.kind, arm.sampler.beta.unwrap_or(0.0), &drawn)?;
+        let n_growth = drawn.iter().filter(|case| case.growth).count();
+        let n_cases = [drawn.len() - n_growth, n_growth];
+        let growth = GrowthLoss::new(&arm.loss, n_cases, sampler.prior_logit())?;
+        let prior_logit_offset = sampler.prior_logit_offset() + growth.prior_logit_offset();
         Ok(Self {
             config,
             request,
             arm,
             cohort,
             sampler,
-            class_weights,
+            loss: JointLoss { weights: &arm.loss, growth },
             prior_logit_offset,
             checkpoints: Checkpoints::new(&request.scratch),
             device: parse_device(&request.device)?,
@@ -212,7 +207,7 @@ impl<'a> Trainer<'a> {
                 let batch = source.batch(&samples, device);
                 let begin = Instant::now();
                 let output = network.forward(batch.input.clone());
-                let loss = joint_loss(output, &batch, &self.arm.loss);
+                let loss = self.loss.of(output, &batch, epoch);
                 let total = scalar(&loss.total);
                 if !total.is_finite() {
                     let cases = batch.case_ids.join(", ");
@@ -261,7 +256,6 @@ impl<'a> Trainer<'a> {
             growth: &self.config.growth,
             spec: &self.arm.spec,
             lesion_window_share: self.config.lesion_window_share,
-            class_weights: self.class_weights,
             seed: self.request.seed,
             batch_size: self.config.batch_size,
         }
@@ -272,6 +266,8 @@ impl<'a> Trainer<'a> {
             spec: &self.arm.spec,
             decision: &self.config.decision,
             weights: &self.arm.loss,
+            calibration: self.config.calibration,
+            prior_logit: self.sampler.prior_logit(),
             prior_logit_offset: self.prior_logit_offset,
             batch_size: self.config.batch_size,
             device: &self.device,
@@ -295,7 +291,7 @@ impl<'a> Trainer<'a> {
         if progress.best_loss.is_none_or(|best| validation.loss < best) {
             progress.best_loss = Some(validation.loss);
             progress.best_epoch = progress.epoch;
-            progress.best_temperature = validation.temperature;
+            progress.best_calibration = validation.calibration;
         }
         progress.epoch += 1;
     }
@@ -324,7 +320,7 @@ impl<'a> Trainer<'a> {
             fold: fold.fold,
             seed: self.request.seed,
             prior_logit_offset: self.prior_logit_offset,
-            temperature: self.temperature(progress),
+            calibration: self.calibration(progress),
             n_train: self.cohort.train.len(),
             n_train_growth: self.cohort.train.iter().filter(|case| case.growth).count(),
             best_epoch: progress.best_epoch,
@@ -343,17 +339,15 @@ impl<'a> Trainer<'a> {
         Ok(())
     }
 
-    /// What the logits are divided by. Validation cases of one class know none.
-    fn temperature(&self, progress: &Progress) -> f64 {
-        let is_fitted = self.config.calibration == Calibration::Temperature
-            && self.arm.growth_from == GrowthSource::Network;
-        let fitted = progress.best_temperature.filter(|_| is_fitted);
-        if is_fitted && fitted.is_none() {
-            warning(
-                "validation cases are of one class: no temperature, probabilities are not recalibrated",
-            );
+    /// What recalibrates the network's own logits. Validation cases of one class tell nothing of it.
+    fn calibration(&self, progress: &Progress) -> LogitCalibration {
+        if self.arm.growth_from != GrowthSource::Network {
+            return LogitCalibration::default();
         }
-        fitted.unwrap_or(1.0)
+        if progress.best_calibration.is_none() {
+            warning("validation cases are of one class: probabilities are not recalibrated");
+        }
+        progress.best_calibration.unwrap_or_default()
     }
 
     /// Where growth is told by a regression: that on the hematomas which the best weights find.
@@ -371,21 +365,7 @@ impl<'a> Trainer<'a> {
             of_mask,
             clinical,
         };
-        let cases = reader.cases(self.cohort)?;
-        let fit = second_stage::fit(&reader.names(), &cases, self.request.seed);
-        let fit = fit.ok_or_else(|| TrainError::NoRegression {
-            n_found: cases.len(),
-            n: self.cohort.train.len() + self.cohort.val.len(),
-            n_growth: cases.iter().filter(|case| case.growth).count(),
-        })?;
-        log(format_args!(
-            "growth from {} features of {} hematomas: penalty {}, cross-entropy {:.3} where held out",
-            reader.names().len(),
-            cases.len(),
-            fit.penalty,
-            fit.cross_entropy
-        ));
-        Ok(Some(serde_json::to_value(fit.growth)?))
+        Ok(Some(serde_json::to_value(reader.regression(self.cohort, self.request.seed)?)?))
     }
 }
 

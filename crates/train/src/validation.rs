@@ -1,10 +1,11 @@
 use burn::tensor::Device;
-use hemex_metrics::{auroc, overlap, temperature};
+use hemex_artifacts::LogitCalibration;
+use hemex_metrics::{auroc, overlap};
 use hemex_model::{Decision, Network, NetworkSpec, predict_case, read_case};
 
 use crate::TrainError;
 use crate::cohort::ValCase;
-use crate::config::RawLoss;
+use crate::config::{Calibration, RawLoss};
 
 /// Figures of an epoch on the validation cases.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -16,8 +17,8 @@ pub(crate) struct Validation {
     pub(crate) dice: Option<f64>,
     /// Of the growth logit; `None` with one class. A case in which no hematoma is found ranks lowest.
     pub(crate) auroc: Option<f64>,
-    /// The temperature under which the logits fit best; `None` with one class.
-    pub(crate) temperature: Option<f64>,
+    /// What makes the logits fit best; `None` with one class.
+    pub(crate) calibration: Option<LogitCalibration>,
 }
 
 /// How validation cases are read.
@@ -25,6 +26,9 @@ pub(crate) struct Validator<'a> {
     pub(crate) spec: &'a NetworkSpec,
     pub(crate) decision: &'a Decision,
     pub(crate) weights: &'a RawLoss,
+    pub(crate) calibration: Calibration,
+    /// Of the training cases.
+    pub(crate) prior_logit: f64,
     pub(crate) prior_logit_offset: f64,
     pub(crate) batch_size: usize,
     pub(crate) device: &'a Device,
@@ -65,8 +69,8 @@ impl Validator<'_> {
         let dice = mean(dice);
         let missed = dice.map_or(0.0, |dice| 1.0 - dice);
         let loss = self.weights.label_weight * entropy + self.weights.mask_weight * missed;
-        let temperature = temperature(&told, &of_told).ok();
-        Ok(Validation { loss, dice, auroc: auroc(&scores, &growth).ok(), temperature })
+        let calibration = self.calibration.fit(&told, self.prior_logit, &of_told);
+        Ok(Validation { loss, dice, auroc: auroc(&scores, &growth).ok(), calibration })
     }
 }
 

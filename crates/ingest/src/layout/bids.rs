@@ -4,6 +4,7 @@ use super::clinical::by_participant;
 use super::folder::{Listing, at_most_one, dicom_tree, list, list_case, nifti_stem, relative};
 use super::{Clinical, ImageFiles, LabelScheme, Scan, Source};
 use crate::dicom::is_dicom;
+use crate::unusable::TWIN;
 use crate::{IngestError, Unusable};
 
 /// Every `sub-*` of the folder and every row of its table.
@@ -24,7 +25,7 @@ fn source(root: &Path, id: String, clinical: Result<Clinical, Unusable>) -> Sour
     let is_name = !id.contains(['/', '\\', '\0']);
     let subject = if is_name { root.join(&id) } else { root.join("sub-") };
     let baseline = Session::baseline(&subject);
-    let image = baseline.image();
+    let image = baseline.image("baseline CT");
     let path = match &image {
         Ok(Some((_, place))) => place.clone(),
         _ => subject.clone(),
@@ -35,7 +36,7 @@ fn source(root: &Path, id: String, clinical: Result<Clinical, Unusable>) -> Sour
             image,
             baseline_mask: baseline.mask("baseline mask")?,
             followup_mask: Session::followup(&subject).mask("follow-up mask")?,
-            twin: Session::twin(&subject).image()?.map(|(image, _)| image),
+            twin: Session::twin(&subject).image(TWIN)?.map(|(image, _)| image),
             labels: LabelScheme::Own,
             clinical,
         })
@@ -70,7 +71,7 @@ impl Session {
     }
 
     /// The scan and its place.
-    fn image(&self) -> Result<Option<(ImageFiles, PathBuf)>, Unusable> {
+    fn image(&self, what: &'static str) -> Result<Option<(ImageFiles, PathBuf)>, Unusable> {
         let mut candidates = Vec::new();
         for (name, path) in &self.listing.files {
             if nifti_stem(name).is_some_and(|stem| stem.ends_with("_ct")) {
@@ -92,7 +93,7 @@ impl Session {
         if !loose.is_empty() {
             candidates.push((ImageFiles::Dicom(loose), self.folder.clone()));
         }
-        at_most_one("baseline CT", candidates)
+        at_most_one(what, candidates)
     }
 
     /// `*_dseg`, else `*_mask`.

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::support::{
     ALL, UNLABELLED, config, grid, head, lesion, marked, run, run_program, series, write_bids,
+    write_session,
 };
 use hemex_volume::Lesion;
 
@@ -183,6 +184,38 @@ fn one_image_under_two_ids_is_an_error() {
     std::fs::copy(ct("sub-1"), ct("sub-3")).unwrap();
     let error = run(raw.path(), &config(&[]), &UNLABELLED).err().unwrap().to_string();
     assert!(error.starts_with("cases 1 and 3 of the dataset"), "{error}");
+}
+
+#[test]
+fn a_head_without_its_hematoma_lies_on_the_grid_of_the_case() {
+    let raw = tempfile::tempdir().unwrap();
+    let mut table = "participant_id\tsite\tfollowup_interval_h\n".to_owned();
+    for i in 1..=13 {
+        let id = format!("sub-{i}");
+        write_bids(raw.path(), &id, 14.0, Some(if i % 2 == 0 { 14.0 } else { 17.0 }));
+        table += &format!("{id}\t{}\t24\n", ["A", "B", "C"][i % 3]);
+    }
+    std::fs::write(raw.path().join("participants.tsv"), table).unwrap();
+    write_session(raw.path(), "sub-1", "twin", 0.0);
+    write_session(raw.path(), "sub-2", "twin", 0.0);
+    let broken = raw.path().join("sub-2/ses-twin/ct/sub-2_ses-twin_ct.nii.gz");
+    std::fs::write(broken, "no image").unwrap();
+    let outputs = run(raw.path(), &config(&[]), &ALL).unwrap();
+    let (image, twin) = (outputs.image("sub-1"), outputs.twin("sub-1").unwrap());
+    assert!(twin.geometry().is_same_grid(image.geometry()));
+    let mask = outputs.mask("sub-1");
+    let voxels = image.voxels().iter().zip(twin.voxels()).zip(mask.voxels());
+    let differing = voxels.filter(|((image, twin), _)| image != twin);
+    let (inside, outside): (Vec<_>, Vec<_>) = differing.partition(|(_, label)| **label > 0);
+    // The hematoma alone differs, and what is resampled beside it.
+    assert_eq!(inside.len(), mask.count(&[1]));
+    assert!(outside.len() < inside.len(), "{} beside {}", outside.len(), inside.len());
+    assert!(outputs.twin("sub-3").is_none());
+    assert!(
+        outputs.exclusion("sub-2").contains("lesion-free twin: "),
+        "{}",
+        outputs.exclusion("sub-2")
+    );
 }
 
 #[test]

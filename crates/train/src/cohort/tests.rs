@@ -122,8 +122,8 @@ fn donors_train_in_the_same_fold_and_are_of_another_patient() {
     let donors: BTreeSet<&str> = cohort.donors.iter().map(Donor::case_id).collect();
     assert_eq!(donors, trains);
 
-    let growth: Vec<bool> = cohort.train.iter().map(|case| case.growth).collect();
-    let sampler = Sampler::new(SamplerKind::ClassBalanced, &growth, &[1.0; 6]).unwrap();
+    let drawn: Vec<DrawnCase<'_>> = cohort.train.iter().map(TrainCase::drawn).collect();
+    let sampler = Sampler::new(SamplerKind::ClassBalanced, 0.0, &drawn).unwrap();
     let policy = Policy::try_from(RawPolicy::NOTHING).unwrap();
     let source = WindowSource {
         cohort: &cohort,
@@ -133,7 +133,6 @@ fn donors_train_in_the_same_fold_and_are_of_another_patient() {
         growth: &GrowthRule { relative: 0.33, absolute_ml: 6.0 },
         spec: &spec,
         lesion_window_share: 0.5,
-        class_weights: [1.0; 2],
         seed: 5,
         batch_size: 4,
     };

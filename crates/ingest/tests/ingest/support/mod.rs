@@ -35,7 +35,8 @@ pub(crate) fn write_bids(root: &Path, id: &str, baseline_mm: f64, followup_mm: O
     }
 }
 
-fn write_session(root: &Path, id: &str, session: &str, lesion_mm: f64) {
+/// A scan and its mask.
+pub(crate) fn write_session(root: &Path, id: &str, session: &str, lesion_mm: f64) {
     let stem = format!("{id}_ses-{session}");
     let folder = root.join(id).join(format!("ses-{session}")).join("ct");
     std::fs::create_dir_all(&folder).unwrap();
@@ -119,6 +120,13 @@ impl Outputs {
     pub(crate) fn image(&self, source_id: &str) -> Image {
         let file = format!("{}.nii", self.case_id(source_id));
         nifti::read_image(&self.path("cases").join("images").join(file)).unwrap()
+    }
+
+    /// The same head without its hematoma, if there is one.
+    pub(crate) fn twin(&self, source_id: &str) -> Option<Image> {
+        let file = format!("{}.nii", self.case_id(source_id));
+        let path = self.path("cases").join("twins").join(file);
+        path.exists().then(|| nifti::read_image(&path).unwrap())
     }
 
     pub(crate) fn brain(&self, source_id: &str) -> LabelMap {

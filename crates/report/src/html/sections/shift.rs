@@ -1,3 +1,5 @@
+use hemex_artifacts::FeatureBalance;
+
 use crate::html::Page;
 use crate::html::text::{escape, fixed, optional, table};
 
@@ -22,6 +24,7 @@ pub(in crate::html) fn shift(page: &Page) -> String {
                 fold.n_target.to_string(),
                 format!("{} ({} %)", fixed(fold.effective_sample_size, 0), fixed(share, 0)),
                 optional(fold.domain_auroc, 2),
+                discrepancy(fold.mean_discrepancy),
                 optional(fold.overlap, 2),
                 fold.n_clipped.to_string(),
             ]
@@ -33,13 +36,14 @@ pub(in crate::html) fn shift(page: &Page) -> String {
         "Target",
         "Effective sample size",
         "Domain AUROC",
+        "MMD² (p)",
         "Overlap",
         "Clipped",
     ];
     let features: String = weights
         .iter()
         .map(|fold| {
-            let used: Vec<String> = fold.features.iter().map(|name| escape(name)).collect();
+            let used: Vec<String> = fold.features.iter().map(balance).collect();
             let left_out: Vec<String> = fold
                 .features_reported_only
                 .iter()
@@ -59,8 +63,24 @@ pub(in crate::html) fn shift(page: &Page) -> String {
         .collect();
     format!(
         "<p>Training cases are weighted toward unlabelled cases of the held-out site. A domain AUROC of \
-         0.5 means that the features do not tell the two apart; the effective sample size is what the \
-         weights leave of the training cases.</p>{}<ul>{features}</ul>",
+         0.5 means that the features do not tell the two apart; MMD² is the squared maximum mean discrepancy \
+         of the two, with the share of permutations that reach it; the effective sample size is what the \
+         weights leave of the training cases. Beside each feature stands the standardised difference of the \
+         domains' means, without and with the weights: 0.1 is what is commonly let pass.</p>{}<ul>{features}</ul>",
         table(&head, 1, &rows)
     )
+}
+
+fn discrepancy(found: Option<(f64, f64)>) -> String {
+    found.map_or_else(
+        || "–".to_owned(),
+        |(squared, p)| format!("{} ({})", fixed(squared, 3), fixed(p, 3)),
+    )
+}
+
+/// `age_years (0.84 → −0.12)`.
+fn balance(feature: &FeatureBalance) -> String {
+    let [before, after] =
+        [feature.difference, feature.weighted_difference].map(|value| optional(value, 2));
+    format!("{} ({before} → {after})", escape(&feature.name))
 }

@@ -1,0 +1,102 @@
+#![expect(clippy::unwrap_used, reason = "a failed test may panic")]
+
+use super::*;
+
+fn line(arm: &str, case: usize, role: Role, growth: bool, p: Option<f64>) -> CaseLine {
+    CaseLine {
+        case_id: format!("c{case}"),
+        patient_id: format!("p{case}"),
+        arm: arm.to_owned(),
+        regime: Regime::Site,
+        fold: 0,
+        seed: 1,
+        role,
+        status: if p.is_some() { "ok" } else { "no_lesion" }.to_owned(),
+        growth: Some(growth),
+        probability: p,
+        twin_logit: None,
+        true_probability: None,
+        true_probability_image_signs: None,
+        dice: Some(0.5 + case as f64 / 20.0),
+        volume_ml: Some(11.0),
+        reference_volume_ml: Some(10.0),
+    }
+}
+
+/// Ten test patients, the last five of whom grew; `p` of the good arm rises with them but for one pair, the other
+/// arm says the same of all.
+fn cohort() -> Cohort {
+    let good = (0..10).map(|i| {
+        let p = [0.1, 0.2, 0.3, 0.4, 0.6, 0.5, 0.65, 0.7, 0.8, 0.9][i];
+        line("good", i, Role::Test, i >= 5, Some(p))
+    });
+    let flat = (0..10).map(|i| line("flat", i, Role::Test, i >= 5, Some(0.3)));
+    let arms = vec![("good".to_owned(), good.collect()), ("flat".to_owned(), flat.collect())];
+    Cohort { regime: Regime::Site, arms }
+}
+
+fn config() -> Config {
+    Config { against: vec!["flat".to_owned()], n_draws: 200 }
+}
+
+#[test]
+fn figures_are_means_over_cohorts_and_differences_are_paired() {
+    let found = figures(&[cohort(), cohort()], &config(), 1).unwrap();
+    let [good, flat] = &found[..] else { panic!("{found:?}") };
+    assert_eq!((good.n_cohorts, good.n_patients, good.n_growth), (2, 20, 10));
+    // 24 of the 25 pairs.
+    assert_eq!((good.auroc.value, flat.auroc.value), (Some(0.96), Some(0.5)));
+    let above = good.above["flat"];
+    assert!((above.value.unwrap() - 0.46).abs() < 1e-12);
+    // The other arm never moves: the difference has the interval of the arm itself.
+    let shifted = good.auroc.ci95.unwrap().map(|end| end - 0.5);
+    let [low, high] = above.ci95.unwrap();
+    assert!((low - shifted[0]).abs() < 1e-12 && (high - shifted[1]).abs() < 1e-12);
+    assert!(flat.above.is_empty());
+    assert!((good.dice.value.unwrap() - 0.725).abs() < 1e-12);
+    assert!((good.volume_bias.unwrap() - 0.1).abs() < 1e-12);
+    assert_eq!(flat.calibration_slope, None, "one probability has no slope");
+}
+
+#[test]
+fn what_an_arm_does_not_say_is_counted_and_a_head_without_hematoma_ranks_lowest() {
+    let mut cohort = cohort();
+    // The best of the growing cases is taken for no hematoma, a stable one is refused.
+    let good = &mut cohort.arms[0].1;
+    (good[9].status, good[9].probability) = ("no_lesion".to_owned(), None);
+    (good[0].status, good[0].probability) = ("refused".to_owned(), None);
+    let found = figures(&[cohort], &config(), 1).unwrap();
+    assert_eq!(found[0].n_unspoken, 1);
+    // Of 4 × 5 pairs, one is lost to the overlap and four to the hematoma that was not found.
+    assert_eq!(found[0].auroc.value, Some(15.0 / 20.0));
+}
+
+#[test]
+fn the_oracle_is_an_arm_and_others_are_measured_by_its_way() {
+    let mut cohort = cohort();
+    for (_, rows) in &mut cohort.arms {
+        for (i, row) in rows.iter_mut().enumerate() {
+            row.true_probability_image_signs = Some(if i >= 5 { 0.8 } else { 0.1 });
+        }
+    }
+    let found = figures(&[cohort], &config(), 1).unwrap();
+    assert_eq!((found[2].arm.as_str(), found[2].auroc.value), (ORACLE, Some(1.0)));
+    assert!((found[0].share_of_oracle.unwrap() - 0.92).abs() < 1e-12);
+}
+
+#[test]
+fn twins_are_those_of_validation_patients_and_silence_ties() {
+    let mut cohort = cohort();
+    for (arm, rows) in &mut cohort.arms {
+        for i in 20..26 {
+            let mut row = line(arm, i, Role::Val, i % 2 == 0, Some(0.5));
+            // The first arm follows something else than the hematoma, the second says nothing.
+            row.twin_logit = (arm == "good").then_some(if i % 2 == 0 { 1.0 } else { -1.0 });
+            rows.push(row);
+        }
+    }
+    let found = figures(&[cohort], &config(), 1).unwrap();
+    assert_eq!((found[0].twin_auroc.value, found[0].n_twins), (Some(1.0), 6));
+    assert_eq!((found[1].twin_auroc.value, found[1].n_twins), (Some(0.5), 6));
+    assert_eq!(found[1].twin_auroc.ci95, Some([0.5, 0.5]));
+}

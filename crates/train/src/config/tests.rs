@@ -1,0 +1,97 @@
+#![expect(clippy::unwrap_used, reason = "a failed test may panic")]
+
+use super::*;
+
+/// The config of the demo with a value changed.
+fn checked(table: &str, key: &str, value: &str) -> Result<Config, ConfigError> {
+    let text = include_str!("../../../../configs/train.toml");
+    let mut document: toml::Table = toml::from_str(text).unwrap();
+    let value: toml::Table = toml::from_str(&format!("value = {value}")).unwrap();
+    let place = if table.is_empty() {
+        &mut document
+    } else {
+        document.get_mut(table).unwrap().as_table_mut().unwrap()
+    };
+    place.insert(key.to_owned(), value["value"].clone());
+    Config::try_from(document.try_into::<RawConfig>().unwrap())
+}
+
+#[test]
+fn growth_is_told_from_signs_where_there_is_a_mask() {
+    let refused = |table: &str, key: &str, value: &str| {
+        checked(table, key, value).map(|_| ()).unwrap_err().to_string()
+    };
+    let signs = "{ scan = \"signs\", clinical = [\"gcs\"] }";
+    assert!(checked("growth_from", "joint", signs).is_ok());
+    let error = refused("growth_from", "vgg", signs);
+    assert!(error.contains("growth_from.vgg.scan") && error.contains("no mask"), "{error}");
+    let error = refused("growth_from", "joint", "{ scan = \"signs\", clinical = [\"gsc\"] }");
+    assert!(error.contains("growth_from.joint.clinical") && error.contains("gcs"), "{error}");
+    let error = refused("growth_from", "vgg", "{ scan = \"network\", clinical = [\"gcs\"] }");
+    assert!(error.contains("growth_from.vgg.clinical"), "{error}");
+    let network = "{ scan = \"network\", clinical = [] }";
+    let error = refused("growth_from", "jiont", network);
+    assert!(error.contains("growth_from.jiont") && error.contains("joint"), "{error}");
+    let error = refused("", "growth_from", &format!("{{ joint = {network}, vgg = {network} }}"));
+    assert!(error.contains("growth_from.two_stage"), "{error}");
+}
+
+#[test]
+fn an_arm_has_what_is_changed_for_it_alone() {
+    let sampler = "{ sampler = { kind = \"instance\", shift_weights = false }, augmented = false }";
+    let config = checked("", "change", &format!("{{ vgg = {sampler} }}")).unwrap();
+    let (vgg, joint) = (&config.arms["vgg"], &config.arms["joint"]);
+    assert_eq!((vgg.sampler.kind, vgg.sampler.shift_weights), (SamplerKind::Instance, false));
+    assert_eq!(joint.sampler.kind, SamplerKind::ClassBalanced);
+    let nothing = Policy::try_from(RawPolicy::NOTHING).unwrap();
+    let [vgg, joint, nothing] = [&vgg.augment, &joint.augment, &nothing].map(|p| format!("{p:?}"));
+    assert!(vgg == nothing && joint != nothing);
+    let refused = |value: &str| checked("", "change", value).map(|_| ()).unwrap_err().to_string();
+    let error = refused(
+        "{ vgg = { sampler = { kind = \"instance\", beta = 0.9, shift_weights = true } } }",
+    );
+    assert!(error.contains("change.vgg.sampler.beta"), "{error}");
+    assert!(refused("{ vgh = {} }").contains("vgg"));
+}
+
+/// The config of the demo with some of its loss and sampler otherwise.
+fn with_loss(kind: &str, calibration: &str, changes: &[(&str, f64)]) -> Result<(), String> {
+    let text = include_str!("../../../../configs/train.toml");
+    let mut document: toml::Table = toml::from_str(text).unwrap();
+    document.insert("calibration".to_owned(), calibration.into());
+    let sampler = document["sampler"].as_table_mut().unwrap();
+    sampler.insert("kind".to_owned(), kind.into());
+    let loss = document["loss"].as_table_mut().unwrap();
+    for (key, value) in changes {
+        loss.insert((*key).to_owned(), (*value).into());
+    }
+    let raw = document.try_into::<RawConfig>().unwrap();
+    Config::try_from(raw).map(|_| ()).map_err(|e| e.to_string())
+}
+
+#[test]
+fn no_correction_of_the_prior_is_made_twice() {
+    let (weights, adjustment) = (("effective_number_beta", 0.9), ("logit_adjustment", 1.0));
+    for correction in [weights, adjustment] {
+        assert_eq!(with_loss("instance", "temperature", &[correction]), Ok(()));
+        for kind in ["square_root", "class_balanced", "site_class_balanced"] {
+            let error = with_loss(kind, "temperature", &[correction]).unwrap_err();
+            assert!(error.contains(correction.0) && error.contains("already"), "{error}");
+        }
+    }
+    let error = with_loss("instance", "temperature", &[weights, adjustment]).unwrap_err();
+    assert!(error.contains("loss.logit_adjustment"), "{error}");
+    let error = with_loss("effective_number", "temperature", &[]).unwrap_err();
+    assert!(error.contains("sampler.beta"), "{error}");
+}
+
+#[test]
+fn a_loss_that_distorts_probabilities_is_recalibrated() {
+    for change in [("focal_gamma", 2.0), ("ldam_margin", 0.5)] {
+        assert_eq!(with_loss("instance", "platt", &[change]), Ok(()));
+        for calibration in ["none", "temperature"] {
+            let error = with_loss("instance", calibration, &[change]).unwrap_err();
+            assert!(error.contains(change.0) && error.contains("platt"), "{error}");
+        }
+    }
+}
