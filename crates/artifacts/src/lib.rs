@@ -25,7 +25,7 @@ pub use error::ArtifactError;
 pub use labels::{LabelRow, LabelSummary, LesionRow, Oracle};
 pub use model::{HistoryRow, LogitCalibration, ModelCard};
 pub use picture::Picture;
-pub use predictions::{PredictionCard, PredictionRow, PredictionStatus};
+pub use predictions::{LabelShiftEstimate, PredictionCard, PredictionRow, PredictionStatus};
 pub use signs::SignRow;
 pub use splits::{Regime, Role, SplitRow};
 pub use weights::{FeatureBalance, ReportedFeature, WeightRow, WeightSummary};

@@ -28,6 +28,12 @@ pub struct ModelCard {
     /// How the network's growth logit, prior offset added, becomes that of a probability.
     #[serde(default)]
     pub calibration: LogitCalibration,
+    /// Log-odds of growth where its probabilities hold; missing in a model that no other prior can be told of.
+    #[serde(default)]
+    pub prior_logit: Option<f64>,
+    /// Mean probability that it gave stable and growing cases which it was not fitted to; missing with one class.
+    #[serde(default)]
+    pub mean_probabilities: Option<[f64; 2]>,
     /// Training cases, and those that grew.
     pub n_train: usize,
     /// Training cases that grew.

@@ -69,4 +69,20 @@ pub struct PredictionCard {
     pub mask_threshold: f64,
     /// Whether `masks/` holds a mask for each case with status `ok`.
     pub has_masks: bool,
+    /// How frequent growth was taken to be among test cases; missing where as frequent as in training.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label_shift: Option<LabelShiftEstimate>,
+}
+
+/// How frequent growth is among test cases, told from unlabelled ones.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct LabelShiftEstimate {
+    /// Unlabelled cases with a probability.
+    pub n_target: usize,
+    /// Share that grew in training, weights counted.
+    pub training_share: f64,
+    /// Share that is expected to grow.
+    pub target_share: f64,
+    /// What that adds to each test case's logit.
+    pub logit_offset: f64,
 }

@@ -12,7 +12,8 @@
 //!   operating points
 //! - probabilities: [`brier`], [`BrierDecomposition`], [`log_loss`], [`Recalibration`],
 //!   [`equal_mass_bins`] and [`equal_width_bins`] with [`expected_calibration_error`],
-//!   [`CalibrationCurve`], and [`LogisticRegression`] to make them
+//!   [`CalibrationCurve`]; [`LogisticRegression`] to make them, [`temperature`], [`prior_by_likelihood`] and
+//!   [`prior_by_confusion`] to mend them
 //! - decisions: [`decision_curve()`], [`PredictiveValues`], [`McNemar`], [`Reclassification`],
 //!   [`DiscriminationImprovement`]
 //! - measurements and raters: [`bland_altman`], [`concordance`], [`pearson`], [`Ratings`] (ICC),
@@ -59,6 +60,7 @@ mod error;
 mod intervals;
 mod intraclass;
 mod kappa;
+mod label_shift;
 mod lesions;
 mod logistic;
 mod mcnemar;
@@ -94,6 +96,7 @@ pub use error::MetricError;
 pub use intervals::{Confidence, Interval, clopper_pearson, wilson};
 pub use intraclass::{IntraclassCorrelation, Ratings};
 pub use kappa::{KappaWeights, cohen_kappa, fleiss_kappa};
+pub use label_shift::{prior_by_confusion, prior_by_likelihood};
 pub use lesions::{Hit, LesionDetection};
 pub use logistic::{ChosenRegression, LogisticRegression, Scale};
 pub use mcnemar::McNemar;

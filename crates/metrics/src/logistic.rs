@@ -39,6 +39,8 @@ pub struct ChosenRegression {
     pub l2: f64,
     /// Mean cross-entropy of held-out rows under it.
     pub cross_entropy: f64,
+    /// Log-odds of each row by the fit on the other folds.
+    pub held_out: Vec<f64>,
 }
 
 /// Newton steps at most; a penalised fit converges in about ten.
@@ -84,12 +86,13 @@ impl LogisticRegression {
         penalties: &[f64],
         folds: &[usize],
     ) -> Option<ChosenRegression> {
-        let entropies = penalties
-            .iter()
-            .filter_map(|l2| Some((*l2, held_out_entropy(rows, labels, *l2, folds)?)));
-        let (l2, cross_entropy) = entropies.min_by(|a, b| a.1.total_cmp(&b.1))?;
+        let tried = penalties.iter().filter_map(|l2| {
+            let held_out = held_out_logits(rows, labels, *l2, folds)?;
+            Some((*l2, mean_cross_entropy(&held_out, labels), held_out))
+        });
+        let (l2, cross_entropy, held_out) = tried.min_by(|a, b| a.1.total_cmp(&b.1))?;
         let regression = Self::fit(rows, labels, &vec![1.0; rows.len()], l2)?;
-        Some(ChosenRegression { regression, l2, cross_entropy })
+        Some(ChosenRegression { regression, l2, cross_entropy, held_out })
     }
 
     /// The coefficients of the features, and the intercept.
@@ -106,11 +109,16 @@ impl LogisticRegression {
     }
 }
 
-fn held_out_entropy(rows: &[Vec<f64>], labels: &[bool], l2: f64, folds: &[usize]) -> Option<f64> {
+fn held_out_logits(
+    rows: &[Vec<f64>],
+    labels: &[bool],
+    l2: f64,
+    folds: &[usize],
+) -> Option<Vec<f64>> {
     let mut names = folds.to_vec();
     names.sort_unstable();
     names.dedup();
-    let mut sum = 0.0;
+    let mut logits = vec![0.0; rows.len()];
     for fold in names {
         let kept = || (0..rows.len()).filter(|i| folds[*i] != fold);
         let kept_rows: Vec<Vec<f64>> = kept().map(|i| rows[i].clone()).collect();
@@ -118,12 +126,18 @@ fn held_out_entropy(rows: &[Vec<f64>], labels: &[bool], l2: f64, folds: &[usize]
         let weights = vec![1.0; kept_rows.len()];
         let fit = LogisticRegression::fit(&kept_rows, &kept_labels, &weights, l2)?;
         for i in (0..rows.len()).filter(|i| folds[*i] == fold) {
-            let z = fit.logit(&rows[i]);
-            let z = if labels[i] { -z } else { z };
-            sum += z.max(0.0) + (-z.abs()).exp().ln_1p();
+            logits[i] = fit.logit(&rows[i]);
         }
     }
-    (!rows.is_empty()).then(|| sum / rows.len() as f64)
+    (!rows.is_empty()).then_some(logits)
+}
+
+fn mean_cross_entropy(logits: &[f64], labels: &[bool]) -> f64 {
+    let terms = logits.iter().zip(labels).map(|(z, label)| {
+        let z = if *label { -z } else { *z };
+        z.max(0.0) + (-z.abs()).exp().ln_1p()
+    });
+    terms.sum::<f64>() / logits.len() as f64
 }
 
 fn logit(coefficients: &[f64], row: &[f64]) -> f64 {

@@ -4,8 +4,8 @@
 use burn::module::Module;
 use burn::tensor::Device;
 use hemex_model::{
-    CaseInput, CaseOutput, Decision, Dims, InputSpec, Network, NetworkKind, NetworkSpec, Pooling,
-    RawNetworkSpec, WindowOutput, plan_windows, predict_case, read_case,
+    CaseInput, CaseOutput, Decision, Dims, InputSpec, Network, NetworkKind, NetworkSpec, Passes,
+    Pooling, RawNetworkSpec, WindowOutput, plan_windows, predict_case, read_case,
 };
 use hemex_volume::{Affine, Geometry, Image, LabelMap};
 
@@ -50,7 +50,8 @@ fn seeded_networks() {
         let network = Network::new(&spec, 3, &device);
         println!("{name}_n_parameters {}", network.num_params());
         let input = CaseInput::new(&image, &brain, spec.input());
-        let output = predict_case(&network, &spec, &input, 3, &device).unwrap();
+        let passes = Passes { batch_size: 3, mirrored: false };
+        let output = predict_case(&network, &spec, &input, passes, &device).unwrap();
         // Windows count differently, so that their order shows.
         let mean = |value: &dyn Fn(&WindowOutput) -> f64| {
             let terms = output.windows.iter().enumerate();

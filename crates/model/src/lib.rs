@@ -42,4 +42,4 @@ pub use spec::{Dims, InputSpec, NetworkKind, NetworkSpec, Pooling, RawNetworkSpe
 pub use store::{load_weights, save_weights};
 pub use unet::JointUnet;
 pub use vgg::Vgg;
-pub use window::{CaseOutput, Window, WindowOutput, plan_windows, predict_case};
+pub use window::{CaseOutput, Passes, Window, WindowOutput, plan_windows, predict_case};

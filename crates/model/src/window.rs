@@ -3,6 +3,9 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::{CaseInput, ModelError, Network, NetworkSpec};
 
+/// Left and right lie along it: canonical grids are axial.
+const W_AXIS: usize = 4;
+
 /// Where a window starts, `[D, H, W]` voxels; below 0 or past the end the input is padded.
 pub type Window = [i64; 3];
 
@@ -49,7 +52,17 @@ pub fn plan_windows(shape: [usize; 3], window: [usize; 3]) -> Vec<Window> {
     windows
 }
 
-/// Applies the network to every window of a case, `batch_size` at a time.
+/// How windows go through the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Passes {
+    /// Windows at a time.
+    pub batch_size: usize,
+    /// Whether each goes through once more with left and right exchanged; probabilities of lesion and logits are the
+    /// means of both.
+    pub mirrored: bool,
+}
+
+/// Applies the network to every window of a case.
 ///
 /// Padding is −1. Where windows overlap, lesion probabilities are averaged with weights that fall
 /// toward a window's faces.
@@ -60,7 +73,7 @@ pub fn predict_case(
     network: &Network,
     spec: &NetworkSpec,
     case: &CaseInput,
-    batch_size: usize,
+    passes: Passes,
     device: &Device,
 ) -> Result<CaseOutput, ModelError> {
     let (shape, size) = (case.geometry().shape(), spec.window());
@@ -68,7 +81,7 @@ pub fn predict_case(
     let plan = plan_windows(shape, size);
     let mut windows = Vec::with_capacity(plan.len());
     let mut blend = Blend::new(shape, size);
-    for batch in plan.chunks(batch_size.max(1)) {
+    for batch in plan.chunks(passes.batch_size.max(1)) {
         let window = |start: &Window| {
             let start = *start;
             case.channels().flat_map(move |channel| cut(channel, shape, start, size))
@@ -76,11 +89,10 @@ pub fn predict_case(
         let voxels = batch.iter().flat_map(window).collect();
         let dims = [batch.len(), n_channels, size[0], size[1], size[2]];
         let x = Tensor::<5>::from_data(TensorData::new(voxels, dims), device);
-        let output = network.forward(x);
-        let growth = output.growth_logit.map(values).transpose()?;
-        let presence = output.presence_logit.map(values).transpose()?;
-        if let Some(logits) = output.mask_logits {
-            let probabilities = values(sigmoid(logits))?;
+        let BatchOutput { growth, presence, lesion } = pass(network, x, passes.mirrored);
+        let growth = growth.map(values).transpose()?;
+        let presence = presence.map(values).transpose()?;
+        if let Some(probabilities) = lesion.map(values).transpose()? {
             let n = size.iter().product();
             for (start, window) in batch.iter().zip(probabilities.chunks_exact(n)) {
                 blend.add(*start, window);
@@ -93,6 +105,36 @@ pub fn predict_case(
         }));
     }
     Ok(CaseOutput { windows, lesion_probability: blend.finish() })
+}
+
+/// What the network says of some windows.
+struct BatchOutput {
+    growth: Option<Tensor<1>>,
+    presence: Option<Tensor<1>>,
+    /// Probability of lesion.
+    lesion: Option<Tensor<5>>,
+}
+
+fn pass(network: &Network, x: Tensor<5>, mirrored: bool) -> BatchOutput {
+    let said = |x| {
+        let output = network.forward(x);
+        let lesion = output.mask_logits.map(sigmoid);
+        BatchOutput { growth: output.growth_logit, presence: output.presence_logit, lesion }
+    };
+    let first = said(x.clone());
+    if !mirrored {
+        return first;
+    }
+    let second = said(x.flip([W_AXIS]));
+    BatchOutput {
+        growth: mean(first.growth, second.growth),
+        presence: mean(first.presence, second.presence),
+        lesion: mean(first.lesion, second.lesion.map(|p| p.flip([W_AXIS]))),
+    }
+}
+
+fn mean<const D: usize>(a: Option<Tensor<D>>, b: Option<Tensor<D>>) -> Option<Tensor<D>> {
+    Some((a? + b?).div_scalar(2.0))
 }
 
 /// The voxels of a window, padded with −1 where it leaves the volume.
@@ -216,6 +258,42 @@ mod tests {
         assert!(blend.finish().unwrap().iter().all(|p| (p - 0.25).abs() < 1e-6));
     }
 
+    fn plain(batch_size: usize) -> Passes {
+        Passes { batch_size, mirrored: false }
+    }
+
+    #[test]
+    fn a_case_and_its_mirror_image_are_told_the_same_by_both_passes() {
+        let device = Device::flex();
+        let spec = NetworkSpec::try_from(raw(NetworkKind::JointUnet, Dims::Slices)).unwrap();
+        let network = Network::new(&spec, 3, &device);
+        let shape = [2, 16, 24];
+        let affine = Affine::from_spacing([1.0; 3], [0.0; 3]).unwrap();
+        let geometry = Geometry::new(shape, affine).unwrap();
+        let hu: Vec<f32> = (0..2 * 16 * 24).map(|i| 50.0 * (i as f32 * 0.37).sin()).collect();
+        let brain = LabelMap::new(geometry, vec![1; hu.len()]).unwrap();
+        let mirror = |values: &[f32]| -> Vec<f32> {
+            values.chunks(24).flat_map(|row| row.iter().rev().copied()).collect()
+        };
+        let told = |hu: Vec<f32>, mirrored| {
+            let image = Image::new(geometry, hu).unwrap();
+            let case = CaseInput::new(&image, &brain, spec.input());
+            let passes = Passes { batch_size: 2, mirrored };
+            predict_case(&network, &spec, &case, passes, &device).unwrap()
+        };
+        let (both, of_mirror) = (told(hu.clone(), true), told(mirror(&hu), true));
+        let (one, other) = (told(hu.clone(), false), told(mirror(&hu), false));
+        let close = |a: f64, b: f64| (a - b).abs() < 1e-5;
+        for i in 0..2 {
+            let logit = |output: &CaseOutput| output.windows[i].growth_logit.unwrap();
+            assert!(close(logit(&both), (logit(&one) + logit(&other)) / 2.0));
+            assert!(close(logit(&both), logit(&of_mirror)) && !close(logit(&one), logit(&other)));
+        }
+        let lesion = |output: &CaseOutput| output.lesion_probability.clone().unwrap();
+        let unmirrored = mirror(&lesion(&of_mirror));
+        assert!(lesion(&both).iter().zip(unmirrored).all(|(a, b)| (a - b).abs() < 1e-5));
+    }
+
     #[test]
     fn the_batch_size_changes_nothing() {
         let device = Device::flex();
@@ -229,7 +307,7 @@ mod tests {
         let brain = LabelMap::new(geometry, vec![1; 5 * 18 * 20]).unwrap();
         let case = CaseInput::new(&image, &brain, spec.input());
         let [one, three] =
-            [1, 3].map(|n| predict_case(&network, &spec, &case, n, &device).unwrap());
+            [1, 3].map(|n| predict_case(&network, &spec, &case, plain(n), &device).unwrap());
         for (a, b) in one.windows.iter().zip(&three.windows) {
             assert_eq!(a.start, b.start);
             assert!((a.growth_logit.unwrap() - b.growth_logit.unwrap()).abs() < 1e-5);

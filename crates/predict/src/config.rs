@@ -1,4 +1,5 @@
 use hemex_artifacts::Role;
+use hemex_model::Passes;
 use hemex_stage::ConfigError;
 use serde::Deserialize;
 
@@ -8,14 +9,32 @@ use serde::Deserialize;
 pub struct RawConfig {
     /// Windows at a time.
     pub batch_size: usize,
+    /// Whether each window goes through the network a second time with left and right exchanged.
+    pub mirrored: bool,
+    /// What tells how frequent growth is among the test cases.
+    pub label_shift: LabelShift,
     /// Cases of which roles are read without their hematoma too, where they have such a scan.
     pub twin_roles: Vec<Role>,
+}
+
+/// What tells how frequent growth is among test cases, where it may be more or less so than in training and nothing
+/// else has changed. It is told from the fold's unlabelled target cases, and probabilities of test cases follow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LabelShift {
+    /// Nothing: as frequent as in training.
+    None,
+    /// [`prior_by_likelihood`](hemex_metrics::prior_by_likelihood).
+    Likelihood,
+    /// [`prior_by_confusion`](hemex_metrics::prior_by_confusion) of probabilities.
+    Confusion,
 }
 
 /// The config, checked.
 #[derive(Debug, Clone)]
 pub struct Config {
-    pub(crate) batch_size: usize,
+    pub(crate) passes: Passes,
+    pub(crate) label_shift: LabelShift,
     pub(crate) twin_roles: Vec<Role>,
 }
 
@@ -27,6 +46,7 @@ impl TryFrom<RawConfig> for Config {
             let expected = "a whole number from 1 to 4096";
             return Err(ConfigError::new("batch_size", expected, raw.batch_size));
         }
-        Ok(Self { batch_size: raw.batch_size, twin_roles: raw.twin_roles })
+        let passes = Passes { batch_size: raw.batch_size, mirrored: raw.mirrored };
+        Ok(Self { passes, label_shift: raw.label_shift, twin_roles: raw.twin_roles })
     }
 }

@@ -37,6 +37,12 @@ pub enum PredictError {
         /// How the model's training cases were.
         model: Box<Preparation>,
     },
+    /// How frequent growth is among test cases cannot be told.
+    #[error("label_shift: {reason}; or set label_shift = \"none\"")]
+    LabelShift {
+        /// Why.
+        reason: String,
+    },
     /// Splits of another cohort, or a fold that they lack.
     #[error(
         "{path} has no test or validation case in regime `{}`, fold {fold}, which the model was trained in",

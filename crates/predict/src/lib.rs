@@ -6,10 +6,11 @@
 
 mod config;
 mod error;
+mod label_shift;
 mod model;
 mod stage;
 
-pub use config::{Config, RawConfig};
+pub use config::{Config, LabelShift, RawConfig};
 pub use error::PredictError;
 pub use model::TrainedModel;
 pub use stage::run;

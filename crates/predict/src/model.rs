@@ -5,7 +5,7 @@ use hemex_artifacts::{
     CLINICAL_FEATURES, CaseRow, ClinicalRow, ModelCard, Preparation, clinical_feature, json,
 };
 use hemex_model::{
-    CaseInput, Decision, GrowthRegression, Network, NetworkSpec, Reading, SIGN_FEATURES,
+    CaseInput, Decision, GrowthRegression, Network, NetworkSpec, Passes, Reading, SIGN_FEATURES,
     load_weights, logit_without_decision, predict_case, read_case, sign_features,
 };
 use hemex_volume::Image;
@@ -126,10 +126,10 @@ impl TrainedModel {
         &self,
         twin: &Image,
         input: &CaseInput,
-        batch_size: usize,
+        passes: Passes,
         (case, clinical): (&CaseRow, Option<&ClinicalRow>),
     ) -> Result<Option<f64>, PredictError> {
-        let output = predict_case(&self.network, &self.spec, input, batch_size, &self.device)?;
+        let output = predict_case(&self.network, &self.spec, input, passes, &self.device)?;
         if self.growth_regression.is_some() {
             let reading = read_case(&output, &self.spec, &self.decision, input.geometry());
             return self.growth_logit(&reading, twin, case, clinical);
@@ -147,8 +147,8 @@ impl TrainedModel {
     ///
     /// # Errors
     /// If the network's output cannot be read from its device.
-    pub fn read(&self, input: &CaseInput, batch_size: usize) -> Result<Reading, PredictError> {
-        let output = predict_case(&self.network, &self.spec, input, batch_size, &self.device)?;
+    pub fn read(&self, input: &CaseInput, passes: Passes) -> Result<Reading, PredictError> {
+        let output = predict_case(&self.network, &self.spec, input, passes, &self.device)?;
         Ok(read_case(&output, &self.spec, &self.decision, input.geometry()))
     }
 }

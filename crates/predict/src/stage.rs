@@ -2,13 +2,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use hemex_artifacts::{
-    ArtifactError, CaseRow, Cases, ClinicalRow, PredictionCard, PredictionRow, PredictionStatus,
-    Role, SplitRow, json, nifti, table,
+    ArtifactError, CaseRow, Cases, ClinicalRow, LabelShiftEstimate, PredictionCard, PredictionRow,
+    PredictionStatus, Role, SplitRow, json, nifti, table,
 };
 use hemex_model::{CaseInput, parse_device};
 use hemex_stage::{Progress, Request, log};
 use hemex_volume::{Geometry, Image, LabelMap, Lesion};
 
+use crate::config::LabelShift;
+use crate::label_shift::estimate;
 use crate::{Config, PredictError, TrainedModel};
 
 /// Runs the stage.
@@ -28,8 +30,18 @@ pub fn run(config: &Config, request: &Request) -> anyhow::Result<()> {
     let progress = Progress::new(units.len(), "cases");
     let rows_of = cases.rows.iter().map(|row| (row.case_id.as_str(), row)).collect();
     let clinical = cases.clinical()?;
-    let predictor =
-        Predictor { config, model: &model, cases: &cases, rows: rows_of, clinical, output };
+    let predictor = Predictor {
+        config,
+        model: &model,
+        cases: &cases,
+        rows: rows_of,
+        clinical,
+        output,
+        test_offset: 0.0,
+    };
+    let label_shift = predictor.label_shift(request.optional_input("splits")?)?;
+    let test_offset = label_shift.map_or(0.0, |estimate| estimate.logit_offset);
+    let predictor = Predictor { test_offset, ..predictor };
     let mut rows = Vec::with_capacity(units.len());
     let mut has_masks = false;
     for (case_id, unit) in &units {
@@ -53,6 +65,7 @@ pub fn run(config: &Config, request: &Request) -> anyhow::Result<()> {
         seed: model.card.seed,
         mask_threshold: model.decision().mask_threshold,
         has_masks,
+        label_shift,
     };
     json::write(&output.join("predictions.json"), &card)?;
     Ok(())
@@ -70,6 +83,14 @@ impl Unit {
     fn whole() -> Self {
         Self { role: Role::Test, slices: Vec::new() }
     }
+}
+
+/// The unlabelled target cases of the model's fold.
+fn target_cases(splits: &Path, model: &TrainedModel) -> Result<BTreeSet<String>, PredictError> {
+    let rows: Vec<SplitRow> = table::read_rows(&splits.join("splits.csv"))?;
+    let fold = (model.card.regime, model.card.fold);
+    let own = rows.into_iter().filter(|row| (row.regime, row.fold) == fold);
+    Ok(own.filter(|row| row.role == Role::Target).map(|row| row.case_id).collect())
 }
 
 /// Test and validation units of the model's fold, with the slices where a unit is a slice; none is an
@@ -119,9 +140,48 @@ struct Predictor<'a> {
     rows: BTreeMap<&'a str, &'a CaseRow>,
     clinical: BTreeMap<String, ClinicalRow>,
     output: &'a Path,
+    /// Added to the logits of test cases.
+    test_offset: f64,
 }
 
 impl Predictor<'_> {
+    /// How frequent growth is among test cases, by the unlabelled target cases of the fold; without splits every case
+    /// is one. `None` if it is taken to be as frequent as in training.
+    fn label_shift(
+        &self,
+        splits: Option<&Path>,
+    ) -> Result<Option<LabelShiftEstimate>, PredictError> {
+        if self.config.label_shift == LabelShift::None {
+            return Ok(None);
+        }
+        let targets: BTreeSet<String> = match splits {
+            Some(splits) => target_cases(splits, self.model)?,
+            None => self.cases.rows.iter().map(|row| row.case_id.clone()).collect(),
+        };
+        let mut logits = Vec::new();
+        for case_id in &targets {
+            // A target case that cannot be read says nothing; if it is a test case too, its row says why.
+            let (Ok(read), Some(case)) =
+                (self.input(case_id, false), self.rows.get(case_id.as_str()))
+            else {
+                continue;
+            };
+            let reading = self.model.read(&read.network, self.config.passes)?;
+            let clinical = self.clinical.get(case_id);
+            logits.extend(self.model.growth_logit(&reading, &read.image, case, clinical)?);
+        }
+        let estimate = estimate(self.config.label_shift, &self.model.card, &logits)?;
+        if let Some(estimate) = &estimate {
+            log(format_args!(
+                "growth among {} target cases: {:.1} %, {:.1} % in training",
+                estimate.n_target,
+                100.0 * estimate.target_share,
+                100.0 * estimate.training_share
+            ));
+        }
+        Ok(estimate)
+    }
+
     /// The row of a case, and whether a mask was written. A case that cannot be read is refused; a mask
     /// that cannot be written stops the stage.
     fn predict(
@@ -143,16 +203,18 @@ impl Predictor<'_> {
             return Ok((refused(case_id, reason.to_owned()), false));
         }
         let part = if slices.is_empty() { input } else { input.keep_slices(slices) };
-        let reading = self.model.read(&part, self.config.batch_size)?;
+        let reading = self.model.read(&part, self.config.passes)?;
         let clinical = self.clinical.get(case_id);
         let logit = self.model.growth_logit(&reading, &image, case, clinical)?;
         let twin_logit = match twin {
             Some((twin, input)) => {
                 let known = (*case, clinical);
-                self.model.twin_logit(&twin, &input, self.config.batch_size, known)?
+                self.model.twin_logit(&twin, &input, self.config.passes, known)?
             }
             None => None,
         };
+        let offset = if *role == Role::Test { self.test_offset } else { 0.0 };
+        let logit = logit.map(|logit| logit + offset);
         // Some slices of a case give no volume and no mask of it.
         let mask = reading.mask.filter(|_| slices.is_empty());
         let mut volume_ml = None;

@@ -24,7 +24,18 @@ fn cohort(model: &Model) -> TempDir {
 }
 
 fn run(root: &Path) -> anyhow::Result<(Vec<PredictionRow>, PredictionCard)> {
-    let request: Request = serde_json::from_value(fixture::request(root)).unwrap();
+    run_with(root, &[])
+}
+
+/// With some values of the config otherwise.
+fn run_with(
+    root: &Path,
+    changes: &[(&str, serde_json::Value)],
+) -> anyhow::Result<(Vec<PredictionRow>, PredictionCard)> {
+    let mut request: Request = serde_json::from_value(fixture::request(root)).unwrap();
+    for (key, value) in changes {
+        request.config[key] = value.clone();
+    }
     let raw: hemex_predict::RawConfig = serde_json::from_value(request.config.clone()).unwrap();
     hemex_predict::run(&Config::try_from(raw).unwrap(), &request)?;
     let output = root.join("predictions");
@@ -171,6 +182,49 @@ fn the_logit_is_calibrated() {
         let expected = -0.75 + plain.logit.unwrap() / 4.0;
         assert!((calibrated.logit.unwrap() - expected).abs() < 1e-12, "{plain:?} {calibrated:?}");
     }
+}
+
+#[test]
+fn probabilities_of_test_cases_follow_how_frequent_growth_is_among_target_cases() {
+    let root = cohort(&Model::new("vgg"));
+    let path = root.path().join("model/model.json");
+    let mut card: serde_json::Value = json::read(&path).unwrap();
+    let asked = |kind: &str| {
+        run_with(root.path(), &[("label_shift", kind.into())]).map_err(|e| e.to_string())
+    };
+    let error = asked("likelihood").unwrap_err();
+    assert!(error.contains("prior_logit") && error.contains("label_shift"), "{error}");
+    card["prior_logit"] = 0.0.into();
+    card["mean_probabilities"] = serde_json::json!([0.01, 0.12]);
+    json::write(&path, &card).unwrap();
+    write_splits(root.path(), Regime::Patient, &[("c0", None, Role::Test)]);
+    assert!(asked("confusion").unwrap_err().contains("target cases"));
+
+    let units = [("c0", None, Role::Test), ("c1", None, Role::Target)];
+    write_splits(root.path(), Regime::Patient, &units);
+    let (plain, card) = run(root.path()).unwrap();
+    assert_eq!(card.label_shift, None);
+    let (shifted, card) = asked("confusion").unwrap();
+    // The one target case has a probability p; of means 0.01 and 0.12 the share (p − 0.01) / 0.11 gives it.
+    write_splits(root.path(), Regime::Patient, &[("c1", None, Role::Test)]);
+    let p = run(root.path()).unwrap().0[0].probability.unwrap();
+    let found = card.label_shift.unwrap();
+    assert!((found.target_share - (p - 0.01) / 0.11).abs() < 1e-12, "{found:?}, {p}");
+    assert_eq!((found.n_target, found.training_share), (1, 0.5));
+    let moved = shifted[0].logit.unwrap() - plain[0].logit.unwrap();
+    assert!((moved - found.logit_offset).abs() < 1e-12 && moved != 0.0, "{found:?}");
+    // Validation cases are of the training's domain.
+    let units = [("c0", None, Role::Val), ("c1", None, Role::Target)];
+    write_splits(root.path(), Regime::Patient, &units);
+    assert_eq!(asked("likelihood").unwrap().0[0].logit, plain[0].logit);
+}
+
+#[test]
+fn windows_may_go_through_mirrored_too() {
+    let root = cohort(&Model::new("joint_unet"));
+    let (plain, _) = run(root.path()).unwrap();
+    let (both, _) = run_with(root.path(), &[("mirrored", true.into())]).unwrap();
+    assert!(plain.iter().zip(&both).any(|(a, b)| a.logit != b.logit), "{both:?}");
 }
 
 #[test]

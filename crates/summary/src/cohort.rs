@@ -44,6 +44,8 @@ impl CaseLine {
 #[derive(Debug, Clone)]
 pub(crate) struct Cohort {
     pub(crate) regime: Regime,
+    /// The value of the axis that tells cohorts apart; empty without one.
+    pub(crate) setting: String,
     /// Rows by arm, arms in the order of the report.
     pub(crate) arms: Vec<(String, Vec<CaseLine>)>,
 }
@@ -53,7 +55,7 @@ impl Cohort {
     ///
     /// # Errors
     /// If it cannot be read, holds no test case, or several models of an arm.
-    pub(crate) fn read(folder: &Path) -> Result<Self, SummaryError> {
+    pub(crate) fn read(folder: &Path, setting: String) -> Result<Self, SummaryError> {
         let path = folder.join("cases.csv");
         let rows: Vec<CaseLine> = table::read_rows(&path)?;
         let Some(first) = rows.iter().find(|row| row.role == Role::Test) else {
@@ -74,7 +76,7 @@ impl Cohort {
                 return Err(SummaryError::SeveralModels { path, arm: arm.clone() });
             }
         }
-        Ok(Self { regime, arms })
+        Ok(Self { regime, setting, arms })
     }
 
     /// The rows of an arm.
@@ -101,7 +103,7 @@ mod tests {
                     true_probability_image_signs,dice,volume_ml,reference_volume_ml";
         let text = [&[head], rows].concat().join("\n");
         std::fs::write(folder.path().join("cases.csv"), text).unwrap();
-        Cohort::read(folder.path())
+        Cohort::read(folder.path(), String::new())
     }
 
     #[test]

@@ -7,6 +7,8 @@ use serde::Deserialize;
 pub struct RawConfig {
     /// Arms against which every other is held.
     pub against: Vec<String>,
+    /// The axis of the reports by whose values cohorts are told apart; missing for one table of all.
+    pub by: Option<String>,
     /// Draws behind each interval.
     pub n_draws: usize,
 }
@@ -15,6 +17,7 @@ pub struct RawConfig {
 #[derive(Debug, Clone)]
 pub struct Config {
     pub(crate) against: Vec<String>,
+    pub(crate) by: Option<String>,
     pub(crate) n_draws: usize,
 }
 
@@ -26,6 +29,6 @@ impl TryFrom<RawConfig> for Config {
             let expected = "a whole number from 100 to 1000000";
             return Err(ConfigError::new("n_draws", expected, raw.n_draws));
         }
-        Ok(Self { against: raw.against, n_draws: raw.n_draws })
+        Ok(Self { against: raw.against, by: raw.by, n_draws: raw.n_draws })
     }
 }

@@ -26,6 +26,16 @@ pub enum SummaryError {
         /// The table.
         path: PathBuf,
     },
+    /// A report without the axis by which cohorts are told apart.
+    #[error(
+        "{path} has no axis `{axis}`: name one of the pipeline's matrix in `by`, or leave it out"
+    )]
+    NoAxis {
+        /// The report.
+        path: PathBuf,
+        /// The axis that is asked for.
+        axis: String,
+    },
     /// Several models of an arm tested the cases of one report.
     #[error(
         "{path}: `{arm}` tested under several folds or seeds; expected one model an arm: give the axes `fold` and \

@@ -14,6 +14,8 @@ pub(crate) const ORACLE: &str = "oracle_image_signs";
 /// What an arm reaches over the cohorts of a regime.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct ArmFigures {
+    /// Of the cohorts; empty where they are not told apart.
+    pub(crate) setting: String,
     pub(crate) regime: Regime,
     pub(crate) arm: String,
     pub(crate) n_cohorts: usize,
@@ -40,6 +42,31 @@ pub(crate) struct ArmFigures {
     pub(crate) n_twins: usize,
 }
 
+#[cfg(test)]
+impl ArmFigures {
+    /// Nothing known but the AUROC.
+    pub(crate) fn only_auroc(setting: &str, regime: Regime, arm: &str, auroc: Figure) -> Self {
+        Self {
+            setting: setting.to_owned(),
+            regime,
+            arm: arm.to_owned(),
+            n_cohorts: 1,
+            n_patients: 0,
+            n_growth: 0,
+            n_unspoken: 0,
+            auroc,
+            above: BTreeMap::new(),
+            share_of_oracle: None,
+            dice: Figure::default(),
+            volume_bias: None,
+            calibration_intercept: None,
+            calibration_slope: None,
+            twin_auroc: Figure::default(),
+            n_twins: 0,
+        }
+    }
+}
+
 /// A figure with its 95 % interval over cohorts and patients.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub(crate) struct Figure {
@@ -47,8 +74,9 @@ pub(crate) struct Figure {
     pub(crate) ci95: Option<[f64; 2]>,
 }
 
-/// A regime's cohorts, their patients numbered.
+/// The cohorts of a setting and a regime, their patients numbered.
 struct Field<'a> {
+    of: (&'a str, Regime),
     cohorts: Vec<&'a Cohort>,
     /// Test patients by cohort.
     patients: Vec<BTreeMap<String, CaseLine>>,
@@ -56,39 +84,40 @@ struct Field<'a> {
     seed: u64,
 }
 
-/// The figures of every arm of every regime; arms in the order of the first report, the oracle last.
+/// The figures of every arm of every setting and regime; arms in the order of the first report, the oracle last.
 pub(crate) fn figures(
     cohorts: &[Cohort],
     config: &Config,
     seed: u64,
 ) -> Result<Vec<ArmFigures>, SummaryError> {
-    let mut regimes: Vec<Regime> = Vec::new();
+    let mut fields: Vec<(&str, Regime)> = Vec::new();
     for cohort in cohorts {
-        if !regimes.contains(&cohort.regime) {
-            regimes.push(cohort.regime);
+        let of = (cohort.setting.as_str(), cohort.regime);
+        if !fields.contains(&of) {
+            fields.push(of);
         }
     }
     let mut all = Vec::new();
-    for regime in regimes {
-        let cohorts: Vec<&Cohort> = cohorts.iter().filter(|c| c.regime == regime).collect();
-        let field = Field::new(cohorts, config.n_draws, seed);
-        all.extend(field.figures(regime, config)?);
+    for of in fields {
+        let own = |c: &&Cohort| (c.setting.as_str(), c.regime) == of;
+        let field = Field::new(of, cohorts.iter().filter(own).collect(), config.n_draws, seed);
+        all.extend(field.figures(config)?);
     }
     Ok(all)
 }
 
 impl<'a> Field<'a> {
-    fn new(cohorts: Vec<&'a Cohort>, n_draws: usize, seed: u64) -> Self {
+    fn new(of: (&'a str, Regime), cohorts: Vec<&'a Cohort>, n_draws: usize, seed: u64) -> Self {
         let patients: Vec<BTreeMap<String, CaseLine>> =
             cohorts.iter().map(|cohort| cohort.test_cases()).collect();
         let labels = |cases: &BTreeMap<String, CaseLine>| {
             cases.values().map(|case| case.growth == Some(true)).collect()
         };
         let labels: Vec<Vec<bool>> = patients.iter().map(labels).collect();
-        Self { cohorts, draws: Draws::new(&labels, n_draws, seed), patients, seed }
+        Self { of, cohorts, draws: Draws::new(&labels, n_draws, seed), patients, seed }
     }
 
-    fn figures(&self, regime: Regime, config: &Config) -> Result<Vec<ArmFigures>, SummaryError> {
+    fn figures(&self, config: &Config) -> Result<Vec<ArmFigures>, SummaryError> {
         let mut names: Vec<&str> = Vec::new();
         for (arm, _) in self.cohorts.iter().flat_map(|cohort| &cohort.arms) {
             if !names.contains(&arm.as_str()) {
@@ -105,12 +134,11 @@ impl<'a> Field<'a> {
         let rankings: BTreeMap<&str, Vec<Option<Ranking>>> =
             ranked.collect::<Result<_, SummaryError>>()?;
         let oracle = rankings.get(ORACLE).and_then(|oracle| self.mean_auroc(oracle));
-        names.iter().map(|name| self.arm(regime, name, &rankings, oracle, config)).collect()
+        names.iter().map(|name| self.arm(name, &rankings, oracle, config)).collect()
     }
 
     fn arm(
         &self,
-        regime: Regime,
         name: &str,
         rankings: &BTreeMap<&str, Vec<Option<Ranking>>>,
         oracle: Option<f64>,
@@ -135,7 +163,9 @@ impl<'a> Field<'a> {
         let n_patients = self.patients.iter().map(BTreeMap::len).sum();
         let (calibration_intercept, calibration_slope) = calibration(name, &rows);
         let (twin_auroc, n_twins) = self.twins(name)?;
+        let (setting, regime) = self.of;
         Ok(ArmFigures {
+            setting: setting.to_owned(),
             regime,
             arm: name.to_owned(),
             n_cohorts: own.iter().flatten().count(),

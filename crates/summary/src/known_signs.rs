@@ -171,7 +171,7 @@ mod tests {
             reference_volume_ml: None,
         });
         let arms = vec![("vgg".to_owned(), tested.collect())];
-        let mut cohort = Cohort { regime: Regime::Site, arms };
+        let mut cohort = Cohort { regime: Regime::Site, setting: String::new(), arms };
         let (cases, labels, splits) = (at("cases"), at("labels"), at("splits"));
         add(&mut cohort, &Tables { cases: &cases, labels: &labels, splits: &splits }).unwrap();
         for row in cohort.arm(NAME).unwrap() {

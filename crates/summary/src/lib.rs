@@ -7,6 +7,7 @@
 
 mod cohort;
 mod config;
+mod curves;
 mod error;
 mod figures;
 mod known_signs;

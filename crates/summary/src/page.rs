@@ -1,6 +1,7 @@
 //! The table as one self-contained page.
 
 use crate::Config;
+use crate::curves::charts;
 use crate::figures::{ArmFigures, Figure};
 
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;color:#1d232b;margin:2rem auto;max-width:84rem;padding:0 1rem}\
@@ -8,7 +9,8 @@ h1{font-size:1.5rem;margin:0 0 .25rem}h2{font-size:1.1rem;margin:2rem 0 .5rem}p{
 .scroll{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums}\
 th,td{padding:.3rem .7rem;text-align:right;white-space:nowrap;border-bottom:1px solid #e1e5ea}\
 th:first-child,td:first-child{text-align:left}th{font-weight:600;vertical-align:bottom}.ci{color:#68727e;font-size:.87em}\
-svg{display:block}";
+svg{display:block}.charts{display:grid;grid-template-columns:repeat(auto-fill,minmax(21rem,1fr));gap:1.2rem 1.6rem}\
+figure{margin:0}figcaption{font-weight:600;margin-bottom:.25rem}figure svg{width:100%;font:11px system-ui,sans-serif;fill:#48525e}";
 
 /// Width of the figure beside each row, and the AUROCs at its ends.
 const WIDTH: f64 = 150.0;
@@ -16,16 +18,12 @@ const RANGE: [f64; 2] = [0.3, 1.0];
 
 /// Every regime a table, its arms by row.
 pub(crate) fn page(arms: &[ArmFigures], config: &Config) -> String {
-    let mut regimes: Vec<&str> = arms.iter().map(|arm| arm.regime.name()).collect();
-    regimes.dedup();
-    let sections: String = regimes
-        .iter()
-        .map(|regime| {
-            let arms: Vec<&ArmFigures> =
-                arms.iter().filter(|arm| arm.regime.name() == *regime).collect();
-            section(regime, &arms, config)
-        })
+    let field = |arm: &ArmFigures| (arm.setting.clone(), arm.regime);
+    let sections: String = arms
+        .chunk_by(|a, b| field(a) == field(b))
+        .filter_map(|arms| Some(section(arms.first()?, arms, config)))
         .collect();
+    let charts = charts(arms);
     format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>Arms over cohorts</title>\
@@ -33,12 +31,19 @@ pub(crate) fn page(arms: &[ArmFigures], config: &Config) -> String {
          <p>AUROCs and Dice are means over cohorts. Intervals are 95 %, over draws of cohorts and of the patients within \
          them; differences are paired. The share of the way is that from 0.5 to the AUROC of the true probabilities \
          given the image signs. Calibration is over the patients of all cohorts. Twins are the heads of validation \
-         patients scanned without their hematoma: 0.5 means that nothing but the hematoma speaks.</p>{sections}\
+         patients scanned without their hematoma: 0.5 means that nothing but the hematoma speaks.</p>{charts}{sections}\
          </body></html>"
     )
 }
 
-fn section(regime: &str, arms: &[&ArmFigures], config: &Config) -> String {
+/// The arms of a setting and a regime, `first` among them.
+fn section(first: &ArmFigures, arms: &[ArmFigures], config: &Config) -> String {
+    let regime = first.regime.name();
+    let setting = match first.setting.as_str() {
+        "" => String::new(),
+        setting => format!("{}, regime ", escape(setting)),
+    };
+    let title = if setting.is_empty() { "Regime " } else { &setting };
     let head = ["Arm", "AUROC", ""].map(str::to_owned).into_iter();
     let head = head.chain(config.against.iter().map(|other| format!("Above {}", escape(other))));
     let rest =
@@ -46,18 +51,17 @@ fn section(regime: &str, arms: &[&ArmFigures], config: &Config) -> String {
     let head: String =
         head.chain(rest.map(str::to_owned)).map(|name| format!("<th>{name}</th>")).collect();
     let rows: String = arms.iter().map(|arm| row(arm, config)).collect();
-    let n = arms.first().map_or_else(String::new, |arm| {
-        format!(
-            "{} cohorts, {} test patients, {} of whom grew.",
-            arm.n_cohorts, arm.n_patients, arm.n_growth
-        )
-    });
+    let cohorts = if first.n_cohorts == 1 { "cohort" } else { "cohorts" };
+    let n = format!(
+        "{} {cohorts}, {} test patients, {} of whom grew.",
+        first.n_cohorts, first.n_patients, first.n_growth
+    );
     let warning = match regime {
         "same_patient" => " Test slices are of patients that trained: optimistic by design.",
         _ => "",
     };
     format!(
-        "<h2>Regime <code>{regime}</code></h2><p>{n}{warning}</p>\
+        "<h2>{title}<code>{regime}</code></h2><p>{n}{warning}</p>\
          <div class=\"scroll\"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
 }
@@ -98,7 +102,7 @@ fn forest(auroc: &Figure) -> String {
     )
 }
 
-fn number(value: Option<f64>, decimals: usize) -> String {
+pub(crate) fn number(value: Option<f64>, decimals: usize) -> String {
     value.map_or_else(|| "–".to_owned(), |value| format!("{value:.decimals$}").replace('-', "−"))
 }
 
@@ -119,6 +123,6 @@ fn percent(share: Option<f64>) -> String {
     share.map_or_else(|| "–".to_owned(), |s| format!("{:.1} %", 100.0 * s).replace('-', "−"))
 }
 
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -18,7 +18,8 @@ pub fn run(config: &Config, request: &Request) -> anyhow::Result<()> {
     let reports = request.inputs.values().flatten().filter(|input| input.kind == Kind::Report);
     let mut cohorts = Vec::new();
     for report in reports {
-        let mut cohort = Cohort::read(&report.path)?;
+        let setting = setting(report, config.by.as_deref())?;
+        let mut cohort = Cohort::read(&report.path, setting)?;
         let of = |name: &str| of_same_cohort(request, name, report);
         if let (Some(cases), Some(labels), Some(splits)) = (of("cases"), of("labels"), of("splits"))
         {
@@ -43,6 +44,16 @@ pub fn run(config: &Config, request: &Request) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The report's value of the axis.
+fn setting(report: &InputArtifact, axis: Option<&str>) -> Result<String, SummaryError> {
+    let Some(axis) = axis else { return Ok(String::new()) };
+    match report.axes.get(axis) {
+        Some(serde_json::Value::String(text)) => Ok(text.clone()),
+        Some(value) => Ok(value.to_string()),
+        None => Err(SummaryError::NoAxis { path: report.path.clone(), axis: axis.to_owned() }),
+    }
+}
+
 /// The artifact of that name whose axes are the report's, as far as both have them.
 fn of_same_cohort<'a>(
     request: &'a Request,
@@ -64,8 +75,9 @@ fn line(arm: &ArmFigures) -> String {
     };
     let above =
         arm.above.iter().map(|(other, figure)| format!(", above {other} {}", interval(figure)));
+    let setting = if arm.setting.is_empty() { String::new() } else { format!("{}, ", arm.setting) };
     format!(
-        "{} {}: AUROC {}{}, Dice {}, twins {}",
+        "{setting}{} {}: AUROC {}{}, Dice {}, twins {}",
         arm.regime.name(),
         arm.arm,
         interval(&arm.auroc),
@@ -78,6 +90,7 @@ fn line(arm: &ArmFigures) -> String {
 /// A row of `summary.csv`.
 #[derive(Serialize)]
 struct Row<'a> {
+    setting: &'a str,
     regime: &'a str,
     arm: &'a str,
     n_cohorts: usize,
@@ -100,7 +113,8 @@ struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    const COLUMNS: [&'static str; 19] = [
+    const COLUMNS: [&'static str; 20] = [
+        "setting",
         "regime",
         "arm",
         "n_cohorts",
@@ -130,6 +144,7 @@ impl<'a> Row<'a> {
             Some(format!("{other} {:.4} ({low:.4} to {high:.4})", figure.value?))
         });
         Self {
+            setting: &arm.setting,
             regime: arm.regime.name(),
             arm: &arm.arm,
             n_cohorts: arm.n_cohorts,

@@ -19,6 +19,7 @@ pub(crate) struct Progress {
     pub(crate) best_loss: Option<f64>,
     /// Of the best epoch.
     pub(crate) best_calibration: Option<LogitCalibration>,
+    pub(crate) best_mean_probabilities: Option<[f64; 2]>,
     pub(crate) history: Vec<HistoryRow>,
     pub(crate) transplants: Vec<TransplantRow>,
 }

@@ -3,8 +3,8 @@
 use burn::tensor::Device;
 use hemex_metrics::{LogisticRegression, Scale};
 use hemex_model::{
-    CaseInput, Decision, GrowthFeature, GrowthRegression, Network, NetworkSpec, SIGN_FEATURES,
-    predict_case, read_case, sign_features,
+    CaseInput, Decision, GrowthFeature, GrowthRegression, Network, NetworkSpec, Passes,
+    SIGN_FEATURES, predict_case, read_case, sign_features,
 };
 use hemex_stage::{DrawKey, log};
 use hemex_volume::{Image, LabelMap};
@@ -12,6 +12,7 @@ use rand::RngExt;
 
 use crate::TrainError;
 use crate::cohort::{BRAIN, Clinical, Cohort};
+use crate::validation::mean_probabilities;
 
 /// A case as the regression sees it.
 #[derive(Debug, Clone)]
@@ -26,7 +27,7 @@ pub(crate) struct MaskReader<'a> {
     pub(crate) network: &'a Network,
     pub(crate) spec: &'a NetworkSpec,
     pub(crate) decision: &'a Decision,
-    pub(crate) batch_size: usize,
+    pub(crate) passes: Passes,
     pub(crate) device: &'a Device,
     /// Names of the features of the mask.
     pub(crate) of_mask: &'a [&'static str],
@@ -36,11 +37,7 @@ pub(crate) struct MaskReader<'a> {
 
 impl MaskReader<'_> {
     /// The regression on the cohort's cases; its penalty is chosen on folds drawn under `seed`.
-    pub(crate) fn regression(
-        &self,
-        cohort: &Cohort,
-        seed: u64,
-    ) -> Result<GrowthRegression, TrainError> {
+    pub(crate) fn regression(&self, cohort: &Cohort, seed: u64) -> Result<Fit, TrainError> {
         let (names, cases) = (self.names(), self.cases(cohort)?);
         let fit = fit(&names, &cases, seed).ok_or_else(|| TrainError::NoRegression {
             n_found: cases.len(),
@@ -54,7 +51,7 @@ impl MaskReader<'_> {
             fit.penalty,
             fit.cross_entropy
         ));
-        Ok(fit.growth)
+        Ok(fit)
     }
 
     /// The names of the features of a [`KnownCase`].
@@ -88,7 +85,7 @@ impl MaskReader<'_> {
         clinical: &Clinical,
         case_id: &str,
     ) -> Result<Option<Vec<Option<f64>>>, TrainError> {
-        let output = predict_case(self.network, self.spec, input, self.batch_size, self.device)?;
+        let output = predict_case(self.network, self.spec, input, self.passes, self.device)?;
         let reading = read_case(&output, self.spec, self.decision, input.geometry());
         let of_mask = |mask: LabelMap| sign_features(image, &mask);
         let signs = reading.mask.map(of_mask).transpose().map_err(|e| TrainError::Case {
@@ -110,11 +107,15 @@ const N_FOLDS: usize = 5;
 
 /// A fit and how it was chosen.
 #[derive(Debug, Clone)]
-struct Fit {
-    growth: GrowthRegression,
+pub(crate) struct Fit {
+    pub(crate) growth: GrowthRegression,
     penalty: f64,
     /// Mean cross-entropy of held-out cases under that penalty.
     cross_entropy: f64,
+    /// Log-odds of growth among the cases.
+    pub(crate) prior_logit: f64,
+    /// Mean probability of stable and of growing cases where held out.
+    pub(crate) mean_probabilities: Option<[f64; 2]>,
 }
 
 /// Fits the regression; the penalty is that under which held-out cases are told best, in 5 folds drawn under `seed`.
@@ -145,7 +146,14 @@ fn fit(names: &[&str], cases: &[KnownCase], seed: u64) -> Option<Fit> {
         Some(GrowthFeature { name, mean, sd, coefficient, unknown })
     });
     let growth = GrowthRegression { intercept, features: features.collect::<Option<_>>()? };
-    Some(Fit { growth, penalty: chosen.l2, cross_entropy: chosen.cross_entropy })
+    let n_growth = labels.iter().filter(|label| **label).count() as f64;
+    Some(Fit {
+        growth,
+        penalty: chosen.l2,
+        cross_entropy: chosen.cross_entropy,
+        prior_logit: (n_growth / (labels.len() as f64 - n_growth)).ln(),
+        mean_probabilities: mean_probabilities(&chosen.held_out, &labels),
+    })
 }
 
 /// The fold of each case.

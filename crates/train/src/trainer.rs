@@ -6,7 +6,7 @@ use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor};
 use hemex_artifacts::{HistoryRow, LogitCalibration, ModelCard, Regime, json, table};
 use hemex_kernels::FusedAdamW;
-use hemex_model::{Network, load_weights, parse_device, save_weights};
+use hemex_model::{Network, Passes, load_weights, parse_device, save_weights};
 use hemex_stage::{Request, log, simd_level, warning};
 
 use crate::average::Average;
@@ -67,6 +67,14 @@ struct Trainer<'a> {
     prior_logit_offset: f64,
     checkpoints: Checkpoints,
     device: Device,
+}
+
+/// What tells growth, as the card says it.
+struct GrowthTold {
+    calibration: LogitCalibration,
+    prior_logit: f64,
+    mean_probabilities: Option<[f64; 2]>,
+    regression: Option<serde_json::Value>,
 }
 
 /// What trains: the weights, and their average where one is kept.
@@ -269,7 +277,7 @@ impl<'a> Trainer<'a> {
             calibration: self.config.calibration,
             prior_logit: self.sampler.prior_logit(),
             prior_logit_offset: self.prior_logit_offset,
-            batch_size: self.config.batch_size,
+            passes: self.passes(),
             device: &self.device,
         }
     }
@@ -292,6 +300,7 @@ impl<'a> Trainer<'a> {
             progress.best_loss = Some(validation.loss);
             progress.best_epoch = progress.epoch;
             progress.best_calibration = validation.calibration;
+            progress.best_mean_probabilities = validation.mean_probabilities;
         }
         progress.epoch += 1;
     }
@@ -310,6 +319,7 @@ impl<'a> Trainer<'a> {
         progress: &Progress,
     ) -> anyhow::Result<()> {
         let folder = self.request.output("model")?;
+        let told = self.growth_told(progress)?;
         let card = ModelCard {
             format: ModelCard::FORMAT.to_owned(),
             arm: arm.to_owned(),
@@ -320,13 +330,15 @@ impl<'a> Trainer<'a> {
             fold: fold.fold,
             seed: self.request.seed,
             prior_logit_offset: self.prior_logit_offset,
-            calibration: self.calibration(progress),
+            calibration: told.calibration,
+            prior_logit: Some(told.prior_logit),
+            mean_probabilities: told.mean_probabilities,
             n_train: self.cohort.train.len(),
             n_train_growth: self.cohort.train.iter().filter(|case| case.growth).count(),
             best_epoch: progress.best_epoch,
             n_parameters: network.num_params(),
             simd: simd_level()?.to_owned(),
-            growth_regression: self.growth_regression()?,
+            growth_regression: told.regression,
         };
         std::fs::copy(self.checkpoints.best(), folder.join("model.safetensors"))?;
         save_weights(network, &folder.join("last.safetensors"))?;
@@ -339,33 +351,42 @@ impl<'a> Trainer<'a> {
         Ok(())
     }
 
-    /// What recalibrates the network's own logits. Validation cases of one class tell nothing of it.
-    fn calibration(&self, progress: &Progress) -> LogitCalibration {
-        if self.arm.growth_from != GrowthSource::Network {
-            return LogitCalibration::default();
-        }
-        if progress.best_calibration.is_none() {
-            warning("validation cases are of one class: probabilities are not recalibrated");
-        }
-        progress.best_calibration.unwrap_or_default()
-    }
-
-    /// Where growth is told by a regression: that on the hematomas which the best weights find.
-    fn growth_regression(&self) -> anyhow::Result<Option<serde_json::Value>> {
+    /// What tells growth: the network of the best epoch, or a regression on the hematomas that it finds.
+    fn growth_told(&self, progress: &Progress) -> anyhow::Result<GrowthTold> {
         let GrowthSource::Regression { of_mask, clinical } = &self.arm.growth_from else {
-            return Ok(None);
+            // Validation cases of one class tell nothing of it.
+            if progress.best_calibration.is_none() {
+                warning("validation cases are of one class: probabilities are not recalibrated");
+            }
+            return Ok(GrowthTold {
+                calibration: progress.best_calibration.unwrap_or_default(),
+                prior_logit: self.sampler.prior_logit(),
+                mean_probabilities: progress.best_mean_probabilities,
+                regression: None,
+            });
         };
         let network = Network::new(&self.arm.spec, self.request.seed, &self.device);
         let reader = MaskReader {
             network: &load_weights(network, &self.checkpoints.best())?,
             spec: &self.arm.spec,
             decision: &self.config.decision,
-            batch_size: self.config.batch_size,
+            passes: self.passes(),
             device: &self.device,
             of_mask,
             clinical,
         };
-        Ok(Some(serde_json::to_value(reader.regression(self.cohort, self.request.seed)?)?))
+        let fit = reader.regression(self.cohort, self.request.seed)?;
+        Ok(GrowthTold {
+            calibration: LogitCalibration::default(),
+            prior_logit: fit.prior_logit,
+            mean_probabilities: fit.mean_probabilities,
+            regression: Some(serde_json::to_value(fit.growth)?),
+        })
+    }
+
+    /// How cases go through the network where it does not learn.
+    fn passes(&self) -> Passes {
+        Passes { batch_size: self.config.batch_size, mirrored: false }
     }
 }
 

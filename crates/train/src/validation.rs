@@ -1,7 +1,7 @@
 use burn::tensor::Device;
 use hemex_artifacts::LogitCalibration;
 use hemex_metrics::{auroc, overlap};
-use hemex_model::{Decision, Network, NetworkSpec, predict_case, read_case};
+use hemex_model::{Decision, Network, NetworkSpec, Passes, predict_case, read_case};
 
 use crate::TrainError;
 use crate::cohort::ValCase;
@@ -19,6 +19,8 @@ pub(crate) struct Validation {
     pub(crate) auroc: Option<f64>,
     /// What makes the logits fit best; `None` with one class.
     pub(crate) calibration: Option<LogitCalibration>,
+    /// Mean probability, calibrated, of stable and of growing cases; `None` with one class.
+    pub(crate) mean_probabilities: Option<[f64; 2]>,
 }
 
 /// How validation cases are read.
@@ -30,7 +32,7 @@ pub(crate) struct Validator<'a> {
     /// Of the training cases.
     pub(crate) prior_logit: f64,
     pub(crate) prior_logit_offset: f64,
-    pub(crate) batch_size: usize,
+    pub(crate) passes: Passes,
     pub(crate) device: &'a Device,
 }
 
@@ -46,8 +48,7 @@ impl Validator<'_> {
         let mut logits = Vec::with_capacity(cases.len());
         let mut dice = Vec::new();
         for case in cases {
-            let output =
-                predict_case(network, self.spec, &case.input, self.batch_size, self.device)?;
+            let output = predict_case(network, self.spec, &case.input, self.passes, self.device)?;
             let reading = read_case(&output, self.spec, self.decision, case.input.geometry());
             logits.push(reading.growth_logit.map(|logit| logit + self.prior_logit_offset));
             if let Some(mask) = reading.mask
@@ -70,8 +71,22 @@ impl Validator<'_> {
         let missed = dice.map_or(0.0, |dice| 1.0 - dice);
         let loss = self.weights.label_weight * entropy + self.weights.mask_weight * missed;
         let calibration = self.calibration.fit(&told, self.prior_logit, &of_told);
-        Ok(Validation { loss, dice, auroc: auroc(&scores, &growth).ok(), calibration })
+        let mean_probabilities = calibration.and_then(|calibration| {
+            let logits: Vec<f64> = told.iter().map(|logit| calibration.apply(*logit)).collect();
+            mean_probabilities(&logits, &of_told)
+        });
+        let auroc = auroc(&scores, &growth).ok();
+        Ok(Validation { loss, dice, auroc, calibration, mean_probabilities })
     }
+}
+
+/// Of stable and of growing cases, from their logits; `None` with one class.
+pub(crate) fn mean_probabilities(logits: &[f64], growth: &[bool]) -> Option<[f64; 2]> {
+    let of_class = |class: bool| {
+        let members = logits.iter().zip(growth).filter(|(_, label)| **label == class);
+        mean(members.map(|(logit, _)| 1.0 / (1.0 + (-logit).exp())).collect())
+    };
+    Some([of_class(false)?, of_class(true)?])
 }
 
 /// `ln(1 + e^∓z)`, stable for any logit.
@@ -87,6 +102,15 @@ fn mean(values: Vec<f64>) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn probabilities_are_averaged_by_class() {
+        let odds = |p: f64| (p / (1.0 - p)).ln();
+        let logits = [odds(0.2), odds(0.4), odds(0.9)];
+        let found = mean_probabilities(&logits, &[false, false, true]).unwrap_or_default();
+        assert!((found[0] - 0.3).abs() < 1e-12 && (found[1] - 0.9).abs() < 1e-12, "{found:?}");
+        assert_eq!(mean_probabilities(&logits, &[true; 3]), None);
+    }
 
     #[test]
     fn cross_entropy_is_minus_the_log_probability() {

@@ -78,34 +78,51 @@ pub(crate) fn check_configs(
         if matches!(&stage.program, Program::External { check: false, .. }) {
             continue;
         }
-        let Some(task) = plan.tasks.iter().position(|task| task.stage == i) else { continue };
-        // A run beside this one checks too.
-        let name = format!("check-{}-{}.json", stage.name, std::process::id());
-        let path = store.root().join(".work").join(name);
-        let request = plan.request(task, states, store, &path.with_extension(""));
-        std::fs::write(&path, serde_json::to_vec(&request)?)
-            .with_context(|| format!("cannot write {}", path.display()))?;
-        let output = start(program).arg("--check").arg(&path).output();
-        let output = output.with_context(|| format!("cannot start {}", program.join(" ")))?;
-        let _ = std::fs::remove_file(&path);
-        if output.status.success() {
-            continue;
-        }
-        let stdout = String::from_utf8_lossy(&output.stdout);
-        let found = stdout.lines().find_map(|line| match Message::parse(line) {
-            Some(Message::ConfigError(error)) => Some(error),
-            _ => None,
-        });
-        match found {
-            Some(error) => bail!("{}", config_error(stage, &error)),
-            None => bail!(
-                "stage `{}` cannot check its config: {}",
-                stage.name,
-                String::from_utf8_lossy(&output.stderr).trim()
-            ),
+        let mut checked: Vec<&Value> = Vec::new();
+        for task in (0..plan.tasks.len()).filter(|task| plan.tasks[*task].stage == i) {
+            if !checked.contains(&&plan.configs[task]) {
+                checked.push(&plan.configs[task]);
+                check_config(plan, task, states, program, store)?;
+            }
         }
     }
     Ok(())
+}
+
+/// Has a stage check the config of one of its tasks.
+fn check_config(
+    plan: &Plan,
+    task: usize,
+    states: &[State],
+    program: &[String],
+    store: &RunStore,
+) -> Result<()> {
+    let stage = plan.stage_of(task);
+    // A run beside this one checks too.
+    let name = format!("check-{}-{}.json", stage.name, std::process::id());
+    let path = store.root().join(".work").join(name);
+    let request = plan.request(task, states, store, &path.with_extension(""));
+    std::fs::write(&path, serde_json::to_vec(&request)?)
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    let output = start(program).arg("--check").arg(&path).output();
+    let output = output.with_context(|| format!("cannot start {}", program.join(" ")))?;
+    let _ = std::fs::remove_file(&path);
+    if output.status.success() {
+        return Ok(());
+    }
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    let found = stdout.lines().find_map(|line| match Message::parse(line) {
+        Some(Message::ConfigError(error)) => Some(error),
+        _ => None,
+    });
+    match found {
+        Some(error) => bail!("{}", config_error(stage, &error)),
+        None => bail!(
+            "stage `{}` cannot check its config: {}",
+            stage.name,
+            String::from_utf8_lossy(&output.stderr).trim()
+        ),
+    }
 }
 
 /// The error with the config's file and line, as far as the key is written there.

@@ -9,6 +9,7 @@ use hemex_stage::suggest::did_you_mean;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::vary::Vary;
 use super::{locate, overrides};
 use crate::workspace;
 
@@ -29,10 +30,19 @@ pub(crate) struct Stage {
     pub(crate) seed: u64,
     /// Axis and its values.
     pub(crate) matrix: BTreeMap<String, Vec<Value>>,
+    /// What a value of an axis changes in the config.
+    pub(crate) vary: Vary,
     /// The stage whose matrix this one repeats.
     pub(crate) matrix_of: Option<String>,
     pub(crate) inputs: BTreeMap<String, Source>,
     pub(crate) outputs: BTreeMap<String, Kind>,
+}
+
+impl Stage {
+    /// The config of the task at this place of the matrix.
+    pub(crate) fn config_at(&self, axes: &BTreeMap<String, Value>) -> Result<Value> {
+        self.vary.config(&self.config, axes)
+    }
 }
 
 /// What a stage runs.
@@ -80,6 +90,8 @@ struct RawStage {
     #[serde(default)]
     seed: u64,
     matrix: Option<RawMatrix>,
+    #[serde(default)]
+    vary: Vary,
     #[serde(default)]
     inputs: BTreeMap<String, String>,
     outputs: BTreeMap<String, Kind>,
@@ -273,6 +285,7 @@ fn stage(name: &str, raw: RawStage) -> Result<Stage> {
         bail!("axis `{axis}` of the matrix has no values");
     }
     let inputs = raw.inputs.into_iter().map(|(name, source)| Ok((name, parse_source(&source)?)));
+    raw.vary.check(&config, &matrix)?;
     Ok(Stage {
         name: name.to_owned(),
         program,
@@ -280,6 +293,7 @@ fn stage(name: &str, raw: RawStage) -> Result<Stage> {
         config,
         seed: raw.seed,
         matrix,
+        vary: raw.vary,
         matrix_of,
         inputs: inputs.collect::<Result<_>>()?,
         outputs: raw.outputs,

@@ -12,6 +12,7 @@ mod overrides;
 mod plan;
 mod signals;
 mod task;
+mod vary;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

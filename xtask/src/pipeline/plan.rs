@@ -29,6 +29,8 @@ pub(crate) struct External {
 pub(crate) struct Plan {
     pub(crate) pipeline: Pipeline,
     pub(crate) tasks: Vec<Task>,
+    /// Of each task.
+    pub(crate) configs: Vec<Value>,
     pub(crate) externals: BTreeMap<String, External>,
     pub(crate) codes: BTreeMap<String, Code>,
     pub(crate) device: String,
@@ -51,6 +53,8 @@ impl Plan {
     ) -> Result<Self> {
         ensure!(n_jobs > 0, "--jobs must be at least 1");
         let tasks = expand(&pipeline);
+        let config = |task: &Task| pipeline.stages[task.stage].config_at(&task.axes);
+        let configs = tasks.iter().map(config).collect::<Result<_>>()?;
         let threads = (0..pipeline.stages.len())
             .map(|stage| {
                 let n_tasks = tasks.iter().filter(|task| task.stage == stage).count();
@@ -61,7 +65,7 @@ impl Plan {
         let command = format!("cargo xtask {command}");
         let device = arguments.device.clone();
         let simd = simd_level()?;
-        Ok(Self { pipeline, tasks, externals, codes, device, simd, threads, command })
+        Ok(Self { pipeline, tasks, configs, externals, codes, device, simd, threads, command })
     }
 
     pub(crate) fn stage_of(&self, task: usize) -> &Stage {
@@ -146,7 +150,7 @@ impl Plan {
         parts.insert("device", &self.device);
         parts.insert("simd", self.simd);
         parts.insert("seed", self.seed(task));
-        parts.insert_tree("config", &stage.config);
+        parts.insert_tree("config", &self.configs[task]);
         for (axis, value) in &self.tasks[task].axes {
             parts.insert(format!("axis.{axis}"), value);
         }
@@ -242,7 +246,7 @@ impl Plan {
             contract: CONTRACT_VERSION,
             stage: stage.name.clone(),
             axes: self.tasks[task].axes.clone(),
-            config: stage.config.clone(),
+            config: self.configs[task].clone(),
             inputs: inputs.collect(),
             outputs: outputs.collect(),
             seed: self.seed(task),

@@ -32,11 +32,11 @@ fn cohort() -> Cohort {
     });
     let flat = (0..10).map(|i| line("flat", i, Role::Test, i >= 5, Some(0.3)));
     let arms = vec![("good".to_owned(), good.collect()), ("flat".to_owned(), flat.collect())];
-    Cohort { regime: Regime::Site, arms }
+    Cohort { regime: Regime::Site, setting: String::new(), arms }
 }
 
 fn config() -> Config {
-    Config { against: vec!["flat".to_owned()], n_draws: 200 }
+    Config { against: vec!["flat".to_owned()], by: None, n_draws: 200 }
 }
 
 #[test]

@@ -1,0 +1,38 @@
+use hemex_artifacts::{LabelShiftEstimate, ModelCard};
+use hemex_metrics::{prior_by_confusion, prior_by_likelihood};
+
+use crate::PredictError;
+use crate::config::LabelShift;
+
+/// How frequent growth is where cases have these logits, and what that adds to a logit. A share of nought or one, which
+/// no sample of `n` cases shows, is held `1 / (2n + 2)` away from it. `None` if nothing is asked for.
+pub(crate) fn estimate(
+    kind: LabelShift,
+    card: &ModelCard,
+    logits: &[f64],
+) -> Result<Option<LabelShiftEstimate>, PredictError> {
+    let cannot = |reason: String| PredictError::LabelShift { reason };
+    let missing = |what| cannot(format!("the model's card has no `{what}`: train it anew"));
+    let sigmoid = |z: f64| 1.0 / (1.0 + (-z).exp());
+    if kind == LabelShift::None {
+        return Ok(None);
+    }
+    let prior_logit = card.prior_logit.ok_or_else(|| missing("prior_logit"))?;
+    let share = match kind {
+        LabelShift::Confusion => {
+            let means = card.mean_probabilities.ok_or_else(|| missing("mean_probabilities"))?;
+            let probabilities: Vec<f64> = logits.iter().map(|z| sigmoid(*z)).collect();
+            prior_by_confusion(means, &probabilities)
+        }
+        _ => prior_by_likelihood(logits, prior_logit),
+    };
+    let share = share.map_err(|error| cannot(format!("of the target cases: {error}")))?;
+    let least = 0.5 / (logits.len() + 1) as f64;
+    let target_share = share.clamp(least, 1.0 - least);
+    Ok(Some(LabelShiftEstimate {
+        n_target: logits.len(),
+        training_share: sigmoid(prior_logit),
+        target_share,
+        logit_offset: (target_share / (1.0 - target_share)).ln() - prior_logit,
+    }))
+}
