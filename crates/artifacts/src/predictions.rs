@@ -19,7 +19,7 @@ pub struct PredictionRow {
     pub logit: Option<f64>,
     /// Predicted hematoma volume, mL; empty for a network without masks.
     pub volume_ml: Option<f64>,
-    /// Standard deviation of the logit over the windows of the case.
+    /// Standard deviation of the logit over the windows of the case; over the models where several speak.
     pub uncertainty: Option<f64>,
     /// Logit of growth of the same head without its hematoma, for cases that have such a scan: what else than the
     /// hematoma makes the model say. A network's logit counts whether or not it finds a hematoma there; empty for a
@@ -63,8 +63,11 @@ pub struct PredictionCard {
     pub regime: Regime,
     /// Index of the fold.
     pub fold: usize,
-    /// Seed of the training.
+    /// Seed of the training; of several models that speak as one, of the first.
     pub seed: u64,
+    /// How many models speak as one.
+    #[serde(default = "one")]
+    pub n_models: usize,
     /// Probability above which a voxel counts as lesion.
     pub mask_threshold: f64,
     /// Whether `masks/` holds a mask for each case with status `ok`.
@@ -72,6 +75,10 @@ pub struct PredictionCard {
     /// How frequent growth was taken to be among test cases; missing where as frequent as in training.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label_shift: Option<LabelShiftEstimate>,
+}
+
+fn one() -> usize {
+    1
 }
 
 /// How frequent growth is among test cases, told from unlabelled ones.

@@ -27,6 +27,28 @@ pub enum PredictError {
         /// What is read.
         expected: &'static str,
     },
+    /// No model is wired.
+    #[error("no model: wire at least one `model/1`")]
+    NoModel,
+    /// Models that cannot speak as one.
+    #[error(
+        "{path}: another `{what}` than the model before it: models that predict together agree in that"
+    )]
+    Disagreement {
+        /// The card of the one.
+        path: PathBuf,
+        /// In what they differ.
+        what: &'static str,
+    },
+    /// Models of several folds, whose test cases others of them were trained on.
+    #[error(
+        "models of the folds {folds:?} have no test case in common: predict together those of one fold, or new cases \
+         without `splits`"
+    )]
+    SeveralFolds {
+        /// Theirs.
+        folds: Vec<usize>,
+    },
     /// Cases prepared in another way than the model's training cases.
     #[error(
         "the cases were prepared with {cases:?}, the model was trained on {model:?}: ingest them with the model's settings"

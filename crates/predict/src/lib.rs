@@ -5,12 +5,13 @@
 //! among its inputs. A head without hematoma is `no_lesion` with an empty probability.
 
 mod config;
+mod ensemble;
 mod error;
 mod label_shift;
 mod model;
 mod stage;
 
 pub use config::{Config, LabelShift, RawConfig};
+pub use ensemble::{Ensemble, Known, Verdict};
 pub use error::PredictError;
-pub use model::TrainedModel;
 pub use stage::run;

@@ -1,23 +1,21 @@
 use std::path::Path;
 
 use burn::tensor::Device;
-use hemex_artifacts::{
-    CLINICAL_FEATURES, CaseRow, ClinicalRow, ModelCard, Preparation, clinical_feature, json,
-};
+use hemex_artifacts::{CLINICAL_FEATURES, ModelCard, Preparation, clinical_feature, json};
 use hemex_model::{
-    CaseInput, Decision, GrowthRegression, Network, NetworkSpec, Passes, Reading, SIGN_FEATURES,
-    load_weights, logit_without_decision, predict_case, read_case, sign_features,
+    CaseInput, CaseOutput, Decision, GrowthRegression, Network, NetworkSpec, Passes, Reading,
+    SIGN_FEATURES, load_weights, logit_without_decision, predict_case, read_case, sign_features,
 };
-use hemex_volume::Image;
 use serde::Deserialize;
 
 use crate::PredictError;
+use crate::ensemble::Known;
 
 /// A trained network, ready to be applied.
 #[derive(Debug)]
-pub struct TrainedModel {
+pub(crate) struct TrainedModel {
     /// What is known of it.
-    pub card: ModelCard,
+    pub(crate) card: ModelCard,
     spec: NetworkSpec,
     decision: Decision,
     growth_regression: Option<GrowthRegression>,
@@ -37,7 +35,7 @@ impl TrainedModel {
     ///
     /// # Errors
     /// If it is of another trainer, its card or weights cannot be read, or they do not fit together.
-    pub fn open(folder: &Path, device: Device) -> Result<Self, PredictError> {
+    pub(crate) fn open(folder: &Path, device: Device) -> Result<Self, PredictError> {
         let path = folder.join("model.json");
         let found = json::read::<Format>(&path)?.format;
         if found != ModelCard::FORMAT {
@@ -64,12 +62,12 @@ impl TrainedModel {
     }
 
     /// How normalised input is made of an image.
-    pub fn spec(&self) -> &NetworkSpec {
+    pub(crate) fn spec(&self) -> &NetworkSpec {
         &self.spec
     }
 
     /// Whether growth is told from features of the whole hematoma.
-    pub fn reads_whole_cases(&self) -> bool {
+    pub(crate) fn reads_whole_cases(&self) -> bool {
         self.growth_regression.is_some()
     }
 
@@ -78,28 +76,26 @@ impl TrainedModel {
     ///
     /// # Errors
     /// [`PredictError::Signs`] if the image is on another grid than the mask.
-    pub fn growth_logit(
+    pub(crate) fn growth_logit(
         &self,
         reading: &Reading,
-        image: &Image,
-        case: &CaseRow,
-        clinical: Option<&ClinicalRow>,
+        known: Known<'_>,
     ) -> Result<Option<f64>, PredictError> {
         let Some(regression) = &self.growth_regression else {
             return Ok(reading.growth_logit.map(|logit| self.calibrated(logit)));
         };
         let Some(mask) = &reading.mask else { return Ok(None) };
-        let signs = sign_features(image, mask).map_err(PredictError::Signs)?;
+        let signs = sign_features(known.image, mask).map_err(PredictError::Signs)?;
         Ok(signs.map(|signs| {
             regression.logit(|name| match SIGN_FEATURES.iter().position(|known| *known == name) {
                 Some(place) => Some(signs[place]),
-                None => clinical_feature(name, case, clinical),
+                None => clinical_feature(name, known.case, known.clinical),
             })
         }))
     }
 
     /// How the output becomes a statement.
-    pub fn decision(&self) -> &Decision {
+    pub(crate) fn decision(&self) -> &Decision {
         &self.decision
     }
 
@@ -107,7 +103,7 @@ impl TrainedModel {
     ///
     /// # Errors
     /// [`PredictError::OtherPreparation`] with both.
-    pub fn check_preparation(&self, cases: &Preparation) -> Result<(), PredictError> {
+    pub(crate) fn check_preparation(&self, cases: &Preparation) -> Result<(), PredictError> {
         if *cases == self.card.preparation {
             return Ok(());
         }
@@ -117,24 +113,17 @@ impl TrainedModel {
         })
     }
 
-    /// The logit of growth of a head without its hematoma, prior offset included: a network's own, found or not; that
-    /// of a regression on what is taken for a hematoma, `None` where nothing is.
-    ///
-    /// # Errors
-    /// If the network's output cannot be read from its device.
-    pub fn twin_logit(
+    /// See [`Ensemble::twin_logit`](crate::Ensemble::twin_logit).
+    pub(crate) fn twin_logit(
         &self,
-        twin: &Image,
+        output: &CaseOutput,
         input: &CaseInput,
-        passes: Passes,
-        (case, clinical): (&CaseRow, Option<&ClinicalRow>),
+        known: Known<'_>,
     ) -> Result<Option<f64>, PredictError> {
-        let output = predict_case(&self.network, &self.spec, input, passes, &self.device)?;
         if self.growth_regression.is_some() {
-            let reading = read_case(&output, &self.spec, &self.decision, input.geometry());
-            return self.growth_logit(&reading, twin, case, clinical);
+            return self.growth_logit(&self.reading(output, input), known);
         }
-        let logit = logit_without_decision(&output, &self.spec, input.geometry().shape());
+        let logit = logit_without_decision(output, &self.spec, input.geometry().shape());
         Ok(logit.map(|logit| self.calibrated(logit)))
     }
 
@@ -143,12 +132,17 @@ impl TrainedModel {
         self.card.calibration.apply(logit + self.card.prior_logit_offset)
     }
 
-    /// Reads one case.
-    ///
-    /// # Errors
-    /// If the network's output cannot be read from its device.
-    pub fn read(&self, input: &CaseInput, passes: Passes) -> Result<Reading, PredictError> {
-        let output = predict_case(&self.network, &self.spec, input, passes, &self.device)?;
-        Ok(read_case(&output, &self.spec, &self.decision, input.geometry()))
+    /// What the network says of a case.
+    pub(crate) fn output(
+        &self,
+        input: &CaseInput,
+        passes: Passes,
+    ) -> Result<CaseOutput, PredictError> {
+        Ok(predict_case(&self.network, &self.spec, input, passes, &self.device)?)
+    }
+
+    /// What that means.
+    pub(crate) fn reading(&self, output: &CaseOutput, input: &CaseInput) -> Reading {
+        read_case(output, &self.spec, &self.decision, input.geometry())
     }
 }

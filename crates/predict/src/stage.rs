@@ -11,7 +11,7 @@ use hemex_volume::{Geometry, Image, LabelMap, Lesion};
 
 use crate::config::LabelShift;
 use crate::label_shift::estimate;
-use crate::{Config, PredictError, TrainedModel};
+use crate::{Config, Ensemble, Known, PredictError};
 
 /// Runs the stage.
 ///
@@ -19,7 +19,8 @@ use crate::{Config, PredictError, TrainedModel};
 /// If the model or the tables cannot be read, the cases were prepared in another way, the splits lack
 /// the model's fold, or a prediction cannot be written. A case that cannot be read is no error.
 pub fn run(config: &Config, request: &Request) -> anyhow::Result<()> {
-    let model = TrainedModel::open(request.input("model")?, parse_device(&request.device)?)?;
+    let folders: Vec<&Path> = request.inputs("model").iter().map(|m| m.path.as_path()).collect();
+    let model = Ensemble::open(&folders, &parse_device(&request.device)?)?;
     let cases = Cases::open(request.input("cases")?)?;
     model.check_preparation(&cases.preparation)?;
     let units = match request.optional_input("splits")? {
@@ -59,10 +60,11 @@ pub fn run(config: &Config, request: &Request) -> anyhow::Result<()> {
     ));
     table::write_rows(&output.join("predictions.csv"), &PredictionRow::COLUMNS, &rows)?;
     let card = PredictionCard {
-        arm: model.card.arm.clone(),
-        regime: model.card.regime,
-        fold: model.card.fold,
-        seed: model.card.seed,
+        arm: model.card().arm.clone(),
+        regime: model.card().regime,
+        fold: model.card().fold,
+        seed: model.card().seed,
+        n_models: model.n_models(),
         mask_threshold: model.decision().mask_threshold,
         has_masks,
         label_shift,
@@ -86,9 +88,9 @@ impl Unit {
 }
 
 /// The unlabelled target cases of the model's fold.
-fn target_cases(splits: &Path, model: &TrainedModel) -> Result<BTreeSet<String>, PredictError> {
+fn target_cases(splits: &Path, model: &Ensemble) -> Result<BTreeSet<String>, PredictError> {
     let rows: Vec<SplitRow> = table::read_rows(&splits.join("splits.csv"))?;
-    let fold = (model.card.regime, model.card.fold);
+    let fold = (model.card().regime, model.card().fold);
     let own = rows.into_iter().filter(|row| (row.regime, row.fold) == fold);
     Ok(own.filter(|row| row.role == Role::Target).map(|row| row.case_id).collect())
 }
@@ -97,11 +99,16 @@ fn target_cases(splits: &Path, model: &TrainedModel) -> Result<BTreeSet<String>,
 /// error.
 fn evaluated_units(
     splits: &Path,
-    model: &TrainedModel,
+    model: &Ensemble,
 ) -> Result<BTreeMap<String, Unit>, PredictError> {
     let path = splits.join("splits.csv");
     let rows: Vec<SplitRow> = table::read_rows(&path)?;
-    let card = &model.card;
+    let card = model.card();
+    let mut folds: Vec<usize> = model.folds().collect();
+    folds.dedup();
+    if folds.len() > 1 {
+        return Err(PredictError::SeveralFolds { folds });
+    }
     let own = rows.iter().filter(|row| (row.regime, row.fold) == (card.regime, card.fold));
     // Slices of one patient may have both roles: those that evaluate win, or the case has none.
     let tested: BTreeSet<&str> =
@@ -135,7 +142,7 @@ struct Input {
 
 struct Predictor<'a> {
     config: &'a Config,
-    model: &'a TrainedModel,
+    model: &'a Ensemble,
     cases: &'a Cases,
     rows: BTreeMap<&'a str, &'a CaseRow>,
     clinical: BTreeMap<String, ClinicalRow>,
@@ -166,11 +173,10 @@ impl Predictor<'_> {
             else {
                 continue;
             };
-            let reading = self.model.read(&read.network, self.config.passes)?;
-            let clinical = self.clinical.get(case_id);
-            logits.extend(self.model.growth_logit(&reading, &read.image, case, clinical)?);
+            let known = self.known(&read.image, case);
+            logits.extend(self.model.read(&read.network, self.config.passes, known)?.logit);
         }
-        let estimate = estimate(self.config.label_shift, &self.model.card, &logits)?;
+        let estimate = estimate(self.config.label_shift, self.model.card(), &logits)?;
         if let Some(estimate) = &estimate {
             log(format_args!(
                 "growth among {} target cases: {:.1} %, {:.1} % in training",
@@ -203,20 +209,17 @@ impl Predictor<'_> {
             return Ok((refused(case_id, reason.to_owned()), false));
         }
         let part = if slices.is_empty() { input } else { input.keep_slices(slices) };
-        let reading = self.model.read(&part, self.config.passes)?;
-        let clinical = self.clinical.get(case_id);
-        let logit = self.model.growth_logit(&reading, &image, case, clinical)?;
-        let twin_logit = match twin {
+        let verdict = self.model.read(&part, self.config.passes, self.known(&image, case))?;
+        let twin_logit = match &twin {
             Some((twin, input)) => {
-                let known = (*case, clinical);
-                self.model.twin_logit(&twin, &input, self.config.passes, known)?
+                self.model.twin_logit(input, self.config.passes, self.known(twin, case))?
             }
             None => None,
         };
         let offset = if *role == Role::Test { self.test_offset } else { 0.0 };
-        let logit = logit.map(|logit| logit + offset);
+        let logit = verdict.logit.map(|logit| logit + offset);
         // Some slices of a case give no volume and no mask of it.
-        let mask = reading.mask.filter(|_| slices.is_empty());
+        let mask = verdict.reading.mask.filter(|_| slices.is_empty());
         let mut volume_ml = None;
         if let Some(mask) = &mask {
             volume_ml = Some(self.write_mask(case_id, &mask.resample(&native))?);
@@ -228,11 +231,14 @@ impl Predictor<'_> {
             probability: logit.map(|z| 1.0 / (1.0 + (-z).exp())),
             logit,
             volume_ml,
-            // That of the network's windows, which say nothing where a regression speaks.
-            uncertainty: reading.uncertainty.filter(|_| !self.model.reads_whole_cases()),
+            uncertainty: verdict.uncertainty,
             twin_logit,
         };
         Ok((row, mask.is_some()))
+    }
+
+    fn known<'b>(&'b self, image: &'b Image, case: &'b CaseRow) -> Known<'b> {
+        Known { image, case, clinical: self.clinical.get(&case.case_id) }
     }
 
     /// What is read of the case, or why it is refused. The reason names no folder: the predictions go on to others.
@@ -243,7 +249,7 @@ impl Predictor<'_> {
         let image = self.cases.image(case_id).map_err(of("image"))?;
         let brain = self.cases.brain(case_id).map_err(of("brain mask"))?;
         let native = self.cases.native_geometry(case_id).map_err(of("native geometry"))?;
-        let of_network = |image: &Image| CaseInput::new(image, &brain, self.model.spec().input());
+        let of_network = |image: &Image| CaseInput::new(image, &brain, self.model.input());
         let twin = match with_twin {
             true => self.cases.twin(case_id).map_err(of("lesion-free twin"))?,
             false => None,

@@ -220,6 +220,44 @@ fn probabilities_of_test_cases_follow_how_frequent_growth_is_among_target_cases(
 }
 
 #[test]
+fn models_that_speak_as_one_give_the_mean_of_their_logits() {
+    let (a, b) = (Model::new("vgg"), Model { seed: 5, ..Model::new("vgg") });
+    let alone = |model: &Model| run(cohort(model).path()).unwrap().0;
+    let (of_a, of_b) = (alone(&a), alone(&b));
+    let root = cohort(&a);
+    b.write(&root.path().join("model-b"));
+    let (together, card) = run(root.path()).unwrap();
+    assert_eq!(card.n_models, 2);
+    for ((a, b), both) in of_a.iter().zip(&of_b).zip(&together) {
+        let (a, b, both_logit) = (a.logit.unwrap(), b.logit.unwrap(), both.logit.unwrap());
+        assert!(a != b && (both_logit - (a + b) / 2.0).abs() < 1e-9, "{a} {b} {both:?}");
+        assert!((both.uncertainty.unwrap() - (a - b).abs() / 2.0).abs() < 1e-9);
+    }
+    // A network twice is the network, mask and all.
+    let joint = Model::new("joint_unet");
+    let root = cohort(&joint);
+    let once = run(root.path()).unwrap().0;
+    joint.write(&root.path().join("model-b"));
+    let twice = run(root.path()).unwrap().0;
+    for (once, twice) in once.iter().zip(&twice) {
+        assert_eq!((once.logit, once.volume_ml), (twice.logit, twice.volume_ml));
+    }
+}
+
+#[test]
+fn models_that_cannot_speak_as_one_are_refused_by_name() {
+    let root = cohort(&Model::new("vgg"));
+    Model::new("joint_unet").write(&root.path().join("model-b"));
+    let error = run(root.path()).unwrap_err().to_string();
+    assert!(error.contains("model-b") && error.contains("`arm`"), "{error}");
+    Model { fold: 1, ..Model::new("vgg") }.write(&root.path().join("model-b"));
+    assert!(run(root.path()).is_ok(), "new cases are no test cases of a fold");
+    write_splits(root.path(), Regime::Patient, &[("c0", None, Role::Test)]);
+    let error = run(root.path()).unwrap_err().to_string();
+    assert!(error.contains("folds [0, 1]"), "{error}");
+}
+
+#[test]
 fn windows_may_go_through_mirrored_too() {
     let root = cohort(&Model::new("joint_unet"));
     let (plain, _) = run(root.path()).unwrap();

@@ -109,11 +109,11 @@ fn config() -> serde_json::Value {
     };
     json!({
         "regime": "patient", "n_epochs": 2, "steps_per_epoch": 3, "batch_size": 4,
-        "patience_epochs": 5, "calibration": "temperature", "lesion_window_share": 0.7,
+        "select_by": "loss", "patience_epochs": 5, "calibration": "temperature", "lesion_window_share": 0.7,
         "sampler": { "kind": "instance", "shift_weights": true },
         "loss": { "mask_weight": 1.0, "label_weight": 0.5, "reconstruction_weight": 0.0,
                   "effective_number_beta": 0.9, "reweight_from_epoch": 0, "focal_gamma": 0.0,
-                  "ldam_margin": 0.0, "logit_adjustment": 0.0 },
+                  "ldam_margin": 0.0, "logit_adjustment": 0.0, "across": "mean", "across_strength": 0.0 },
         "optimizer": { "learning_rate": { "joint": 3e-3, "vgg": 3e-3 }, "weight_decay": 0.1, "warmup_steps": 2,
                        "max_gradient_norm": 0.5, "average_decay": 0.0 },
         "decision": { "mask_threshold": 0.5, "min_lesion_ml": 0.0, "min_focus_ml": 0.0, "min_presence": 0.4 },

@@ -16,7 +16,10 @@ pub(crate) struct Progress {
     /// The next epoch.
     pub(crate) epoch: usize,
     pub(crate) best_epoch: usize,
-    pub(crate) best_loss: Option<f64>,
+    /// What selects it; the higher the better.
+    pub(crate) best_score: Option<f64>,
+    /// Of group DRO, by group; empty before the first step.
+    pub(crate) group_weights: Vec<f64>,
     /// Of the best epoch.
     pub(crate) best_calibration: Option<LogitCalibration>,
     pub(crate) best_mean_probabilities: Option<[f64; 2]>,

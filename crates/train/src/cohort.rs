@@ -20,6 +20,8 @@ pub(crate) const BRAIN: u8 = 0x80;
 pub(crate) struct Cohort {
     pub(crate) preparation: Preparation,
     pub(crate) train: Vec<TrainCase>,
+    /// Sites of the cases that train.
+    pub(crate) n_sites: usize,
     /// Hematomas of the cases that train, and of no other.
     pub(crate) donors: Vec<Donor>,
     pub(crate) val: Vec<ValCase>,
@@ -45,6 +47,8 @@ pub(crate) struct TrainCase {
     pub(crate) growth: bool,
     /// Domain-shift weight, 1 without any.
     pub(crate) weight: f64,
+    /// Index of its site among those of the training cases.
+    pub(crate) site: usize,
     pub(crate) clinical: Clinical,
     pub(crate) image: Image,
     /// Lesion labels, [`BRAIN`] set within the brain.
@@ -149,13 +153,25 @@ impl Cohort {
             let weight = weights.get(id).copied().unwrap_or(1.0);
             reader.train_case(id, slices, weight)
         });
-        let train = train.collect::<Result<Vec<TrainCase>, TrainError>>()?;
+        let mut train = train.collect::<Result<Vec<TrainCase>, TrainError>>()?;
+        let n_sites = number_sites(&mut train);
         let donors = train.par_iter().filter_map(|case| case.donor().transpose());
         let donors = donors.collect::<Result<_, TrainError>>()?;
         let val = val.par_iter().map(|(id, slices)| reader.val_case(id, slices));
         let val = val.collect::<Result<_, TrainError>>()?;
-        Ok(Self { preparation: cases.preparation.clone(), train, donors, val })
+        Ok(Self { preparation: cases.preparation.clone(), train, n_sites, donors, val })
     }
+}
+
+/// Gives each case the index of its site, in the order of their names; says how many there are.
+fn number_sites(cases: &mut [TrainCase]) -> usize {
+    let names: BTreeSet<String> =
+        cases.iter().map(|case| case.clinical.case.site.clone()).collect();
+    for case in cases.iter_mut() {
+        let place = names.iter().position(|name| *name == case.clinical.case.site);
+        case.site = place.unwrap_or_default();
+    }
+    names.len()
 }
 
 fn by_case(rows: Vec<LabelRow>) -> BTreeMap<String, LabelRow> {
@@ -219,7 +235,19 @@ impl Reader<'_> {
         };
         let clinical = self.clinical(case_id)?;
         let case_id = case_id.to_owned();
-        Ok(TrainCase { case_id, growth, weight, clinical, image, labels, lesion, brain, ground })
+        Ok(TrainCase {
+            case_id,
+            growth,
+            weight,
+            // Known once all cases are.
+            site: 0,
+            clinical,
+            image,
+            labels,
+            lesion,
+            brain,
+            ground,
+        })
     }
 
     /// What planting into a case takes.

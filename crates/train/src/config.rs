@@ -7,8 +7,8 @@ use hemex_stage::suggest::did_you_mean;
 use hemex_stage::{ConfigError, check_fraction, check_positive, check_range};
 use serde::Deserialize;
 
-use crate::SamplerKind;
 use crate::growth_source::{GrowthSource, RawGrowthSource, check_sources};
+use crate::{Across, SamplerKind};
 
 /// The config as it is written.
 #[derive(Debug, Clone, Deserialize)]
@@ -22,7 +22,9 @@ pub struct RawConfig {
     pub steps_per_epoch: usize,
     /// Windows in a step.
     pub batch_size: usize,
-    /// Epochs without a better validation loss after which the training ends.
+    /// The validation figure by which the best epoch is told.
+    pub select_by: SelectBy,
+    /// Epochs without a better one after which the training ends.
     pub patience_epochs: usize,
     /// Share of windows drawn around the lesion; the others are drawn in the brain, every slice as often.
     pub lesion_window_share: f64,
@@ -97,6 +99,10 @@ pub struct RawLoss {
     /// How much of the prior's log-odds is added to the logit while it is learnt; 0 for none. Only without another
     /// correction of the prior.
     pub logit_adjustment: f64,
+    /// How the losses of growth of several sites become one.
+    pub across: Across,
+    /// η of group DRO, or the weight of V-REx's variance; 0 for the mean.
+    pub across_strength: f64,
     /// The focal Tversky loss of the mask in place of the Dice loss; the cross-entropy stays.
     pub tversky: Option<Tversky>,
 }
@@ -111,6 +117,18 @@ pub struct Tversky {
     pub beta: f64,
     /// Power of the loss.
     pub gamma: f64,
+}
+
+/// The validation figure by which the best epoch is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SelectBy {
+    /// The lowest loss, of growth and mask together.
+    Loss,
+    /// The highest AUROC of the network's own logit of growth.
+    Auroc,
+    /// The highest mean Dice.
+    Dice,
 }
 
 /// How a network's own logit of growth, prior offset added, becomes a probability. A regression is fitted to be one.
@@ -149,6 +167,7 @@ pub struct Config {
     pub(crate) n_epochs: usize,
     pub(crate) steps_per_epoch: usize,
     pub(crate) batch_size: usize,
+    pub(crate) select_by: SelectBy,
     pub(crate) patience_epochs: usize,
     pub(crate) lesion_window_share: f64,
     pub(crate) optimizer: RawOptimizer,
@@ -209,6 +228,7 @@ impl TryFrom<RawConfig> for Config {
             n_epochs: raw.n_epochs,
             steps_per_epoch: raw.steps_per_epoch,
             batch_size: raw.batch_size,
+            select_by: raw.select_by,
             patience_epochs: raw.patience_epochs,
             lesion_window_share: raw.lesion_window_share,
             optimizer: raw.optimizer,
@@ -294,6 +314,12 @@ fn check_loss(loss: &RawLoss, sampler: &RawSampler, n_epochs: usize) -> Result<(
     check_range("loss.focal_gamma", loss.focal_gamma, 0.0..=10.0)?;
     check_range("loss.ldam_margin", loss.ldam_margin, 0.0..=100.0)?;
     let adjustment = check_range("loss.logit_adjustment", loss.logit_adjustment, 0.0..=10.0)?;
+    let strength = loss.across_strength;
+    check_range("loss.across_strength", strength, 0.0..=1e6)?;
+    if (loss.across == Across::Mean) != (strength == 0.0) {
+        let expected = "0 with across = \"mean\", above 0 with any other";
+        return Err(ConfigError::new("loss.across_strength", expected, strength));
+    }
     if loss.reweight_from_epoch >= n_epochs {
         let expected = format!("below the {n_epochs} epochs of the training");
         let found = loss.reweight_from_epoch;

@@ -19,6 +19,14 @@ pub enum TrainError {
         /// Why.
         source: AugmentError,
     },
+    /// The validation figure that is to select the epoch cannot be computed.
+    #[error("select_by = \"{figure}\": {reason}")]
+    NoSelection {
+        /// The figure.
+        figure: &'static str,
+        /// Why not.
+        reason: &'static str,
+    },
     /// An arm that the config does not describe.
     #[error("the matrix asks for arm `{found}`, but the config has {known}")]
     UnknownArm {

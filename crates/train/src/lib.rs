@@ -3,6 +3,7 @@
 //! Reads `cases`, `labels`, `splits` and `weights`, writes `model`. Every sample is drawn under its own
 //! key, so that the same request gives the same weights, bit for bit, also after an interruption.
 
+mod across;
 mod average;
 mod calibration;
 mod checkpoint;
@@ -21,8 +22,9 @@ mod second_stage;
 mod trainer;
 mod validation;
 
+pub use across::Across;
 pub use clip::clip_gradients;
-pub use config::{Config, RawConfig, RawLoss, Tversky};
+pub use config::{Config, RawConfig, RawLoss, SelectBy, Tversky};
 pub use error::TrainError;
 pub use loss::{GrowthLoss, bce_with_logits, tversky_loss};
 pub use sampler::{DrawnCase, Sampler, SamplerKind, effective_number_weights};

@@ -3,6 +3,7 @@ use burn::tensor::activation::{log_sigmoid, sigmoid};
 use hemex_kernels::mask_losses;
 use hemex_model::Output;
 
+use crate::across::{GroupWeights, across};
 use crate::config::{RawLoss, Tversky};
 use crate::sample::Batch;
 use crate::{TrainError, effective_number_weights};
@@ -110,14 +111,20 @@ pub(crate) struct BatchLoss {
 impl JointLoss<'_> {
     /// The joint loss: that of the mask, that of the growth label over the windows that show the hematoma, and the
     /// cross-entropy of the presence of one for networks without a mask.
-    pub(crate) fn of(&self, output: Output, batch: &Batch, epoch: usize) -> BatchLoss {
-        // A window without hematoma holds nothing whose growth could be seen.
+    pub(crate) fn of(
+        &self,
+        output: Output,
+        batch: &Batch,
+        epoch: usize,
+        groups: &mut GroupWeights,
+    ) -> BatchLoss {
         let shown = batch.shows_lesion.clone();
         let mut label = Tensor::zeros([1], &shown.device());
         if let Some(logit) = output.growth_logit {
             let growth = self.growth.of(logit, batch.growth.clone(), epoch);
-            let n_shown = shown.clone().sum().clamp_min(1.0);
-            label = (growth * shown.clone()).sum() / n_shown;
+            // A window without hematoma holds nothing whose growth could be seen.
+            let how = (self.weights.across, self.weights.across_strength);
+            label = across(growth, batch.members(), how, groups);
         }
         if let Some(presence) = output.presence_logit {
             label = label + bce_with_logits(presence, shown).mean();
@@ -169,6 +176,7 @@ mod tests {
     use burn::tensor::{Device, TensorData};
 
     use super::*;
+    use crate::Across;
 
     const LOGITS: [f32; 4] = [0.4, -1.3, 2.2, -0.6];
     const GROWTH: [f32; 4] = [1.0, 0.0, 0.0, 1.0];
@@ -183,6 +191,8 @@ mod tests {
             focal_gamma: 0.0,
             ldam_margin: 0.0,
             logit_adjustment: 0.0,
+            across: Across::Mean,
+            across_strength: 0.0,
             tversky: None,
         }
     }

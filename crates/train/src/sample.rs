@@ -6,6 +6,7 @@ use hemex_volume::{Image, LabelMap};
 use rand::RngExt;
 
 use crate::TrainError;
+use crate::across::Members;
 use crate::cohort::{BRAIN, Cohort, TrainCase, is_lesion};
 use crate::sampler::Sampler;
 
@@ -19,8 +20,19 @@ pub(crate) struct Batch {
     pub(crate) growth: Tensor<1>,
     /// 1 where the window shows the hematoma, `[B]`.
     pub(crate) shows_lesion: Tensor<1>,
+    /// The same, and the sites, off the device.
+    sites: Vec<usize>,
+    grows: Vec<bool>,
+    shows: Vec<bool>,
     /// The cases, for messages.
     pub(crate) case_ids: Vec<String>,
+}
+
+impl Batch {
+    /// Whose its windows are.
+    pub(crate) fn members(&self) -> Members<'_> {
+        Members { sites: &self.sites, grows: &self.grows, shows: &self.shows }
+    }
 }
 
 /// Draws the windows of a training.
@@ -42,6 +54,8 @@ pub(crate) struct Sample {
     mask: Vec<f32>,
     growth: bool,
     shows_lesion: bool,
+    /// Index among the cohort's sites.
+    site: usize,
     case_id: String,
     /// Of the planted hematoma.
     pub(crate) transplant: Option<TransplantProvenance>,
@@ -72,6 +86,9 @@ impl WindowSource<'_> {
             mask: volume(1, &|s| &s.mask),
             growth: vector(&|s| f64::from(u8::from(s.growth))),
             shows_lesion: vector(&|s| f64::from(u8::from(s.shows_lesion))),
+            sites: samples.iter().map(|s| s.site).collect(),
+            grows: samples.iter().map(|s| s.growth).collect(),
+            shows: samples.iter().map(|s| s.shows_lesion).collect(),
             case_ids: samples.iter().map(|s| s.case_id.clone()).collect(),
         }
     }
@@ -103,6 +120,7 @@ impl WindowSource<'_> {
             shows_lesion: mask.contains(&1.0),
             mask,
             growth: case.growth,
+            site: case.site,
             case_id: case.case_id.clone(),
             transplant: planted.map(|planted| planted.provenance),
         })

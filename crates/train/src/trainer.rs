@@ -9,6 +9,7 @@ use hemex_kernels::FusedAdamW;
 use hemex_model::{Network, Passes, load_weights, parse_device, save_weights};
 use hemex_stage::{Request, log, simd_level, warning};
 
+use crate::across::GroupWeights;
 use crate::average::Average;
 use crate::checkpoint::{Checkpoints, Progress};
 use crate::cohort::{Cohort, Fold, TrainCase};
@@ -81,6 +82,7 @@ struct GrowthTold {
 struct Learner {
     network: Network,
     average: Option<Average>,
+    groups: GroupWeights,
 }
 
 impl Learner {
@@ -160,7 +162,11 @@ impl<'a> Trainer<'a> {
         let optimizer = ModuleOptimizer::from(FusedAdamW::new(weight_decay));
         let (network, mut optimizer, mut progress) = self.checkpoints.load(network, optimizer)?;
         let average = self.average(&network)?;
-        let mut learner = Learner { network, average };
+        let groups = match progress.group_weights.as_slice() {
+            [] => GroupWeights::new(self.cohort.n_sites),
+            weights => GroupWeights(weights.to_vec()),
+        };
+        let mut learner = Learner { network, average, groups };
         let n_steps = self.config.n_epochs * self.config.steps_per_epoch;
         let bar = hemex_stage::Progress::new(n_steps, "steps");
         bar.done(progress.epoch * self.config.steps_per_epoch);
@@ -170,7 +176,8 @@ impl<'a> Trainer<'a> {
             learner = trained;
             let evaluated = learner.evaluated();
             let validation = self.validator().validate(&evaluated, &self.cohort.val)?;
-            self.note(&mut progress, &loss, &validation);
+            self.note(&mut progress, &loss, &validation)?;
+            progress.group_weights.clone_from(&learner.groups.0);
             progress.transplants.extend(loss.transplants);
             if progress.best_epoch == epoch {
                 self.checkpoints.save_best(&evaluated)?;
@@ -207,7 +214,7 @@ impl<'a> Trainer<'a> {
         let mut profile = Profile::default();
         let learner = rayon::in_place_scope(|scope| {
             let mut feed = Feed::new(&source, epoch, n_steps);
-            let (Learner { mut network, mut average }, mut step) = (learner, 0);
+            let (Learner { mut network, mut average, mut groups }, mut step) = (learner, 0);
             while let Some(samples) = feed.next(scope) {
                 let samples = samples?;
                 let planted = samples.iter().filter_map(|sample| sample.transplant.as_ref());
@@ -215,7 +222,7 @@ impl<'a> Trainer<'a> {
                 let batch = source.batch(&samples, device);
                 let begin = Instant::now();
                 let output = network.forward(batch.input.clone());
-                let loss = self.loss.of(output, &batch, epoch);
+                let loss = self.loss.of(output, &batch, epoch, &mut groups);
                 let total = scalar(&loss.total);
                 if !total.is_finite() {
                     let cases = batch.case_ids.join(", ");
@@ -241,7 +248,7 @@ impl<'a> Trainer<'a> {
                 step += 1;
             }
             profile.waiting = feed.waited();
-            Ok(Learner { network, average })
+            Ok(Learner { network, average, groups })
         })?;
         log(format_args!("epoch {}: {profile}", epoch + 1));
         Ok((learner, mean))
@@ -282,8 +289,13 @@ impl<'a> Trainer<'a> {
         }
     }
 
-    /// Adds the epoch to the history; a loss below the best so far, or the first, is the best.
-    fn note(&self, progress: &mut Progress, loss: &EpochLoss, validation: &Validation) {
+    /// Adds the epoch to the history; one that is better than the best so far, or the first, is the best.
+    fn note(
+        &self,
+        progress: &mut Progress,
+        loss: &EpochLoss,
+        validation: &Validation,
+    ) -> Result<(), TrainError> {
         let last_step = (progress.epoch + 1) * self.config.steps_per_epoch - 1;
         progress.history.push(HistoryRow {
             epoch: progress.epoch,
@@ -296,13 +308,15 @@ impl<'a> Trainer<'a> {
             val_auroc: validation.auroc,
             n_val: self.cohort.val.len(),
         });
-        if progress.best_loss.is_none_or(|best| validation.loss < best) {
-            progress.best_loss = Some(validation.loss);
+        let score = validation.score(self.config.select_by)?;
+        if progress.best_score.is_none_or(|best| score > best) {
+            progress.best_score = Some(score);
             progress.best_epoch = progress.epoch;
             progress.best_calibration = validation.calibration;
             progress.best_mean_probabilities = validation.mean_probabilities;
         }
         progress.epoch += 1;
+        Ok(())
     }
 
     fn is_out_of_patience(&self, progress: &Progress) -> bool {

@@ -5,7 +5,7 @@ use hemex_model::{Decision, Network, NetworkSpec, Passes, predict_case, read_cas
 
 use crate::TrainError;
 use crate::cohort::ValCase;
-use crate::config::{Calibration, RawLoss};
+use crate::config::{Calibration, RawLoss, SelectBy};
 
 /// Figures of an epoch on the validation cases.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -21,6 +21,22 @@ pub(crate) struct Validation {
     pub(crate) calibration: Option<LogitCalibration>,
     /// Mean probability, calibrated, of stable and of growing cases; `None` with one class.
     pub(crate) mean_probabilities: Option<[f64; 2]>,
+}
+
+impl Validation {
+    /// What tells the best epoch; the higher the better.
+    pub(crate) fn score(&self, by: SelectBy) -> Result<f64, TrainError> {
+        let missing = |figure, reason| TrainError::NoSelection { figure, reason };
+        match by {
+            SelectBy::Loss => Ok(-self.loss),
+            SelectBy::Auroc => {
+                self.auroc.ok_or_else(|| missing("auroc", "the validation cases are of one class"))
+            }
+            SelectBy::Dice => self.dice.ok_or_else(|| {
+                missing("dice", "the network makes no mask, or no case has a lesion")
+            }),
+        }
+    }
 }
 
 /// How validation cases are read.
@@ -102,6 +118,21 @@ fn mean(values: Vec<f64>) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_best_epoch_is_told_by_what_is_asked_for() {
+        let found = Validation {
+            loss: 0.7,
+            dice: None,
+            auroc: Some(0.6),
+            calibration: None,
+            mean_probabilities: None,
+        };
+        assert!(matches!(found.score(SelectBy::Loss), Ok(score) if score == -0.7));
+        assert!(matches!(found.score(SelectBy::Auroc), Ok(0.6)));
+        let missing = found.score(SelectBy::Dice).map_err(|e| e.to_string());
+        assert!(missing.is_err_and(|e| e.contains("dice") && e.contains("no mask")));
+    }
 
     #[test]
     fn probabilities_are_averaged_by_class() {

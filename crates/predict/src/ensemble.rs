@@ -1,0 +1,190 @@
+use std::path::Path;
+
+use burn::tensor::Device;
+use hemex_artifacts::{CaseRow, ClinicalRow, ModelCard, Preparation};
+use hemex_model::{CaseInput, CaseOutput, Decision, InputSpec, Passes, Reading};
+use hemex_volume::Image;
+
+use crate::PredictError;
+use crate::model::TrainedModel;
+
+/// Models that speak as one: a single one, or several of an arm that read the same input. The lesion's probability is
+/// the mean of theirs; with the one mask that it gives each tells growth, and the mean of their calibrated logits
+/// counts.
+#[derive(Debug)]
+pub struct Ensemble {
+    first: TrainedModel,
+    others: Vec<TrainedModel>,
+}
+
+/// What is known of a case beside its input.
+#[derive(Debug, Clone, Copy)]
+pub struct Known<'a> {
+    /// HU, canonical grid.
+    pub image: &'a Image,
+    /// Its row.
+    pub case: &'a CaseRow,
+    /// What the tables say of the patient.
+    pub clinical: Option<&'a ClinicalRow>,
+}
+
+/// What the models say of a case together.
+#[derive(Debug)]
+pub struct Verdict {
+    /// The hematoma, and of a network's own logit its spread over windows; of the first model.
+    pub reading: Reading,
+    /// Calibrated logit of growth; `None` where no hematoma was found.
+    pub logit: Option<f64>,
+    /// Standard deviation of the models' logits, or of one network's over the windows; `None` of one regression.
+    pub uncertainty: Option<f64>,
+}
+
+impl Ensemble {
+    /// Reads the `model/1` in these folders.
+    ///
+    /// # Errors
+    /// If one cannot be read, none is there, or two differ in arm, regime, preparation, input or decision.
+    pub fn open(folders: &[&Path], device: &Device) -> Result<Self, PredictError> {
+        let models = folders.iter().map(|folder| TrainedModel::open(folder, device.clone()));
+        let mut models = models.collect::<Result<Vec<_>, _>>()?;
+        if models.is_empty() {
+            return Err(PredictError::NoModel);
+        }
+        let first = models.remove(0);
+        for (other, folder) in models.iter().zip(&folders[1..]) {
+            if let Some(what) = difference(&first, other) {
+                let path = folder.join("model.json");
+                return Err(PredictError::Disagreement { path, what });
+            }
+        }
+        Ok(Self { first, others: models })
+    }
+
+    fn models(&self) -> impl Iterator<Item = &TrainedModel> {
+        std::iter::once(&self.first).chain(&self.others)
+    }
+
+    /// What is known of the first model, which stands for all in what they agree on.
+    pub fn card(&self) -> &ModelCard {
+        &self.first.card
+    }
+
+    /// The folds that the models were trained in.
+    pub fn folds(&self) -> impl Iterator<Item = usize> {
+        self.models().map(|model| model.card.fold)
+    }
+
+    /// How many there are.
+    pub fn n_models(&self) -> usize {
+        1 + self.others.len()
+    }
+
+    /// How normalised input is made of an image.
+    pub fn input(&self) -> &InputSpec {
+        self.first.spec().input()
+    }
+
+    /// How the output becomes a statement.
+    pub fn decision(&self) -> &Decision {
+        self.first.decision()
+    }
+
+    /// Whether growth is told from features of the whole hematoma.
+    pub fn reads_whole_cases(&self) -> bool {
+        self.first.reads_whole_cases()
+    }
+
+    /// Fails unless the cases were prepared as the training cases were.
+    ///
+    /// # Errors
+    /// [`PredictError::OtherPreparation`] with both.
+    pub fn check_preparation(&self, cases: &Preparation) -> Result<(), PredictError> {
+        self.first.check_preparation(cases)
+    }
+
+    /// Reads one case.
+    ///
+    /// # Errors
+    /// If a network's output cannot be read from its device, or the image is on another grid than the input.
+    pub fn read(
+        &self,
+        input: &CaseInput,
+        passes: Passes,
+        known: Known<'_>,
+    ) -> Result<Verdict, PredictError> {
+        let outputs = self.outputs(input, passes)?;
+        let mut logits = Vec::with_capacity(outputs.len());
+        let mut first = None;
+        for (model, output) in self.models().zip(&outputs) {
+            let reading = model.reading(output, input);
+            logits.extend(model.growth_logit(&reading, known)?);
+            first.get_or_insert(reading);
+        }
+        let reading = first.ok_or(PredictError::NoModel)?;
+        let uncertainty = match self.n_models() {
+            // That of the network's windows, which say nothing where a regression speaks.
+            1 => reading.uncertainty.filter(|_| !self.reads_whole_cases()),
+            _ => spread(&logits),
+        };
+        Ok(Verdict { logit: mean(&logits), uncertainty, reading })
+    }
+
+    /// The logit of growth of a head without its hematoma: a network's own, found or not; that of a regression on
+    /// what is taken for a hematoma, `None` where nothing is.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn twin_logit(
+        &self,
+        input: &CaseInput,
+        passes: Passes,
+        known: Known<'_>,
+    ) -> Result<Option<f64>, PredictError> {
+        let mut logits = Vec::new();
+        for (model, output) in self.models().zip(&self.outputs(input, passes)?) {
+            logits.extend(model.twin_logit(output, input, known)?);
+        }
+        Ok(mean(&logits))
+    }
+
+    /// What each network says, all with the mean probability of lesion.
+    fn outputs(&self, input: &CaseInput, passes: Passes) -> Result<Vec<CaseOutput>, PredictError> {
+        let outputs = self.models().map(|model| model.output(input, passes));
+        let mut outputs = outputs.collect::<Result<Vec<_>, _>>()?;
+        if outputs.len() > 1 {
+            let lesions = outputs.iter().filter_map(|output| output.lesion_probability.as_ref());
+            let lesions: Vec<&Vec<f32>> = lesions.collect();
+            if let Some(first) = lesions.first() {
+                let n = lesions.len() as f32;
+                let of_voxel = |i: usize| lesions.iter().map(|lesion| lesion[i]).sum::<f32>() / n;
+                let together: Vec<f32> = (0..first.len()).map(of_voxel).collect();
+                for output in &mut outputs {
+                    output.lesion_probability = Some(together.clone());
+                }
+            }
+        }
+        Ok(outputs)
+    }
+}
+
+/// What keeps two models from speaking as one.
+fn difference(a: &TrainedModel, b: &TrainedModel) -> Option<&'static str> {
+    let parts = [
+        ("arm", a.card.arm == b.card.arm),
+        ("regime", a.card.regime == b.card.regime),
+        ("preparation", a.card.preparation == b.card.preparation),
+        ("architecture", a.card.architecture == b.card.architecture),
+        ("decision", a.card.decision == b.card.decision),
+    ];
+    parts.into_iter().find(|(_, agree)| !agree).map(|(what, _)| what)
+}
+
+fn mean(values: &[f64]) -> Option<f64> {
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+}
+
+fn spread(values: &[f64]) -> Option<f64> {
+    let mean = mean(values)?;
+    let squares: Vec<f64> = values.iter().map(|value| (value - mean).powi(2)).collect();
+    self::mean(&squares).map(f64::sqrt)
+}
