@@ -114,6 +114,8 @@ impl<'a> Graph<'a> {
             let Some(entry) = self.packages.get(id) else { continue };
             let features = &self.nodes.get(id).map_or(&Value::Null, |node| &node["features"]);
             let name = entry["name"].as_str().unwrap_or_default();
+            // The id of a crate of this workspace holds its folder: a clone elsewhere has the same code.
+            let id = if entry["source"].is_null() { name } else { id };
             if entry["source"].is_null() {
                 let manifest = entry["manifest_path"].as_str().unwrap_or_default();
                 let folder = Path::new(manifest).parent().unwrap_or(Path::new(manifest));
@@ -165,4 +167,40 @@ fn sources(folder: &Path) -> Result<String> {
         digest::file(&manifest).with_context(|| format!("cannot read {}", manifest.display()))?;
     let sources = digest::of_records(&read(&folder.join("src"))?);
     Ok(digest::bytes(format!("{manifest}{sources}").as_bytes()))
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// The code of a crate `x` that lies in this folder and depends on `y` of a registry.
+    fn code(folder: &Path, version: &str) -> KeyParts {
+        std::fs::create_dir_all(folder.join("src")).unwrap();
+        std::fs::write(folder.join("Cargo.toml"), "[package]").unwrap();
+        std::fs::write(folder.join("src/main.rs"), "fn main() {}").unwrap();
+        let own = format!("path+file://{}#x@0.1.0", folder.display());
+        let other = format!("registry+index#y@{version}");
+        let metadata = json!({
+            "packages": [
+                { "id": own, "name": "x", "source": null, "manifest_path": folder.join("Cargo.toml") },
+                { "id": other, "name": "y", "source": "registry+index" },
+            ],
+            "resolve": { "nodes": [
+                { "id": own, "features": [], "deps": [{ "pkg": other, "dep_kinds": [{ "kind": null }] }] },
+                { "id": other, "features": ["std"], "deps": [] },
+            ] },
+        });
+        Graph::new(&metadata).code("x", "rustc").unwrap().parts
+    }
+
+    #[test]
+    fn code_is_the_same_in_whatever_folder_and_another_with_another_dependency() {
+        let root = tempfile::tempdir().unwrap();
+        let (here, there) = (root.path().join("here"), root.path().join("there"));
+        assert_eq!(code(&here, "1.0.0").digest(), code(&there, "1.0.0").digest());
+        assert_ne!(code(&here, "1.0.0").digest(), code(&here, "1.0.1").digest());
+    }
 }
