@@ -1,10 +1,12 @@
-use std::fmt::{Display, Formatter};
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::time::Instant;
 
 use burn::module::Module;
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor};
-use hemex_artifacts::{HistoryRow, LogitCalibration, ModelCard, Regime, json, table};
+use hemex_artifacts::{
+    ArtifactError, HistoryRow, LogitCalibration, ModelCard, Regime, json, table,
+};
 use hemex_kernels::FusedAdamW;
 use hemex_model::{Network, Passes, load_weights, parse_device, save_weights};
 use hemex_stage::{Request, log, simd_level, warning};
@@ -14,10 +16,12 @@ use crate::average::Average;
 use crate::checkpoint::{Checkpoints, Progress};
 use crate::cohort::{Cohort, Fold, TrainCase};
 use crate::config::Arm;
+use crate::curves;
 use crate::feed::Feed;
 use crate::growth_source::GrowthSource;
 use crate::history::TransplantRow;
 use crate::loss::{GrowthLoss, JointLoss};
+use crate::profile::Profile;
 use crate::sample::WindowSource;
 use crate::second_stage::MaskReader;
 use crate::validation::{Validation, Validator};
@@ -102,32 +106,6 @@ struct EpochLoss {
     transplants: Vec<TransplantRow>,
 }
 
-/// Where the time of an epoch's steps went.
-#[derive(Default)]
-struct Profile {
-    forward: Duration,
-    backward: Duration,
-    /// Clipping and the optimizer.
-    update: Duration,
-    /// For windows that were not made yet.
-    waiting: Duration,
-}
-
-impl Display for Profile {
-    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
-        let all = (self.forward + self.backward + self.update + self.waiting).as_secs_f64();
-        let share = |part: Duration| 100.0 * part.as_secs_f64() / all.max(f64::MIN_POSITIVE);
-        write!(
-            f,
-            "steps took {all:.1} s, {:.1} % forward, {:.1} % backward, {:.1} % update, {:.1} % waiting for windows",
-            share(self.forward),
-            share(self.backward),
-            share(self.update),
-            share(self.waiting)
-        )
-    }
-}
-
 impl<'a> Trainer<'a> {
     fn new(
         config: &'a Config,
@@ -177,6 +155,7 @@ impl<'a> Trainer<'a> {
             let evaluated = learner.evaluated();
             let validation = self.validator().validate(&evaluated, &self.cohort.val)?;
             self.note(&mut progress, &loss, &validation)?;
+            write_curves(&self.request.scratch, &progress)?;
             progress.group_weights.clone_from(&learner.groups.0);
             progress.transplants.extend(loss.transplants);
             if progress.best_epoch == epoch {
@@ -358,6 +337,7 @@ impl<'a> Trainer<'a> {
         save_weights(network, &folder.join("last.safetensors"))?;
         json::write(&folder.join("model.json"), &card)?;
         table::write_rows(&folder.join("history.csv"), &HistoryRow::COLUMNS, &progress.history)?;
+        write_curves(folder, progress)?;
         if self.config.transplant.is_on() {
             let (path, rows) = (folder.join("transplants.csv"), &progress.transplants);
             table::write_rows(&path, &TransplantRow::COLUMNS, rows)?;
@@ -402,6 +382,15 @@ impl<'a> Trainer<'a> {
     fn passes(&self) -> Passes {
         Passes { batch_size: self.config.batch_size, mirrored: false }
     }
+}
+
+/// The history for TensorBoard, in the folder `curves`.
+fn write_curves(folder: &Path, progress: &Progress) -> Result<(), TrainError> {
+    let folder = folder.join("curves");
+    let path = folder.join(curves::FILE_NAME);
+    let written = std::fs::create_dir_all(&folder);
+    let written = written.and_then(|()| std::fs::write(&path, curves::events(&progress.history)));
+    written.map_err(|source| ArtifactError::Io { path, source }.into())
 }
 
 fn scalar(tensor: &Tensor<1>) -> f32 {
