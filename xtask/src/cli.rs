@@ -14,6 +14,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run a pipeline; what is finished is not run again
     Pipeline(PipelineArgs),
+    /// Write the request of a task, to start its program by hand
+    Request(RequestArgs),
     /// Where an artifact comes from, back to the raw data, and why its task ran
     Explain(ExplainArgs),
     /// What one run's report says beside another's: paired differences
@@ -64,6 +66,28 @@ pub(crate) struct PipelineArgs {
     /// Hash inputs and finished artifacts anew instead of trusting size and time
     #[arg(long)]
     pub(crate) verify: bool,
+    /// Where finished tasks are kept
+    #[arg(long, value_name = "DIR")]
+    pub(crate) runs: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RequestArgs {
+    /// A file of pipelines/ without its ending, or any pipeline file
+    pub(crate) pipeline: String,
+    /// The stage; the first of its tasks that --set leaves
+    pub(crate) stage: String,
+    /// A folder for the request, and for what the program writes
+    pub(crate) folder: PathBuf,
+    /// Bind an external input, for instance raw=DIR
+    #[arg(long, value_name = "INPUT=DIR")]
+    pub(crate) data: Vec<String>,
+    /// Change a value of a stage's config, its seed or its matrix: 'train.matrix.arm=["full"]'
+    #[arg(long, value_name = "STAGE.KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Device of the stages that use one: cpu, cuda:0, wgpu
+    #[arg(long, default_value = "cpu")]
+    pub(crate) device: String,
     /// Where finished tasks are kept
     #[arg(long, value_name = "DIR")]
     pub(crate) runs: Option<PathBuf>,

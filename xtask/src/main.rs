@@ -23,6 +23,7 @@ use cli::Command;
 fn main() -> ExitCode {
     let outcome = match cli::Cli::parse().command {
         Command::Pipeline(arguments) => pipeline::run(&arguments).map(|_| ()),
+        Command::Request(arguments) => pipeline::write_request(arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Check => check::run(),

@@ -25,7 +25,7 @@ pub use contract::{CONTRACT_VERSION, InputArtifact, OutputArtifact, Request, Req
 pub use draw::DrawKey;
 pub use key::{Change, KeyParts};
 pub use kind::{Kind, UnknownKind};
-pub use program::main;
+pub use program::{Mode, Run, main, main_with};
 pub use progress::{Message, Progress, log, warning};
 pub use provenance::{InputRecord, OutputRecord, Provenance};
 pub use publish::{PublishError, RunStore, TaskLock};

@@ -27,6 +27,24 @@ pub enum TrainError {
         /// Why not.
         reason: &'static str,
     },
+    /// No learning rate lowers the loss.
+    #[error(
+        "the loss falls at no learning rate: does the network learn one batch by heart (--overfit)?"
+    )]
+    NoRate,
+    /// One batch is not learnt by heart.
+    #[error(
+        "the loss of one batch is {last:.4} after {n_steps} steps and was {first:.4}: network, loss and labels do not \
+         fit together, or the learning rate is far off (--find-lr)"
+    )]
+    NotLearnt {
+        /// Steps.
+        n_steps: usize,
+        /// Before the first.
+        first: f64,
+        /// At the last.
+        last: f64,
+    },
     /// An arm that the config does not describe.
     #[error("the matrix asks for arm `{found}`, but the config has {known}")]
     UnknownArm {

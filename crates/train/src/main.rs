@@ -1,4 +1,5 @@
-//! The stage `train`.
+//! The stage `train`. `--find-lr REQUEST` prints the loss along rising learning rates, `--overfit REQUEST` has the network
+//! learn one batch by heart; `cargo xtask request` writes such a request.
 
 use std::process::ExitCode;
 
@@ -9,5 +10,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     hemex_kernels::work_on_this_thread();
-    hemex_stage::main::<hemex_train::RawConfig, _>(hemex_train::run)
+    let modes: [hemex_stage::Mode<_>; 2] =
+        [("--find-lr", hemex_train::find_learning_rate), ("--overfit", hemex_train::overfit)];
+    hemex_stage::main_with::<hemex_train::RawConfig, _>(hemex_train::run, &modes)
 }

@@ -1,9 +1,8 @@
 use std::path::Path;
-use std::time::Instant;
 
 use burn::module::Module;
-use burn::optim::{GradientsParams, ModuleOptimizer};
-use burn::tensor::{Device, Tensor};
+use burn::optim::ModuleOptimizer;
+use burn::tensor::Device;
 use hemex_artifacts::{
     ArtifactError, HistoryRow, LogitCalibration, ModelCard, Regime, json, table,
 };
@@ -20,18 +19,39 @@ use crate::curves;
 use crate::feed::Feed;
 use crate::growth_source::GrowthSource;
 use crate::history::TransplantRow;
+use crate::learner::{At, Learner, StepLoss};
 use crate::loss::{GrowthLoss, JointLoss};
 use crate::profile::Profile;
-use crate::sample::WindowSource;
+use crate::sample::{Batch, WindowSource};
 use crate::second_stage::MaskReader;
 use crate::validation::{Validation, Validator};
-use crate::{Config, DrawnCase, Sampler, Schedule, TrainError, clip_gradients};
+use crate::{Config, DrawnCase, Sampler, Schedule, TrainError};
 
 /// Runs the stage.
 ///
 /// # Errors
 /// If an input cannot be read, the fold is empty or has one class, or the loss is no longer finite.
 pub fn run(config: &Config, request: &Request) -> anyhow::Result<()> {
+    let (name, arm, fold) = arm_of(config, request)?;
+    let cohort = Cohort::read(request, &fold)?;
+    log(format_args!(
+        "{name}, regime {}, fold {}: {} training cases ({} grew), {} validation cases",
+        config.regime.name(),
+        fold.fold,
+        cohort.train.len(),
+        cohort.train.iter().filter(|case| case.growth).count(),
+        cohort.val.len()
+    ));
+    let trainer = Trainer::new(config, request, arm, &cohort)?;
+    let (network, progress) = trainer.train()?;
+    trainer.write(name, &fold, &network, &progress)
+}
+
+/// The arm and the fold that the request asks for.
+pub(crate) fn arm_of<'a>(
+    config: &'a Config,
+    request: &'a Request,
+) -> anyhow::Result<(&'a str, &'a Arm, Fold<'a>)> {
     let name = request.axis_str("arm")?;
     let arm = config.arms.get(name).ok_or_else(|| TrainError::UnknownArm {
         found: name.to_owned(),
@@ -47,21 +67,10 @@ pub fn run(config: &Config, request: &Request) -> anyhow::Result<()> {
         shift_weights: arm.sampler.shift_weights,
         transplant: &config.transplant,
     };
-    let cohort = Cohort::read(request, &fold)?;
-    log(format_args!(
-        "{name}, regime {}, fold {}: {} training cases ({} grew), {} validation cases",
-        config.regime.name(),
-        fold.fold,
-        cohort.train.len(),
-        cohort.train.iter().filter(|case| case.growth).count(),
-        cohort.val.len()
-    ));
-    let trainer = Trainer::new(config, request, arm, &cohort)?;
-    let (network, progress) = trainer.train()?;
-    trainer.write(name, &fold, &network, &progress)
+    Ok((name, arm, fold))
 }
 
-struct Trainer<'a> {
+pub(crate) struct Trainer<'a> {
     config: &'a Config,
     request: &'a Request,
     arm: &'a Arm,
@@ -82,20 +91,6 @@ struct GrowthTold {
     regression: Option<serde_json::Value>,
 }
 
-/// What trains: the weights, and their average where one is kept.
-struct Learner {
-    network: Network,
-    average: Option<Average>,
-    groups: GroupWeights,
-}
-
-impl Learner {
-    /// The weights that are validated and stored.
-    fn evaluated(&self) -> Network {
-        self.average.as_ref().map_or_else(|| self.network.valid(), |a| a.network.clone())
-    }
-}
-
 /// Means over the steps of an epoch.
 #[derive(Default)]
 struct EpochLoss {
@@ -106,8 +101,18 @@ struct EpochLoss {
     transplants: Vec<TransplantRow>,
 }
 
+impl EpochLoss {
+    fn add(&mut self, step: StepLoss, n_steps: usize) {
+        self.total += step.total / n_steps as f64;
+        self.label += step.label / n_steps as f64;
+        if let Some(mask) = step.mask {
+            *self.mask.get_or_insert(0.0) += mask / n_steps as f64;
+        }
+    }
+}
+
 impl<'a> Trainer<'a> {
-    fn new(
+    pub(crate) fn new(
         config: &'a Config,
         request: &'a Request,
         arm: &'a Arm,
@@ -134,23 +139,13 @@ impl<'a> Trainer<'a> {
 
     /// Trains from the last checkpoint to the end; gives the last weights, averaged where an average is kept.
     fn train(&self) -> Result<(Network, Progress), TrainError> {
-        let device = self.device.clone().autodiff();
-        let network = Network::new(&self.arm.spec, self.request.seed, &device);
-        let weight_decay = self.config.optimizer.weight_decay as f32;
-        let optimizer = ModuleOptimizer::from(FusedAdamW::new(weight_decay));
-        let (network, mut optimizer, mut progress) = self.checkpoints.load(network, optimizer)?;
-        let average = self.average(&network)?;
-        let groups = match progress.group_weights.as_slice() {
-            [] => GroupWeights::new(self.cohort.n_sites),
-            weights => GroupWeights(weights.to_vec()),
-        };
-        let mut learner = Learner { network, average, groups };
+        let (mut learner, mut progress) = self.learner()?;
         let n_steps = self.config.n_epochs * self.config.steps_per_epoch;
         let bar = hemex_stage::Progress::new(n_steps, "steps");
         bar.done(progress.epoch * self.config.steps_per_epoch);
         while progress.epoch < self.config.n_epochs && !self.is_out_of_patience(&progress) {
             let epoch = progress.epoch;
-            let (trained, loss) = self.epoch(epoch, learner, &mut optimizer, &device, &bar)?;
+            let (trained, loss) = self.epoch(epoch, learner, &bar)?;
             learner = trained;
             let evaluated = learner.evaluated();
             let validation = self.validator().validate(&evaluated, &self.cohort.val)?;
@@ -162,11 +157,48 @@ impl<'a> Trainer<'a> {
                 self.checkpoints.save_best(&evaluated)?;
             }
             let average = learner.average.as_ref().map(|average| &average.network);
-            self.checkpoints.save(&learner.network, average, &optimizer, &progress)?;
+            self.checkpoints.save(&learner.network, average, &learner.optimizer, &progress)?;
             bar.note(summary(&validation));
         }
         bar.done(n_steps);
         Ok((learner.evaluated(), progress))
+    }
+
+    /// What learns, from the last checkpoint on, and how far it has come.
+    pub(crate) fn learner(&self) -> Result<(Learner, Progress), TrainError> {
+        let network = Network::new(&self.arm.spec, self.request.seed, &self.learning_device());
+        let weight_decay = self.config.optimizer.weight_decay as f32;
+        let optimizer = ModuleOptimizer::from(FusedAdamW::new(weight_decay));
+        let (network, optimizer, progress) = self.checkpoints.load(network, optimizer)?;
+        let groups = match progress.group_weights.as_slice() {
+            [] => GroupWeights::new(self.cohort.n_sites),
+            weights => GroupWeights(weights.to_vec()),
+        };
+        let (average, profile) = (self.average(&network)?, Profile::default());
+        Ok((Learner { network, average, groups, optimizer, profile }, progress))
+    }
+
+    fn learning_device(&self) -> Device {
+        self.device.clone().autodiff()
+    }
+
+    /// The batch of a step of the first epoch.
+    pub(crate) fn batch_of(&self, step: usize) -> Result<Batch, TrainError> {
+        let (source, n) = (self.source(), self.config.batch_size);
+        let samples = (0..n).map(|i| source.sample(0, step * n + i));
+        let samples = samples.collect::<Result<Vec<_>, _>>()?;
+        Ok(source.batch(&samples, &self.learning_device()))
+    }
+
+    /// A step of the first epoch, at this rate.
+    pub(crate) fn at(&self, step: usize, learning_rate: f64) -> At {
+        let max_gradient_norm = self.config.optimizer.max_gradient_norm;
+        At { epoch: 0, step, step_in_all: step, learning_rate, max_gradient_norm }
+    }
+
+    /// What is minimised.
+    pub(crate) fn loss(&self) -> &JointLoss<'a> {
+        &self.loss
     }
 
     /// The average to go on with, where one is kept.
@@ -183,53 +215,32 @@ impl<'a> Trainer<'a> {
         &self,
         epoch: usize,
         learner: Learner,
-        optimizer: &mut ModuleOptimizer,
-        device: &Device,
         bar: &hemex_stage::Progress,
     ) -> Result<(Learner, EpochLoss), TrainError> {
-        let n_steps = self.config.steps_per_epoch;
+        let (n_steps, device) = (self.config.steps_per_epoch, self.learning_device());
         let (schedule, source) = (self.schedule(), self.source());
         let mut mean = EpochLoss::default();
-        let mut profile = Profile::default();
-        let learner = rayon::in_place_scope(|scope| {
+        let mut learner = rayon::in_place_scope(|scope| {
             let mut feed = Feed::new(&source, epoch, n_steps);
-            let (Learner { mut network, mut average, mut groups }, mut step) = (learner, 0);
+            let (mut learner, mut step) = (learner, 0);
             while let Some(samples) = feed.next(scope) {
                 let samples = samples?;
                 let planted = samples.iter().filter_map(|sample| sample.transplant.as_ref());
                 mean.transplants.extend(planted.map(|p| TransplantRow::of(epoch, step, p)));
-                let batch = source.batch(&samples, device);
-                let begin = Instant::now();
-                let output = network.forward(batch.input.clone());
-                let loss = self.loss.of(output, &batch, epoch, &mut groups);
-                let total = scalar(&loss.total);
-                if !total.is_finite() {
-                    let cases = batch.case_ids.join(", ");
-                    return Err(TrainError::NotFinite { loss: total, epoch, step, cases });
-                }
-                mean.total += f64::from(total) / n_steps as f64;
-                mean.label += f64::from(scalar(&loss.label)) / n_steps as f64;
-                if let Some(mask) = &loss.mask {
-                    *mean.mask.get_or_insert(0.0) += f64::from(scalar(mask)) / n_steps as f64;
-                }
-                profile.forward += begin.elapsed();
-                let begin = Instant::now();
-                let gradients = GradientsParams::from_grads(loss.total.backward(), &network);
-                profile.backward += begin.elapsed();
-                let begin = Instant::now();
-                let max_norm = self.config.optimizer.max_gradient_norm;
-                let (gradients, _) = clip_gradients(&network, gradients, max_norm);
-                let rate = schedule.at(epoch * n_steps + step);
-                network = optimizer.step(rate, network, gradients);
-                average = average.map(|average| average.update(&network, epoch * n_steps + step));
-                profile.update += begin.elapsed();
+                let batch = source.batch(&samples, &device);
+                let step_in_all = epoch * n_steps + step;
+                let at = self.at(step, schedule.at(step_in_all));
+                let (learnt, loss) =
+                    learner.step(&self.loss, &batch, At { epoch, step_in_all, ..at })?;
+                learner = learnt;
+                mean.add(loss, n_steps);
                 bar.add(1);
                 step += 1;
             }
-            profile.waiting = feed.waited();
-            Ok(Learner { network, average, groups })
+            learner.profile.waiting = feed.waited();
+            Ok::<_, TrainError>(learner)
         })?;
-        log(format_args!("epoch {}: {profile}", epoch + 1));
+        log(format_args!("epoch {}: {}", epoch + 1, std::mem::take(&mut learner.profile)));
         Ok((learner, mean))
     }
 
@@ -391,10 +402,6 @@ fn write_curves(folder: &Path, progress: &Progress) -> Result<(), TrainError> {
     let written = std::fs::create_dir_all(&folder);
     let written = written.and_then(|()| std::fs::write(&path, curves::events(&progress.history)));
     written.map_err(|source| ArtifactError::Io { path, source }.into())
-}
-
-fn scalar(tensor: &Tensor<1>) -> f32 {
-    tensor.clone().into_scalar()
 }
 
 fn summary(validation: &Validation) -> String {

@@ -31,25 +31,30 @@ pub(crate) fn programs(
         .map(|(_, task)| task.stage)
         .filter(|stage| selection.contains(&plan.pipeline.stages[*stage].name))
         .collect();
-    let bin_folder = workspace::target_folder(metadata).join("release");
     let mut programs = Programs::new();
     let mut packages = Vec::new();
     for stage in needed.into_iter().map(|i| &plan.pipeline.stages[i]) {
-        let command = match &stage.program {
-            Program::External { command, .. } => command.clone(),
-            Program::Crate(folder) => {
-                let package = workspace::package(folder)?;
-                let binary = bin_folder.join(&package);
-                packages.push(package);
-                vec![binary.display().to_string()]
-            }
-        };
-        programs.insert(stage.name.clone(), command);
+        if let Program::Crate(folder) = &stage.program {
+            packages.push(workspace::package(folder)?);
+        }
+        programs.insert(stage.name.clone(), program(stage, metadata)?);
     }
     if !packages.is_empty() {
         build(&packages, &plan.device)?;
     }
     Ok(programs)
+}
+
+/// How a stage is started, once it is built.
+pub(super) fn program(stage: &Stage, metadata: &Value) -> Result<Vec<String>> {
+    match &stage.program {
+        Program::External { command, .. } => Ok(command.clone()),
+        Program::Crate(folder) => {
+            let folder = workspace::package(folder)?;
+            let binary = workspace::target_folder(metadata).join("release").join(folder);
+            Ok(vec![binary.display().to_string()])
+        }
+    }
 }
 
 /// Builds every stage, not the ones at hand alone: what cargo builds for a part of the workspace differs

@@ -14,7 +14,7 @@ mod signals;
 mod task;
 mod vary;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -25,13 +25,24 @@ use hemex_stage::validate::validate;
 
 pub(crate) use file::{Pipeline, read_config};
 use plan::{External, Plan};
+use serde_json::Value;
+use task::State;
 pub(crate) use task::title;
 
-use crate::cli::PipelineArgs;
+use crate::cli::{PipelineArgs, RequestArgs};
 use crate::workspace;
 
-/// Runs the command; gives the folder of the finished report, if the pipeline ends in one.
-pub(crate) fn run(arguments: &PipelineArgs) -> Result<Option<PathBuf>> {
+/// A pipeline with the state of its tasks.
+struct Planned {
+    plan: Plan,
+    states: Vec<State>,
+    selection: BTreeSet<String>,
+    store: RunStore,
+    metadata: Value,
+    n_threads: usize,
+}
+
+fn planned(arguments: &PipelineArgs) -> Result<Planned> {
     let path = find(&arguments.pipeline)?;
     let mut pipeline = Pipeline::read(&path)?;
     overrides::apply(&mut pipeline, &arguments.set)?;
@@ -44,8 +55,13 @@ pub(crate) fn run(arguments: &PipelineArgs) -> Result<Option<PathBuf>> {
     let n_threads = std::thread::available_parallelism().map_or(1, usize::from);
     let n_jobs = arguments.jobs.unwrap_or(n_threads).clamp(1, n_threads.max(1) * 4);
     let plan = Plan::new(pipeline, externals, codes, arguments, n_jobs, n_threads)?;
-
     let states = plan.states(&store, &selection, arguments.fresh, arguments.verify)?;
+    Ok(Planned { plan, states, selection, store, metadata, n_threads })
+}
+
+/// Runs the command; gives the folder of the finished report, if the pipeline ends in one.
+pub(crate) fn run(arguments: &PipelineArgs) -> Result<Option<PathBuf>> {
+    let Planned { plan, states, selection, store, metadata, n_threads } = planned(arguments)?;
     display::print_plan(&plan, &states, &store);
     if arguments.dry_run {
         return Ok(None);
@@ -54,6 +70,42 @@ pub(crate) fn run(arguments: &PipelineArgs) -> Result<Option<PathBuf>> {
     let programs = build::programs(&plan, &states, &selection, &metadata)?;
     build::check_configs(&plan, &states, &programs, &store)?;
     execute::execute(&plan, states, &selection, arguments.fresh, &programs, &store, n_threads)
+}
+
+/// Writes the request of the first task of a stage whose inputs are finished.
+pub(crate) fn write_request(arguments: RequestArgs) -> Result<()> {
+    let RequestArgs { pipeline, stage, folder, data, set, device, runs } = arguments;
+    // One task at a time, on every thread.
+    let arguments = PipelineArgs {
+        pipeline,
+        data,
+        set,
+        device,
+        runs,
+        jobs: Some(1),
+        ..PipelineArgs::default()
+    };
+    let Planned { plan, states, store, metadata, .. } = planned(&arguments)?;
+    let name = &plan.pipeline.stage(&stage)?.name;
+    let mut tasks = (0..plan.tasks.len()).filter(|task| plan.stage_of(*task).name == *name);
+    let task = tasks.next().with_context(|| format!("stage `{stage}` has no task"))?;
+    if let State::Waits { reason } = &states[task] {
+        bail!("{} {reason}: run the pipeline up to it first", plan.title(task));
+    }
+    let folder = std::path::absolute(&folder)?;
+    let request = plan.request(task, &states, &store, &folder);
+    let outputs = request.outputs.values().map(|output| output.path.clone());
+    for place in outputs.chain([request.scratch.clone()]) {
+        let made = std::fs::create_dir_all(&place);
+        made.with_context(|| format!("cannot make {}", place.display()))?;
+    }
+    let path = folder.join("request.json");
+    std::fs::write(&path, serde_json::to_vec_pretty(&request)?)
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    let program = build::program(plan.stage_of(task), &metadata)?;
+    println!("{}: {} {}", plan.title(task), program.join(" "), path.display());
+    println!("a stage of this workspace is built by cargo build --release --workspace --bins");
+    Ok(())
 }
 
 /// The pipeline file of that name or path.
