@@ -1,6 +1,8 @@
 //! What is finished: shown, kept, run again on demand, checked, traced back.
 
 use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 
 use hemex_tests::{Call, Workbench};
 
@@ -76,6 +78,44 @@ fn parts_of_a_pipeline_run_alone() {
     assert!(fresh.plan("report").contains("--fresh"), "{fresh}");
     assert_eq!((fresh.n_run(), fresh.plan("predict")), (1, "finished"));
     assert_eq!(bench.digests(&["report"]), finished().digests(&["report"]));
+}
+
+/// The program and the request that `cargo xtask request` names for the first task of a stage.
+fn by_hand(bench: &Workbench, stage: &str) -> (String, PathBuf) {
+    let folder = bench.folder().join(stage);
+    let runs = bench.runs();
+    let call = Call::new("request").arg(tiny()).arg(stage).arg(&folder).arg("--runs").arg(&runs);
+    let said = call.succeeds();
+    let line = said.stdout.lines().find(|line| line.ends_with("request.json")).unwrap();
+    let (program, request) = line.rsplit_once(' ').unwrap();
+    let (_, program) = program.split_once(": ").unwrap();
+    (program.to_owned(), request.into())
+}
+
+#[test]
+fn a_request_starts_a_program_by_hand() {
+    let bench = with_finished(&["phantom", "ingest", "shift"]);
+    let (program, request) = by_hand(&bench, "shift");
+    let status = Command::new(program).arg(&request).stdout(Stdio::null()).status().unwrap();
+    assert!(status.success());
+    let weights = fs::read(request.with_file_name("output").join("weights/weights.csv")).unwrap();
+    let published = finished().task("shift").output("weights").join("weights.csv");
+    assert_eq!(weights, fs::read(published).unwrap());
+
+    // What a training tries before it begins.
+    let (program, request) = by_hand(&bench, "train");
+    let trial = |mode: &str| Command::new(&program).arg(mode).arg(&request).output().unwrap();
+    let found = trial("--find-lr");
+    let said = String::from_utf8_lossy(&found.stdout).into_owned();
+    assert!(found.status.success() && said.contains("optimizer.learning_rate.joint"), "{said}");
+    let learnt = trial("--overfit");
+    let said = String::from_utf8_lossy(&learnt.stdout).into_owned();
+    assert!(learnt.status.success() && said.contains("step 200: loss"), "{said}");
+    assert!(String::from_utf8_lossy(&trial("--fit").stderr).contains("--find-lr | --overfit"));
+
+    let folder = bench.folder().join("predict");
+    let call = Call::new("request").arg(tiny()).arg("predict").arg(folder);
+    call.arg("--runs").arg(bench.runs()).fails().says(&["depends on train", "up to it first"]);
 }
 
 #[test]
