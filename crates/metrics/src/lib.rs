@@ -12,7 +12,7 @@
 //!   operating points
 //! - probabilities: [`brier`], [`BrierDecomposition`], [`log_loss`], [`Recalibration`],
 //!   [`equal_mass_bins`] and [`equal_width_bins`] with [`expected_calibration_error`],
-//!   [`CalibrationCurve`]; [`LogisticRegression`] to make them, [`temperature`], [`prior_by_likelihood`] and
+//!   [`CalibrationCurve`]; [`LogisticRegression`] to make them, [`temperature()`], [`prior_by_likelihood`] and
 //!   [`prior_by_confusion`] to mend them
 //! - decisions: [`decision_curve()`], [`PredictiveValues`], [`McNemar`], [`Reclassification`],
 //!   [`DiscriminationImprovement`]

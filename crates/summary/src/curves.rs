@@ -3,11 +3,11 @@
 use crate::figures::ArmFigures;
 use crate::page::{escape, number};
 
-const WIDTH: f64 = 330.0;
+const WIDTH: f64 = 350.0;
 const HEIGHT: f64 = 210.0;
 /// Room for the scale, for names at the right, and below for the levels.
 const LEFT: f64 = 36.0;
-const RIGHT: f64 = 104.0;
+const RIGHT: f64 = 122.0;
 const TOP: f64 = 12.0;
 const BOTTOM: f64 = 26.0;
 /// AUROCs at the lower and the upper edge.

@@ -193,7 +193,10 @@ impl<'a> Field<'a> {
     fn rows(&self, name: &str) -> Vec<Vec<(usize, CaseLine)>> {
         let of_cohort = |(cohort, patients): (&&Cohort, &BTreeMap<String, CaseLine>)| {
             if name == ORACLE {
-                return patients.values().cloned().enumerate().collect();
+                // It says nothing of masks: what a row holds of them is another arm's.
+                let alone =
+                    |row: &CaseLine| CaseLine { dice: None, volume_ml: None, ..row.clone() };
+                return patients.values().map(alone).enumerate().collect();
             }
             let rows = cohort.arm(name).unwrap_or_default();
             let own: BTreeMap<&str, &CaseLine> = rows

@@ -7,13 +7,13 @@ use crate::figures::{ArmFigures, Figure};
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;color:#1d232b;margin:2rem auto;max-width:84rem;padding:0 1rem}\
 h1{font-size:1.5rem;margin:0 0 .25rem}h2{font-size:1.1rem;margin:2rem 0 .5rem}p{max-width:60rem;color:#48525e}\
 .scroll{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums}\
-th,td{padding:.3rem .7rem;text-align:right;white-space:nowrap;border-bottom:1px solid #e1e5ea}\
-th:first-child,td:first-child{text-align:left}th{font-weight:600;vertical-align:bottom}.ci{color:#68727e;font-size:.87em}\
-svg{display:block}.charts{display:grid;grid-template-columns:repeat(auto-fill,minmax(21rem,1fr));gap:1.2rem 1.6rem}\
+th,td{padding:.3rem .55rem;text-align:right;white-space:nowrap;border-bottom:1px solid #e1e5ea}\
+th:first-child,td:first-child{text-align:left}th{font-weight:600;vertical-align:bottom}.ci{display:block;color:#68727e;font-size:.82em}\
+svg{display:block}.charts{display:grid;grid-template-columns:repeat(auto-fill,minmax(22rem,1fr));gap:1.2rem 1.6rem}\
 figure{margin:0}figcaption{font-weight:600;margin-bottom:.25rem}figure svg{width:100%;font:11px system-ui,sans-serif;fill:#48525e}";
 
 /// Width of the figure beside each row, and the AUROCs at its ends.
-const WIDTH: f64 = 150.0;
+const WIDTH: f64 = 110.0;
 const RANGE: [f64; 2] = [0.3, 1.0];
 
 /// Every regime a table, its arms by row.

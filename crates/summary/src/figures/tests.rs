@@ -100,3 +100,16 @@ fn twins_are_those_of_validation_patients_and_silence_ties() {
     assert_eq!((found[1].twin_auroc.value, found[1].n_twins), (Some(0.5), 6));
     assert_eq!(found[1].twin_auroc.ci95, Some([0.5, 0.5]));
 }
+
+#[test]
+fn the_oracle_ranks_and_says_nothing_of_masks() {
+    let mut cohort = cohort();
+    for row in cohort.arms.iter_mut().flat_map(|(_, rows)| rows) {
+        row.true_probability_image_signs = row.case_id[1..].parse::<f64>().ok().map(|i| i / 10.0);
+    }
+    let found = figures(&[cohort], &config(), 1).unwrap();
+    let oracle = found.last().unwrap();
+    assert_eq!((oracle.arm.as_str(), oracle.auroc.value), (ORACLE, Some(1.0)));
+    assert_eq!((oracle.dice, oracle.volume_bias), (Figure::default(), None));
+    assert!((found[0].share_of_oracle.unwrap() - 0.92).abs() < 1e-12);
+}
