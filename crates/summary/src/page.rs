@@ -8,7 +8,7 @@ const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;color:#1d232b;margi
 h1{font-size:1.5rem;margin:0 0 .25rem}h2{font-size:1.1rem;margin:2rem 0 .5rem}p{max-width:60rem;color:#48525e}\
 .scroll{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums}\
 th,td{padding:.3rem .55rem;text-align:right;white-space:nowrap;border-bottom:1px solid #e1e5ea}\
-th:first-child,td:first-child{text-align:left}th{font-weight:600;vertical-align:bottom}.ci{display:block;color:#68727e;font-size:.82em}\
+th:first-child,td:first-child{text-align:left}th{font-weight:600;vertical-align:bottom;white-space:normal}.ci{display:block;color:#68727e;font-size:.82em}\
 svg{display:block}.charts{display:grid;grid-template-columns:repeat(auto-fill,minmax(22rem,1fr));gap:1.2rem 1.6rem}\
 figure{margin:0}figcaption{font-weight:600;margin-bottom:.25rem}figure svg{width:100%;font:11px system-ui,sans-serif;fill:#48525e}";
 
@@ -103,7 +103,11 @@ fn forest(auroc: &Figure) -> String {
 }
 
 pub(crate) fn number(value: Option<f64>, decimals: usize) -> String {
-    value.map_or_else(|| "–".to_owned(), |value| format!("{value:.decimals$}").replace('-', "−"))
+    let Some(value) = value else { return "–".to_owned() };
+    let text = format!("{value:.decimals$}");
+    // What rounds to nought has no sign.
+    let is_nought = text.chars().all(|c| matches!(c, '-' | '0' | '.'));
+    if is_nought { text.replace('-', "") } else { text.replace('-', "−") }
 }
 
 fn figure(figure: &Figure, decimals: usize) -> String {
@@ -125,4 +129,17 @@ fn percent(share: Option<f64>) -> String {
 
 pub(crate) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_has_a_true_minus_and_nought_has_none() {
+        assert_eq!(number(Some(-0.125), 2), "−0.12");
+        assert_eq!(number(Some(-0.004), 2), "0.00");
+        assert_eq!(number(Some(0.0), 1), "0.0");
+        assert_eq!(number(None, 2), "–");
+    }
 }
