@@ -26,7 +26,6 @@ pub struct ModelCard {
     /// Added to the growth logit: log(Σ₁w / Σ₀w) undoes the class-balanced sampling.
     pub prior_logit_offset: f64,
     /// How the network's growth logit, prior offset added, becomes that of a probability.
-    #[serde(default)]
     pub calibration: LogitCalibration,
     /// Log-odds of growth where its probabilities hold; missing in a model that no other prior can be told of.
     #[serde(default)]

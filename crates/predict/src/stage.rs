@@ -6,7 +6,7 @@ use hemex_artifacts::{
     PredictionStatus, Role, SplitRow, json, nifti, table,
 };
 use hemex_model::{CaseInput, parse_device};
-use hemex_stage::{Progress, Request, log};
+use hemex_stage::{Progress, Request, log, warning};
 use hemex_volume::{Geometry, Image, LabelMap, Lesion};
 
 use crate::config::LabelShift;
@@ -105,6 +105,7 @@ fn evaluated_units(
     let rows: Vec<SplitRow> = table::read_rows(&path)?;
     let card = model.card();
     let mut folds: Vec<usize> = model.folds().collect();
+    folds.sort_unstable();
     folds.dedup();
     if folds.len() > 1 {
         return Err(PredictError::SeveralFolds { folds });
@@ -165,16 +166,24 @@ impl Predictor<'_> {
             Some(splits) => target_cases(splits, self.model)?,
             None => self.cases.rows.iter().map(|row| row.case_id.clone()).collect(),
         };
-        let mut logits = Vec::new();
+        if self.model.n_models() > 1 {
+            let reason = "several models that speak as one have no prior in common".to_owned();
+            return Err(PredictError::LabelShift { reason });
+        }
+        let (mut logits, mut n_unread) = (Vec::new(), 0);
         for case_id in &targets {
             // A target case that cannot be read says nothing; if it is a test case too, its row says why.
             let (Ok(read), Some(case)) =
                 (self.input(case_id, false), self.rows.get(case_id.as_str()))
             else {
+                n_unread += 1;
                 continue;
             };
             let known = self.known(&read.image, case);
             logits.extend(self.model.read(&read.network, self.config.passes, known)?.logit);
+        }
+        if n_unread > 0 {
+            warning(format!("{n_unread} of {} target cases cannot be read", targets.len()));
         }
         let estimate = estimate(self.config.label_shift, self.model.card(), &logits)?;
         if let Some(estimate) = &estimate {

@@ -233,6 +233,8 @@ fn models_that_speak_as_one_give_the_mean_of_their_logits() {
         assert!(a != b && (both_logit - (a + b) / 2.0).abs() < 1e-9, "{a} {b} {both:?}");
         assert!((both.uncertainty.unwrap() - (a - b).abs() / 2.0).abs() < 1e-9);
     }
+    let shifted = run_with(root.path(), &[("label_shift", "likelihood".into())]);
+    assert!(shifted.unwrap_err().to_string().contains("several models"));
     // A network twice is the network, mask and all.
     let joint = Model::new("joint_unet");
     let root = cohort(&joint);

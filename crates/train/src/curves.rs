@@ -3,13 +3,24 @@
 //!
 //! Times of events are their epochs, in seconds: a training that is run again gives the same bytes.
 
-use hemex_artifacts::HistoryRow;
+use std::path::Path;
+
+use hemex_artifacts::{ArtifactError, HistoryRow};
+
+/// Writes the event file of these epochs into the folder `curves`.
+pub(crate) fn write(folder: &Path, history: &[HistoryRow]) -> Result<(), ArtifactError> {
+    let folder = folder.join("curves");
+    let path = folder.join(FILE_NAME);
+    let written = std::fs::create_dir_all(&folder);
+    let written = written.and_then(|()| std::fs::write(&path, events(history)));
+    written.map_err(|source| ArtifactError::Io { path, source })
+}
 
 /// The name is that of an event file for every reader; time and machine, which it usually holds, are left out.
-pub(crate) const FILE_NAME: &str = "events.out.tfevents.0.hemex";
+const FILE_NAME: &str = "events.out.tfevents.0.hemex";
 
 /// The event file of these epochs. That of more epochs begins with the same bytes, so that a reader may follow it.
-pub(crate) fn events(history: &[HistoryRow]) -> Vec<u8> {
+fn events(history: &[HistoryRow]) -> Vec<u8> {
     let mut file = record(&event(0, &field_bytes(3, b"brain.Event:2")));
     for row in history {
         let values = [

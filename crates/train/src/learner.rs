@@ -7,6 +7,7 @@ use hemex_model::Network;
 
 use crate::across::GroupWeights;
 use crate::average::Average;
+use crate::history::TransplantRow;
 use crate::loss::JointLoss;
 use crate::profile::Profile;
 use crate::sample::Batch;
@@ -43,6 +44,26 @@ pub(crate) struct StepLoss {
     pub(crate) mask: Option<f64>,
     /// Unweighted.
     pub(crate) label: f64,
+}
+
+/// Means over the steps of an epoch.
+#[derive(Default)]
+pub(crate) struct EpochLoss {
+    pub(crate) total: f64,
+    pub(crate) mask: Option<f64>,
+    pub(crate) label: f64,
+    /// Hematomas that were planted.
+    pub(crate) transplants: Vec<TransplantRow>,
+}
+
+impl EpochLoss {
+    pub(crate) fn add(&mut self, step: StepLoss, n_steps: usize) {
+        self.total += step.total / n_steps as f64;
+        self.label += step.label / n_steps as f64;
+        if let Some(mask) = step.mask {
+            *self.mask.get_or_insert(0.0) += mask / n_steps as f64;
+        }
+    }
 }
 
 impl Learner {

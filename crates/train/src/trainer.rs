@@ -1,11 +1,7 @@
-use std::path::Path;
-
 use burn::module::Module;
 use burn::optim::ModuleOptimizer;
 use burn::tensor::Device;
-use hemex_artifacts::{
-    ArtifactError, HistoryRow, LogitCalibration, ModelCard, Regime, json, table,
-};
+use hemex_artifacts::{HistoryRow, LogitCalibration, ModelCard, Regime, json, table};
 use hemex_kernels::FusedAdamW;
 use hemex_model::{Network, Passes, load_weights, parse_device, save_weights};
 use hemex_stage::{Request, log, simd_level, warning};
@@ -19,7 +15,7 @@ use crate::curves;
 use crate::feed::Feed;
 use crate::growth_source::GrowthSource;
 use crate::history::TransplantRow;
-use crate::learner::{At, Learner, StepLoss};
+use crate::learner::{At, EpochLoss, Learner};
 use crate::loss::{GrowthLoss, JointLoss};
 use crate::profile::Profile;
 use crate::sample::{Batch, WindowSource};
@@ -91,26 +87,6 @@ struct GrowthTold {
     regression: Option<serde_json::Value>,
 }
 
-/// Means over the steps of an epoch.
-#[derive(Default)]
-struct EpochLoss {
-    total: f64,
-    mask: Option<f64>,
-    label: f64,
-    /// Hematomas that were planted.
-    transplants: Vec<TransplantRow>,
-}
-
-impl EpochLoss {
-    fn add(&mut self, step: StepLoss, n_steps: usize) {
-        self.total += step.total / n_steps as f64;
-        self.label += step.label / n_steps as f64;
-        if let Some(mask) = step.mask {
-            *self.mask.get_or_insert(0.0) += mask / n_steps as f64;
-        }
-    }
-}
-
 impl<'a> Trainer<'a> {
     pub(crate) fn new(
         config: &'a Config,
@@ -150,7 +126,7 @@ impl<'a> Trainer<'a> {
             let evaluated = learner.evaluated();
             let validation = self.validator().validate(&evaluated, &self.cohort.val)?;
             self.note(&mut progress, &loss, &validation)?;
-            write_curves(&self.request.scratch, &progress)?;
+            curves::write(&self.request.scratch, &progress.history)?;
             progress.group_weights.clone_from(&learner.groups.0);
             progress.transplants.extend(loss.transplants);
             if progress.best_epoch == epoch {
@@ -348,7 +324,7 @@ impl<'a> Trainer<'a> {
         save_weights(network, &folder.join("last.safetensors"))?;
         json::write(&folder.join("model.json"), &card)?;
         table::write_rows(&folder.join("history.csv"), &HistoryRow::COLUMNS, &progress.history)?;
-        write_curves(folder, progress)?;
+        curves::write(folder, &progress.history)?;
         if self.config.transplant.is_on() {
             let (path, rows) = (folder.join("transplants.csv"), &progress.transplants);
             table::write_rows(&path, &TransplantRow::COLUMNS, rows)?;
@@ -393,15 +369,6 @@ impl<'a> Trainer<'a> {
     fn passes(&self) -> Passes {
         Passes { batch_size: self.config.batch_size, mirrored: false }
     }
-}
-
-/// The history for TensorBoard, in the folder `curves`.
-fn write_curves(folder: &Path, progress: &Progress) -> Result<(), TrainError> {
-    let folder = folder.join("curves");
-    let path = folder.join(curves::FILE_NAME);
-    let written = std::fs::create_dir_all(&folder);
-    let written = written.and_then(|()| std::fs::write(&path, curves::events(&progress.history)));
-    written.map_err(|source| ArtifactError::Io { path, source }.into())
 }
 
 fn summary(validation: &Validation) -> String {
