@@ -4,8 +4,8 @@
 use burn::module::Module;
 use burn::tensor::Device;
 use hemex_model::{
-    CaseInput, CaseOutput, Decision, Dims, InputSpec, Network, NetworkKind, NetworkSpec, Passes,
-    Pooling, RawNetworkSpec, WindowOutput, plan_windows, predict_case, read_case,
+    CaseInput, CaseOutput, Decision, Dims, Extent, InputSpec, Network, NetworkKind, NetworkSpec,
+    Passes, Pooling, RawNetworkSpec, WindowOutput, plan_windows, predict_case, read_case,
 };
 use hemex_volume::{Affine, Geometry, Image, LabelMap};
 
@@ -72,7 +72,7 @@ fn seeded_networks() {
 /// How windows and lesion probabilities become a statement, network aside.
 fn reading() {
     let spec = spec(NetworkKind::JointUnet, Dims::Slices, Pooling::Mean);
-    let windows = plan_windows(geometry().shape(), spec.window());
+    let windows = plan_windows(Extent::whole(geometry().shape()), spec.window());
     let window = |(i, start): (usize, &[i64; 3])| WindowOutput {
         start: *start,
         growth_logit: Some((i * 5 % 11) as f64 / 4.0 - 1.0),

@@ -1,12 +1,13 @@
 use hemex_volume::{Geometry, Image, LabelMap};
 
-use crate::InputSpec;
+use crate::{Extent, InputSpec};
 
 /// A case as a network sees it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CaseInput {
     voxels: Vec<f32>,
     geometry: Geometry,
+    extent: Extent,
 }
 
 impl CaseInput {
@@ -15,10 +16,11 @@ impl CaseInput {
     /// Channels are the windows of HU of the lowest neighbouring slice first, those of the slice itself in the middle.
     pub fn new(image: &Image, brain: &LabelMap, input: &InputSpec) -> Self {
         let geometry = *image.geometry();
+        let extent = input.extent(brain);
         let pairs = image.voxels().iter().zip(brain.voxels());
         let own = input.normalise(pairs.map(|(hu, brain)| (*hu, *brain > 0)));
         if input.n_neighbours == 0 {
-            return Self { voxels: own, geometry };
+            return Self { voxels: own, geometry, extent };
         }
         let [depth, h, w] = geometry.shape();
         let slice = |channel: usize, at: Option<usize>| match at {
@@ -33,7 +35,7 @@ impl CaseInput {
                 places.for_each(|place| voxels.extend(slice(channel, place)));
             }
         }
-        Self { voxels, geometry }
+        Self { voxels, geometry, extent }
     }
 
     /// These slices alone, stacked; their places are those of the first ones.
@@ -48,7 +50,9 @@ impl CaseInput {
         };
         match self.geometry.window([0; 3], [kept.len(), h, w]) {
             Ok(geometry) => {
-                Self { voxels: self.channels().flat_map(of_channel).collect(), geometry }
+                let mut extent = self.extent;
+                (extent.first[0], extent.shape[0]) = (0, kept.len());
+                Self { voxels: self.channels().flat_map(of_channel).collect(), geometry, extent }
             }
             Err(_) => self.clone(),
         }
@@ -57,6 +61,11 @@ impl CaseInput {
     /// Normalised values of each channel, `[D, H, W]`.
     pub fn channels(&self) -> impl Iterator<Item = &[f32]> {
         self.voxels.chunks_exact(self.geometry.n_voxels())
+    }
+
+    /// Where there is something to see: the box of the brain, or all of the grid if more than the brain is shown.
+    pub fn extent(&self) -> Extent {
+        self.extent
     }
 
     /// The grid.

@@ -1,7 +1,8 @@
+use hemex_volume::LabelMap;
 use serde::{Deserialize, Serialize};
 
 use crate::attention_spec::check_attention;
-use crate::{AttentionSpec, ModelError};
+use crate::{AttentionSpec, Extent, ModelError};
 
 /// A network as it is written in a config.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -55,6 +56,14 @@ impl InputSpec {
     /// Slices behind one slice of the output.
     pub fn n_slices(&self) -> usize {
         2 * self.n_neighbours + 1
+    }
+
+    /// Where there is something to see of a case with this brain mask.
+    pub fn extent(&self, brain: &LabelMap) -> Extent {
+        match self.brain_only {
+            true => Extent::around(brain),
+            false => Extent::whole(brain.geometry().shape()),
+        }
     }
 
     /// Voxels `[D, H, W]` with their HU and whether they lie in the brain, each window of HU a channel: channels

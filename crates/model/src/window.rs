@@ -1,7 +1,7 @@
 use burn::tensor::activation::sigmoid;
 use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::{CaseInput, ModelError, Network, NetworkSpec};
+use crate::{CaseInput, Extent, ModelError, Network, NetworkSpec};
 
 /// Left and right lie along it: canonical grids are axial.
 const W_AXIS: usize = 4;
@@ -29,23 +29,13 @@ pub struct CaseOutput {
     pub lesion_probability: Option<Vec<f32>>,
 }
 
-/// Windows that cover a volume of `shape`: one, centred, along an axis that fits; else windows that
-/// overlap by half or more, evenly spread.
-pub fn plan_windows(shape: [usize; 3], window: [usize; 3]) -> Vec<Window> {
-    let starts: [Vec<i64>; 3] = std::array::from_fn(|axis| {
-        let (n, size) = (shape[axis] as i64, window[axis] as i64);
-        if n <= size {
-            return vec![-((size - n) / 2)];
-        }
-        // Neighbouring windows of one voxel need no overlap: slices.
-        let step = (size / 2).max(1);
-        let n_windows = (n - size + step - 1) / step + 1;
-        (0..n_windows).map(|i| i * (n - size) / (n_windows - 1)).collect()
-    });
-    let [d, h, w] = &starts;
+/// Windows that cover an extent: along an axis that fits, one around its middle; else windows that overlap by half or
+/// more, evenly spread.
+pub fn plan_windows(extent: Extent, window: [usize; 3]) -> Vec<Window> {
+    let [d, h, w]: [Vec<i64>; 3] = std::array::from_fn(|axis| extent.starts(axis, window[axis]));
     let mut windows = Vec::with_capacity(d.len() * h.len() * w.len());
-    for &d in d {
-        for &h in h {
+    for &d in &d {
+        for &h in &h {
             windows.extend(w.iter().map(|&w| [d, h, w]));
         }
     }
@@ -62,7 +52,7 @@ pub struct Passes {
     pub mirrored: bool,
 }
 
-/// Applies the network to every window of a case.
+/// Applies the network to every window of a case's extent; beyond, the probability of lesion is 0.
 ///
 /// Padding is −1. Where windows overlap, lesion probabilities are averaged with weights that fall
 /// toward a window's faces.
@@ -78,7 +68,7 @@ pub fn predict_case(
 ) -> Result<CaseOutput, ModelError> {
     let (shape, size) = (case.geometry().shape(), spec.window());
     let n_channels = spec.input().n_channels();
-    let plan = plan_windows(shape, size);
+    let plan = plan_windows(case.extent(), size);
     let mut windows = Vec::with_capacity(plan.len());
     let mut blend = Blend::new(shape, size);
     for batch in plan.chunks(passes.batch_size.max(1)) {
@@ -204,7 +194,9 @@ impl Blend {
     }
 
     fn finish(self) -> Option<Vec<f32>> {
-        let mean = self.sum.iter().zip(&self.total).map(|(sum, total)| sum / total);
+        // Where no window lay, nothing was found.
+        let mean = self.sum.iter().zip(&self.total);
+        let mean = mean.map(|(sum, total)| if *total > 0.0 { sum / total } else { 0.0 });
         (!self.sum.is_empty()).then(|| mean.collect())
     }
 }
@@ -228,7 +220,7 @@ mod tests {
         for shape in [[1, 16, 24], [5, 10, 30], [9, 40, 25], [4, 16, 8]] {
             for window in [[1, 16, 24], [4, 16, 8]] {
                 let mut seen = vec![0; shape.iter().product()];
-                for start in plan_windows(shape, window) {
+                for start in plan_windows(Extent::whole(shape), window) {
                     for_each_row(shape, start, window, |at, _, n| {
                         seen[at..at + n].iter_mut().for_each(|s| *s += 1);
                     });
@@ -236,8 +228,11 @@ mod tests {
                 assert!(seen.iter().all(|s| *s > 0), "{shape:?} by {window:?}");
             }
         }
-        assert_eq!(plan_windows([3, 10, 24], [1, 16, 24]), [[0, -3, 0], [1, -3, 0], [2, -3, 0]]);
-        assert_eq!(plan_windows([6, 16, 8], [4, 16, 8]), [[0, 0, 0], [2, 0, 0]]);
+        assert_eq!(
+            plan_windows(Extent::whole([3, 10, 24]), [1, 16, 24]),
+            [[0, -3, 0], [1, -3, 0], [2, -3, 0]]
+        );
+        assert_eq!(plan_windows(Extent::whole([6, 16, 8]), [4, 16, 8]), [[0, 0, 0], [2, 0, 0]]);
     }
 
     #[test]
@@ -252,7 +247,7 @@ mod tests {
     fn overlapping_windows_of_one_value_blend_to_it() {
         let (shape, size) = ([6, 20, 9], [4, 16, 8]);
         let mut blend = Blend::new(shape, size);
-        for start in plan_windows(shape, size) {
+        for start in plan_windows(Extent::whole(shape), size) {
             blend.add(start, &vec![0.25; size.iter().product()]);
         }
         assert!(blend.finish().unwrap().iter().all(|p| (p - 0.25).abs() < 1e-6));

@@ -110,7 +110,7 @@ fn config() -> serde_json::Value {
     json!({
         "regime": "patient", "n_epochs": 2, "steps_per_epoch": 3, "batch_size": 4,
         "select_by": "loss", "patience_epochs": 5, "calibration": "temperature", "lesion_window_share": 0.7,
-        "sampler": { "kind": "instance", "shift_weights": true },
+        "sampler": { "kind": "instance", "shift_weights": true, "by": "resampling" },
         "loss": { "mask_weight": 1.0, "label_weight": 0.5, "reconstruction_weight": 0.0,
                   "effective_number_beta": 0.9, "reweight_from_epoch": 0, "focal_gamma": 0.0,
                   "ldam_margin": 0.0, "logit_adjustment": 0.0, "across": "mean", "across_strength": 0.0 },
@@ -135,6 +135,7 @@ fn config() -> serde_json::Value {
         "transplant": { "probability": 0.0, "edge_mm": 4.0, "gap_mm": 5.0, "csf_hu": 16.0,
                         "csf_share": 0.05, "n_tries": 200 },
         "growth": { "relative": 0.33, "absolute_ml": 6.0 },
+        "growth_regression": { "established": ["ln_volume_ml"], "established_penalty": 0.2 },
         "growth_from": {
             "joint": { "scan": "network", "clinical": [] },
             "vgg": { "scan": "network", "clinical": [] },

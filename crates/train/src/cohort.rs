@@ -6,7 +6,7 @@ use hemex_artifacts::{
     clinical_feature, nifti, table,
 };
 use hemex_augment::{CaseView, Donor, OpenVoxels, TransplantPolicy};
-use hemex_model::{CaseInput, Dims, NetworkSpec};
+use hemex_model::{CaseInput, Dims, Extent, NetworkSpec};
 use hemex_stage::Request;
 use hemex_volume::{Image, LabelMap, Lesion};
 use rayon::prelude::*;
@@ -53,6 +53,8 @@ pub(crate) struct TrainCase {
     pub(crate) image: Image,
     /// Lesion labels, [`BRAIN`] set within the brain.
     pub(crate) labels: LabelMap,
+    /// Where windows lie.
+    pub(crate) extent: Extent,
     /// Voxels of the hematoma and of the brain (a list each slice), within the slices that train.
     pub(crate) lesion: Vec<u32>,
     pub(crate) brain: Vec<Vec<u32>>,
@@ -212,6 +214,7 @@ impl Reader<'_> {
     ) -> Result<TrainCase, TrainError> {
         let (growth, image, mut labels) = self.read(case_id)?;
         let brain = self.cases.brain(case_id)?;
+        let extent = self.fold.spec.input().extent(&brain);
         for (label, brain) in labels.voxels_mut().iter_mut().zip(brain.voxels()) {
             *label |= if *brain > 0 { BRAIN } else { 0 };
         }
@@ -244,6 +247,7 @@ impl Reader<'_> {
             clinical,
             image,
             labels,
+            extent,
             lesion,
             brain,
             ground,

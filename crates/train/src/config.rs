@@ -7,8 +7,10 @@ use hemex_stage::suggest::did_you_mean;
 use hemex_stage::{ConfigError, check_fraction, check_positive, check_range};
 use serde::Deserialize;
 
-use crate::growth_source::{GrowthSource, RawGrowthSource, check_sources};
-use crate::{Across, SamplerKind};
+use crate::growth_source::{
+    Established, GrowthSource, RawGrowthRegression, RawGrowthSource, check_sources,
+};
+use crate::{Across, Balancing, SamplerKind};
 
 /// The config as it is written.
 #[derive(Debug, Clone, Deserialize)]
@@ -46,6 +48,8 @@ pub struct RawConfig {
     pub growth: GrowthRule,
     /// What tells growth, for each arm.
     pub growth_from: BTreeMap<String, RawGrowthSource>,
+    /// How what tells growth is weighed, where the network's own logit does not.
+    pub growth_regression: RawGrowthRegression,
     /// The networks by name; the arm is an axis of the matrix.
     pub arm: BTreeMap<String, RawNetworkSpec>,
     /// What an arm has otherwise than the rest, by its name.
@@ -73,8 +77,10 @@ pub struct RawSampler {
     pub kind: SamplerKind,
     /// β of `effective_number`, and of no other.
     pub beta: Option<f64>,
-    /// Whether cases are drawn in proportion to their domain-shift weight.
+    /// Whether cases count in proportion to their domain-shift weight.
     pub shift_weights: bool,
+    /// How it comes that they count so.
+    pub by: Balancing,
 }
 
 /// What is minimised.
@@ -175,6 +181,7 @@ pub struct Config {
     pub(crate) calibration: Calibration,
     pub(crate) transplant: TransplantPolicy,
     pub(crate) growth: GrowthRule,
+    pub(crate) established: Established,
     pub(crate) arms: BTreeMap<String, Arm>,
 }
 
@@ -223,6 +230,8 @@ impl TryFrom<RawConfig> for Config {
         let arms = arms(&raw)?;
         let transplant =
             TransplantPolicy::try_from(raw.transplant).map_err(|e| e.within("transplant"))?;
+        let established = Established::try_from(raw.growth_regression)
+            .map_err(|e| e.within("growth_regression"))?;
         Ok(Self {
             regime: raw.regime,
             n_epochs: raw.n_epochs,
@@ -236,6 +245,7 @@ impl TryFrom<RawConfig> for Config {
             calibration: raw.calibration,
             transplant,
             growth: raw.growth,
+            established,
             arms,
         })
     }

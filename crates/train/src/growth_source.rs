@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use hemex_artifacts::CLINICAL_FEATURES;
 use hemex_model::{NetworkKind, RawNetworkSpec, SIGN_FEATURES};
-use hemex_stage::ConfigError;
 use hemex_stage::suggest::did_you_mean;
+use hemex_stage::{ConfigError, check_positive, check_range};
 use serde::Deserialize;
 
 /// What tells growth, as it is written for an arm.
@@ -16,6 +16,49 @@ pub struct RawGrowthSource {
     pub scan: ScanSource,
     /// What of the patient: names of [`CLINICAL_FEATURES`]. Not beside the network's own logit.
     pub clinical: Vec<String>,
+}
+
+/// The regression on what tells growth.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawGrowthRegression {
+    /// Features that are known to tell growth: names of [`SIGN_FEATURES`] and [`CLINICAL_FEATURES`].
+    pub established: Vec<String>,
+    /// Their penalty as a part of that of the other features: what is known need not be shown anew.
+    pub established_penalty: f64,
+}
+
+/// The regression, checked.
+#[derive(Debug, Clone)]
+pub(crate) struct Established {
+    names: Vec<String>,
+    penalty: f64,
+}
+
+impl TryFrom<RawGrowthRegression> for Established {
+    type Error = ConfigError;
+
+    fn try_from(raw: RawGrowthRegression) -> Result<Self, ConfigError> {
+        let known: Vec<&str> = SIGN_FEATURES.into_iter().chain(CLINICAL_FEATURES).collect();
+        if let Some(name) = raw.established.iter().find(|name| !known.contains(&name.as_str())) {
+            let hint = did_you_mean(name, known);
+            let expected = format!("names of features{hint}");
+            return Err(ConfigError::new("established", &expected, format_args!("`{name}`")));
+        }
+        let penalty = check_positive("established_penalty", raw.established_penalty)?;
+        let penalty = check_range("established_penalty", penalty, 0.0..=1.0)?;
+        Ok(Self { names: raw.established, penalty })
+    }
+}
+
+impl Established {
+    /// The penalty of a feature as a part of that of those that are not established.
+    pub(crate) fn penalty_of(&self, name: &str) -> f64 {
+        match self.names.iter().any(|known| known == name) {
+            true => self.penalty,
+            false => 1.0,
+        }
+    }
 }
 
 /// What of a scan tells growth.

@@ -31,7 +31,7 @@ pub use clip::clip_gradients;
 pub use config::{Config, RawConfig, RawLoss, SelectBy, Tversky};
 pub use error::TrainError;
 pub use loss::{GrowthLoss, bce_with_logits, tversky_loss};
-pub use sampler::{DrawnCase, Sampler, SamplerKind, effective_number_weights};
+pub use sampler::{Balancing, DrawnCase, Sampler, SamplerKind, effective_number_weights};
 pub use schedule::Schedule;
 pub use trainer::run;
 pub use trial::{find_learning_rate, overfit};

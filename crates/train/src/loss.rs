@@ -121,7 +121,8 @@ impl JointLoss<'_> {
         let shown = batch.shows_lesion.clone();
         let mut label = Tensor::zeros([1], &shown.device());
         if let Some(logit) = output.growth_logit {
-            let growth = self.growth.of(logit, batch.growth.clone(), epoch);
+            let growth =
+                self.growth.of(logit, batch.growth.clone(), epoch) * batch.growth_weights.clone();
             // A window without hematoma holds nothing whose growth could be seen.
             let how = (self.weights.across, self.weights.across_strength);
             label = across(growth, batch.members(), how, groups);

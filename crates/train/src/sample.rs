@@ -18,6 +18,8 @@ pub(crate) struct Batch {
     pub(crate) mask: Tensor<5>,
     /// 1 where the case grew, `[B]`.
     pub(crate) growth: Tensor<1>,
+    /// What each window counts in the loss of growth, `[B]`.
+    pub(crate) growth_weights: Tensor<1>,
     /// 1 where the window shows the hematoma, `[B]`.
     pub(crate) shows_lesion: Tensor<1>,
     /// The same, and the sites, off the device.
@@ -53,6 +55,7 @@ pub(crate) struct Sample {
     input: Vec<f32>,
     mask: Vec<f32>,
     growth: bool,
+    growth_weight: f64,
     shows_lesion: bool,
     /// Index among the cohort's sites.
     site: usize,
@@ -85,6 +88,7 @@ impl WindowSource<'_> {
             input: volume(self.spec.input().n_channels(), &|s| &s.input),
             mask: volume(1, &|s| &s.mask),
             growth: vector(&|s| f64::from(u8::from(s.growth))),
+            growth_weights: vector(&|s| s.growth_weight),
             shows_lesion: vector(&|s| f64::from(u8::from(s.shows_lesion))),
             sites: samples.iter().map(|s| s.site).collect(),
             grows: samples.iter().map(|s| s.growth).collect(),
@@ -97,7 +101,8 @@ impl WindowSource<'_> {
     /// seed.
     pub(crate) fn sample(&self, epoch: usize, index: usize) -> Result<Sample, TrainError> {
         let key = |purpose| DrawKey::new(self.seed, purpose).epoch(epoch).repeat(index);
-        let case = &self.cohort.train[self.sampler.draw(&key("train.case"))];
+        let case_idx = self.sampler.draw(&key("train.case"));
+        let case = &self.cohort.train[case_idx];
         let start = self.place(case, &key("train.window").case(&case.case_id));
         let window_hu = self.cohort.preparation.window_hu;
         let planted = self.planted(case, &key("train.transplant").case(&case.case_id))?;
@@ -120,6 +125,7 @@ impl WindowSource<'_> {
             shows_lesion: mask.contains(&1.0),
             mask,
             growth: case.growth,
+            growth_weight: self.sampler.weight(case_idx),
             site: case.site,
             case_id: case.case_id.clone(),
             transplant: planted.map(|planted| planted.provenance),
@@ -171,16 +177,11 @@ impl WindowSource<'_> {
             false => &case.brain[rng.random_range(0..case.brain.len())],
         };
         let at = voxels[rng.random_range(0..voxels.len())] as usize;
-        let shape = case.image.geometry().shape();
-        let centre = [at / (shape[1] * shape[2]), at / shape[2] % shape[1], at % shape[2]];
+        let [_, h, w] = case.image.geometry().shape();
+        let centre = [at / (h * w), at / w % h, at % w];
         let size = self.spec.window();
         std::array::from_fn(|axis| {
-            let (n, size, centre) = (shape[axis] as i64, size[axis] as i64, centre[axis] as i64);
-            if n <= size {
-                return -((size - n) / 2);
-            }
-            // Anywhere that keeps the voxel in the window.
-            let (first, last) = ((centre - size + 1).max(0), centre.min(n - size));
+            let [first, last] = case.extent.starts_around(axis, size[axis], centre[axis]);
             rng.random_range(first..=last)
         })
     }

@@ -22,6 +22,16 @@ pub enum SamplerKind {
     SiteClassBalanced,
 }
 
+/// How it comes that cases count by the shares of a [`SamplerKind`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Balancing {
+    /// They are drawn so: the mask is learnt from the same windows.
+    Resampling,
+    /// All are drawn equally often, and the loss of growth counts them so: the mask is learnt from all cases alike.
+    Reweighting,
+}
+
 /// What is known of a case that is drawn.
 #[derive(Debug, Clone, Copy)]
 pub struct DrawnCase<'a> {
@@ -38,6 +48,8 @@ pub struct DrawnCase<'a> {
 pub struct Sampler {
     /// Cumulative probabilities by case, in the cohort's order; ends at 1.
     cumulative: Vec<f64>,
+    /// What a case counts in the loss of growth, mean 1 over the draws.
+    weights: Vec<f64>,
     prior_logit: f64,
     prior_logit_offset: f64,
 }
@@ -91,7 +103,26 @@ impl Sampler {
             SamplerKind::Instance => 0.0,
             _ => prior_logit - log_odds(&share),
         };
-        Ok(Self { cumulative, prior_logit, prior_logit_offset })
+        let weights = vec![1.0; cases.len()];
+        Ok(Self { cumulative, weights, prior_logit, prior_logit_offset })
+    }
+
+    /// The same shares, brought about otherwise.
+    #[must_use]
+    pub fn by(self, balancing: Balancing) -> Self {
+        if balancing == Balancing::Resampling {
+            return self;
+        }
+        let n = self.cumulative.len() as f64;
+        let before = std::iter::once(0.0).chain(self.cumulative.iter().copied());
+        let weights = self.cumulative.iter().zip(before).map(|(sum, before)| n * (sum - before));
+        let cumulative = (1..=self.cumulative.len()).map(|i| i as f64 / n).collect();
+        Self { weights: weights.collect(), cumulative, ..self }
+    }
+
+    /// What the case of this index counts in the loss of growth.
+    pub fn weight(&self, case_idx: usize) -> f64 {
+        self.weights[case_idx]
     }
 
     /// Index of the case of this draw.
@@ -190,6 +221,20 @@ mod tests {
         assert_drawn(SamplerKind::Instance, 0.0, &cases(), &[0.25, 0.25, 0.5, 0.0]);
         let sampler = Sampler::new(SamplerKind::Instance, 0.0, &cases()).unwrap();
         assert_eq!(sampler.prior_logit_offset(), 0.0);
+    }
+
+    #[test]
+    fn reweighting_counts_each_case_as_resampling_draws_it() {
+        let drawn = Sampler::new(SamplerKind::ClassBalanced, 0.0, &cases()).unwrap();
+        let weighted = drawn.clone().by(Balancing::Reweighting);
+        let often = counts(&weighted, 40_000);
+        for (i, share) in [0.5, 1.0 / 6.0, 1.0 / 3.0, 0.0].into_iter().enumerate() {
+            assert!((often[i] - 0.25).abs() < 0.01, "{often:?}");
+            assert!((weighted.weight(i) - 4.0 * share).abs() < 1e-12, "{weighted:?}");
+            assert_eq!(drawn.weight(i), 1.0);
+        }
+        // What the network learns of the prior is the same.
+        assert_eq!(weighted.prior_logit_offset(), drawn.prior_logit_offset());
     }
 
     #[test]

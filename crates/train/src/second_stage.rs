@@ -12,6 +12,7 @@ use rand::RngExt;
 
 use crate::TrainError;
 use crate::cohort::{BRAIN, Clinical, Cohort};
+use crate::growth_source::Established;
 use crate::validation::mean_probabilities;
 
 /// A case as the regression sees it.
@@ -33,17 +34,20 @@ pub(crate) struct MaskReader<'a> {
     pub(crate) of_mask: &'a [&'static str],
     /// Names of those of the patient.
     pub(crate) clinical: &'a [&'static str],
+    pub(crate) established: &'a Established,
 }
 
 impl MaskReader<'_> {
     /// The regression on the cohort's cases; its penalty is chosen on folds drawn under `seed`.
     pub(crate) fn regression(&self, cohort: &Cohort, seed: u64) -> Result<Fit, TrainError> {
         let (names, cases) = (self.names(), self.cases(cohort)?);
-        let fit = fit(&names, &cases, seed).ok_or_else(|| TrainError::NoRegression {
-            n_found: cases.len(),
-            n: cohort.train.len() + cohort.val.len(),
-            n_growth: cases.iter().filter(|case| case.growth).count(),
-        })?;
+        let penalty_of = |name: &str| self.established.penalty_of(name);
+        let fit =
+            fit(&names, penalty_of, &cases, seed).ok_or_else(|| TrainError::NoRegression {
+                n_found: cases.len(),
+                n: cohort.train.len() + cohort.val.len(),
+                n_growth: cases.iter().filter(|case| case.growth).count(),
+            })?;
         log(format_args!(
             "growth from {} features of {} hematomas: penalty {}, cross-entropy {:.3} where held out",
             names.len(),
@@ -119,17 +123,24 @@ pub(crate) struct Fit {
 }
 
 /// Fits the regression; the penalty is that under which held-out cases are told best, in 5 folds drawn under `seed`.
-/// `None` if no fit converges: one class, or no case.
+/// A feature's penalty is that times the part of it that `penalty_of` its name says. `None` if no fit converges: one
+/// class, or no case.
 ///
 /// Every case counts alike: weights toward another site leave the fit a fifth of its cases, which costs more than a
 /// law of growth that is the same at every site has to fear.
-fn fit(names: &[&str], cases: &[KnownCase], seed: u64) -> Option<Fit> {
+fn fit(
+    names: &[&str],
+    penalty_of: impl Fn(&str) -> f64,
+    cases: &[KnownCase],
+    seed: u64,
+) -> Option<Fit> {
     let labels: Vec<bool> = cases.iter().map(|case| case.growth).collect();
     if labels.iter().all(|label| *label) || !labels.iter().any(|label| *label) {
         return None;
     }
     let values = |j: usize| cases.iter().map(|case| case.features[j]).collect::<Vec<_>>();
-    let columns: Vec<Column> = (0..names.len()).map(|j| Column::of(&values(j))).collect();
+    let column = |(j, name): (usize, &&str)| Column::of(&values(j), penalty_of(name));
+    let columns: Vec<Column> = names.iter().enumerate().map(column).collect();
     let row = |case: &KnownCase| {
         let columns = columns.iter().zip(&case.features).flat_map(|(c, value)| c.columns(*value));
         columns.collect::<Vec<_>>()
@@ -140,8 +151,11 @@ fn fit(names: &[&str], cases: &[KnownCase], seed: u64) -> Option<Fit> {
     let (slopes, intercept) = chosen.regression.coefficients();
     let mut slopes = slopes.iter().copied();
     let features = names.iter().zip(&columns).map(|(name, column)| {
-        let coefficient = slopes.next()?;
-        let unknown = if column.is_partly_known { slopes.next()? } else { 0.0 };
+        let mut coefficient = || slopes.next().map(|slope| slope * column.stretch);
+        let (coefficient, unknown) = match column.is_partly_known {
+            true => (coefficient()?, coefficient()?),
+            false => (coefficient()?, 0.0),
+        };
         let (name, Scale { mean, sd }) = ((*name).to_owned(), column.scale);
         Some(GrowthFeature { name, mean, sd, coefficient, unknown })
     });
@@ -173,21 +187,25 @@ fn folds(n: usize, seed: u64) -> Vec<usize> {
 /// How a feature becomes columns of the fit.
 struct Column {
     scale: Scale,
+    /// What values are multiplied by: the penalty of a coefficient falls with its square.
+    stretch: f64,
     /// Whether some cases have it and others have not.
     is_partly_known: bool,
 }
 
 impl Column {
-    fn of(values: &[Option<f64>]) -> Self {
+    fn of(values: &[Option<f64>], penalty: f64) -> Self {
         let known: Vec<f64> = values.iter().flatten().copied().collect();
         let is_partly_known = !known.is_empty() && known.len() < values.len();
-        Self { scale: Scale::of(&known), is_partly_known }
+        Self { scale: Scale::of(&known), stretch: penalty.sqrt().recip(), is_partly_known }
     }
 
     /// The value standardised, 0 where it is not known, which a column of its own then says.
     fn columns(&self, value: Option<f64>) -> impl Iterator<Item = f64> + use<> {
         let unknown = self.is_partly_known.then(|| f64::from(u8::from(value.is_none())));
-        std::iter::once(value.map_or(0.0, |value| self.scale.standardise(value))).chain(unknown)
+        let value = value.map_or(0.0, |value| self.scale.standardise(value));
+        let stretch = self.stretch;
+        std::iter::once(value).chain(unknown).map(move |value| value * stretch)
     }
 }
 
@@ -216,10 +234,29 @@ mod tests {
             .collect()
     }
 
+    fn alike(_: &str) -> f64 {
+        1.0
+    }
+
+    #[test]
+    fn what_is_established_is_held_back_less() {
+        let cases = cases(60);
+        let found = |part: f64| {
+            let penalty_of = |name: &str| if name == NAMES[0] { part } else { 1.0 };
+            fit(&NAMES, penalty_of, &cases, 1).unwrap().growth.features
+        };
+        let (alike, held_back) = (found(1.0), found(0.01));
+        // What tells growth stays as it is, and noise may be held back the more.
+        assert!(held_back[0].coefficient > 0.95 * alike[0].coefficient, "{held_back:?} {alike:?}");
+        for (held_back, alike) in held_back[1..3].iter().zip(&alike[1..3]) {
+            assert!(held_back.coefficient.abs() < 0.2 * alike.coefficient.abs(), "{held_back:?}");
+        }
+    }
+
     #[test]
     fn the_feature_that_tells_growth_is_found() {
         let cases = cases(300);
-        let found = fit(&NAMES, &cases, 1).unwrap();
+        let found = fit(&NAMES, alike, &cases, 1).unwrap();
         let coefficient = |f: &GrowthFeature| f.coefficient.abs();
         let largest =
             found.growth.features.iter().max_by(|a, b| coefficient(a).total_cmp(&coefficient(b)));
@@ -229,12 +266,12 @@ mod tests {
         let share = cases.iter().filter(|case| case.growth).count() as f64 / 300.0;
         let ignorant = -(share * share.ln() + (1.0 - share) * (1.0 - share).ln());
         assert!(found.cross_entropy < 0.8 * ignorant, "{} {ignorant}", found.cross_entropy);
-        assert_eq!(fit(&NAMES, &cases, 1).unwrap().growth, found.growth, "the same draws");
+        assert_eq!(fit(&NAMES, alike, &cases, 1).unwrap().growth, found.growth, "the same draws");
     }
 
     #[test]
     fn that_a_value_is_missing_tells_too_and_its_place_is_not_invented() {
-        let found = fit(&NAMES, &cases(300), 1).unwrap().growth;
+        let found = fit(&NAMES, alike, &cases(300), 1).unwrap().growth;
         assert!(found.features[4].unknown > 0.5, "{found:?}");
         assert!(found.features[..4].iter().all(|feature| feature.unknown == 0.0));
         // Uniform from 0 to 1: means and deviations are those of the known values.
@@ -249,10 +286,10 @@ mod tests {
             case.growth = i % 4 == 0;
             case.features[4] = Some(0.0);
         }
-        let found = fit(&NAMES, &cases, 1).unwrap();
+        let found = fit(&NAMES, alike, &cases, 1).unwrap();
         assert!(found.penalty >= 0.3, "{}", found.penalty);
         cases.iter_mut().for_each(|case| case.growth = false);
-        assert!(fit(&NAMES, &cases, 1).is_none());
-        assert!(fit(&NAMES, &[], 1).is_none());
+        assert!(fit(&NAMES, alike, &cases, 1).is_none());
+        assert!(fit(&NAMES, alike, &[], 1).is_none());
     }
 }

@@ -95,7 +95,8 @@ impl<'a> Trainer<'a> {
         cohort: &'a Cohort,
     ) -> Result<Self, TrainError> {
         let drawn: Vec<DrawnCase<'_>> = cohort.train.iter().map(TrainCase::drawn).collect();
-        let sampler = Sampler::new(arm.sampler.kind, arm.sampler.beta.unwrap_or(0.0), &drawn)?;
+        let sampler = Sampler::new(arm.sampler.kind, arm.sampler.beta.unwrap_or(0.0), &drawn)?
+            .by(arm.sampler.by);
         let n_growth = drawn.iter().filter(|case| case.growth).count();
         let n_cases = [drawn.len() - n_growth, n_growth];
         let growth = GrowthLoss::new(&arm.loss, n_cases, sampler.prior_logit())?;
@@ -355,6 +356,7 @@ impl<'a> Trainer<'a> {
             device: &self.device,
             of_mask,
             clinical,
+            established: &self.config.established,
         };
         let fit = reader.regression(self.cohort, self.request.seed)?;
         Ok(GrowthTold {

@@ -37,8 +37,23 @@ fn growth_is_told_from_signs_where_there_is_a_mask() {
 }
 
 #[test]
+fn what_is_established_are_features_and_held_back_no_more_than_the_rest() {
+    let refused = |key: &str, value: &str| {
+        checked("growth_regression", key, value).map(|_| ()).unwrap_err().to_string()
+    };
+    assert!(checked("growth_regression", "established", "[]").is_ok());
+    let error = refused("established", "[\"ln_volume\"]");
+    assert!(error.contains("growth_regression.established"), "{error}");
+    assert!(error.contains("ln_volume_ml"), "{error}");
+    for penalty in ["0.0", "1.5"] {
+        let error = refused("established_penalty", penalty);
+        assert!(error.contains("growth_regression.established_penalty"), "{error}");
+    }
+}
+
+#[test]
 fn an_arm_has_what_is_changed_for_it_alone() {
-    let sampler = "{ sampler = { kind = \"instance\", shift_weights = false }, augmented = false }";
+    let sampler = "{ sampler = { kind = \"instance\", shift_weights = false, by = \"resampling\" }, augmented = false }";
     let config = checked("", "change", &format!("{{ vgg = {sampler} }}")).unwrap();
     let (vgg, joint) = (&config.arms["vgg"], &config.arms["joint"]);
     assert_eq!((vgg.sampler.kind, vgg.sampler.shift_weights), (SamplerKind::Instance, false));
@@ -48,7 +63,7 @@ fn an_arm_has_what_is_changed_for_it_alone() {
     assert!(vgg == nothing && joint != nothing);
     let refused = |value: &str| checked("", "change", value).map(|_| ()).unwrap_err().to_string();
     let error = refused(
-        "{ vgg = { sampler = { kind = \"instance\", beta = 0.9, shift_weights = true } } }",
+        "{ vgg = { sampler = { kind = \"instance\", beta = 0.9, shift_weights = true, by = \"resampling\" } } }",
     );
     assert!(error.contains("change.vgg.sampler.beta"), "{error}");
     assert!(refused("{ vgh = {} }").contains("vgg"));
