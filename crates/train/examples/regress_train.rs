@@ -44,7 +44,8 @@ fn parts() {
         println!("{name}_drawn {}", drawn.sum::<usize>());
         println!("{name}_prior_logit_offset {}", sampler.prior_logit_offset());
     }
-    let schedule = Schedule { learning_rate: 1e-3, warmup_steps: 10, n_steps: 100 };
+    let schedule =
+        Schedule { learning_rate: 1e-3, warmup_steps: 10, n_steps: 100, held_from: None };
     println!("warmup_rate {}", schedule.at(4));
     println!("decay_rate {}", schedule.at(40));
 
@@ -108,14 +109,14 @@ fn config() -> serde_json::Value {
                 "input": { "windows_hu": [[-10.0, 90.0]], "brain_only": true, "n_neighbours": 0 } })
     };
     json!({
-        "regime": "patient", "n_epochs": 2, "steps_per_epoch": 3, "batch_size": 4,
+        "regime": "patient", "n_epochs": 2, "steps_per_epoch": 3, "batch_size": 4, "batches_per_step": 1,
         "select_by": "loss", "patience_epochs": 5, "calibration": "temperature", "lesion_window_share": 0.7,
         "sampler": { "kind": "instance", "shift_weights": true, "by": "resampling" },
         "loss": { "mask_weight": 1.0, "label_weight": 0.5, "reconstruction_weight": 0.0,
                   "effective_number_beta": 0.9, "reweight_from_epoch": 0, "focal_gamma": 0.0,
-                  "ldam_margin": 0.0, "logit_adjustment": 0.0, "across": "mean", "across_strength": 0.0 },
+                  "ldam_margin": 0.0, "logit_adjustment": 0.0, "across": "mean", "across_strength": 0.0, "task_rate": 0.0 },
         "optimizer": { "learning_rate": { "joint": 3e-3, "vgg": 3e-3 }, "weight_decay": 0.1, "warmup_steps": 2,
-                       "max_gradient_norm": 0.5, "average_decay": 0.0 },
+                       "max_gradient_norm": 0.5, "average": { "kind": "none" } },
         "decision": { "mask_threshold": 0.5, "min_lesion_ml": 0.0, "min_focus_ml": 0.0, "min_presence": 0.4 },
         "augment": { "flip_probability": 0.5, "rotation_deg": [12.0, 0.0, 0.0], "scale": 0.05,
                      "translation_mm": [0.0, 4.0, 4.0], "noise_hu": 3.0, "blur_mm": 1.0,

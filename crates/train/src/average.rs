@@ -3,30 +3,49 @@ use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 use hemex_model::Network;
 
-/// An exponential moving average of the weights over the steps (Polyak and Juditsky, SIAM J Control Optim 30, 1992,
-/// 838–855, in its exponential form).
-///
-/// The first steps count less than they would: the decay of step `t` (from 0) is `min(decay, (1 + t) / (10 + t))`, so
-/// that what the weights were before the training is soon forgotten.
+/// An average of the weights over the steps.
 #[derive(Debug, Clone)]
 pub(crate) struct Average {
     pub(crate) network: Network,
-    decay: f64,
+    kind: AverageKind,
+}
+
+/// How much of an average is kept from step to step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum AverageKind {
+    /// `min(decay, (1 + t) / (10 + t))` at step `t` (from 0): the first steps count less than they would, so that what
+    /// the weights were before the training is soon forgotten.
+    Exponential { decay: f64 },
+    /// What makes it the plain mean from a step on; before, it is the weights themselves.
+    Stochastic { from_step: usize },
+}
+
+impl AverageKind {
+    /// What is kept at step `step`, counted from 0 over the whole training.
+    fn kept(self, step: usize) -> f64 {
+        match self {
+            Self::Exponential { decay } => decay.min((1 + step) as f64 / (10 + step) as f64),
+            Self::Stochastic { from_step } => {
+                let n_before = step.saturating_sub(from_step) as f64;
+                n_before / (n_before + 1.0)
+            }
+        }
+    }
 }
 
 impl Average {
     /// Starts at these weights.
-    pub(crate) fn new(network: Network, decay: f64) -> Self {
-        Self { network, decay }
+    pub(crate) fn new(network: Network, kind: AverageKind) -> Self {
+        Self { network, kind }
     }
 
     /// Takes in the weights after step `step`, counted from 0 over the whole training.
     pub(crate) fn update(self, network: &Network, step: usize) -> Self {
-        let decay = self.decay.min((1 + step) as f64 / (10 + step) as f64);
+        let kept = self.kind.kept(step);
         let mut latest = Weights(GradientsParams::new());
         network.visit(&mut latest);
-        let mut blend = Blend { latest: latest.0, decay };
-        Self { network: self.network.map(&mut blend), decay: self.decay }
+        let mut blend = Blend { latest: latest.0, kept };
+        Self { network: self.network.map(&mut blend), kind: self.kind }
     }
 }
 
@@ -43,14 +62,14 @@ impl ModuleVisitor for Weights {
 
 struct Blend {
     latest: GradientsParams,
-    decay: f64,
+    kept: f64,
 }
 
 impl ModuleMapper for Blend {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         // The average is a copy of the network: it has the same parameters.
         let Some(latest) = self.latest.remove::<D>(param.id) else { return param };
-        param.map(|average| average.mul_scalar(self.decay) + latest.mul_scalar(1.0 - self.decay))
+        param.map(|average| average.mul_scalar(self.kept) + latest.mul_scalar(1.0 - self.kept))
     }
 }
 
@@ -99,10 +118,25 @@ mod tests {
         let start = network(1);
         let (first, second) = (moved(&start, 1.0), moved(&start, 3.0));
         // Step 0 forgets nine tenths of the start, a step far on as much as the decay says.
-        let average = Average::new(start.clone(), 0.75).update(&first, 0).update(&second, 1000);
+        let kind = AverageKind::Exponential { decay: 0.75 };
+        let average = Average::new(start.clone(), kind).update(&first, 0).update(&second, 1000);
         let expected = 0.75 * 0.9 + 0.25 * 3.0;
         for (found, start) in values(&average.network).iter().zip(values(&start)) {
             assert!((found - start - expected).abs() < 1e-5, "{found} from {start}");
+        }
+    }
+
+    #[test]
+    fn the_last_steps_count_alike_and_those_before_not_at_all() {
+        let start = network(1);
+        let kind = AverageKind::Stochastic { from_step: 4 };
+        let steps = [(3, 50.0), (4, 1.0), (5, 2.0), (6, 6.0)];
+        let average =
+            steps.iter().fold(Average::new(start.clone(), kind), |average, (step, by)| {
+                average.update(&moved(&start, *by), *step)
+            });
+        for (found, start) in values(&average.network).iter().zip(values(&start)) {
+            assert!((found - start - 3.0).abs() < 1e-5, "{found} from {start}");
         }
     }
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::TrainError;
 use crate::history::TransplantRow;
+use crate::tasks::TaskWeights;
 
 /// What a training is between two epochs, beside weights and moments.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -20,6 +21,8 @@ pub(crate) struct Progress {
     pub(crate) best_score: Option<f64>,
     /// Of group DRO, by group; empty before the first step.
     pub(crate) group_weights: Vec<f64>,
+    /// As far as they are learnt; none before the first epoch is done.
+    pub(crate) task_weights: Option<TaskWeights>,
     /// Of the best epoch.
     pub(crate) best_calibration: Option<LogitCalibration>,
     pub(crate) best_mean_probabilities: Option<[f64; 2]>,

@@ -10,7 +10,16 @@ use serde::Deserialize;
 use crate::growth_source::{
     Established, GrowthSource, RawGrowthRegression, RawGrowthSource, check_sources,
 };
-use crate::{Across, Balancing, SamplerKind};
+use crate::{Balancing, SamplerKind};
+
+mod loss;
+mod optimizer;
+
+pub use loss::{RawLoss, Tversky};
+pub use optimizer::{Averaging, RawOptimizer};
+
+use loss::{check_calibration, check_loss};
+use optimizer::check_optimizer;
 
 /// The config as it is written.
 #[derive(Debug, Clone, Deserialize)]
@@ -22,8 +31,10 @@ pub struct RawConfig {
     pub n_epochs: usize,
     /// Steps of the optimizer in an epoch.
     pub steps_per_epoch: usize,
-    /// Windows in a step.
+    /// Windows that go through the network at a time.
     pub batch_size: usize,
+    /// Batches whose mean gradient makes a step: a larger batch than memory holds, whose losses are those of its parts.
+    pub batches_per_step: usize,
     /// The validation figure by which the best epoch is told.
     pub select_by: SelectBy,
     /// Epochs without a better one after which the training ends.
@@ -83,48 +94,6 @@ pub struct RawSampler {
     pub by: Balancing,
 }
 
-/// What is minimised.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RawLoss {
-    /// Weight of Dice + cross-entropy of the mask.
-    pub mask_weight: f64,
-    /// Weight of the cross-entropy of the label.
-    pub label_weight: f64,
-    /// Weight of the mean absolute error of the reconstructed input, for networks that have that decoder.
-    pub reconstruction_weight: f64,
-    /// β of the effective-number class weights of the label; 0 for none. Only without a balancing
-    /// sampler: the same correction is never made twice.
-    pub effective_number_beta: f64,
-    /// The epoch, counted from 0, from which these class weights count: deferred re-weighting.
-    pub reweight_from_epoch: usize,
-    /// γ of the focal loss of the label; 0 for the cross-entropy.
-    pub focal_gamma: f64,
-    /// LDAM's margin of the rarer class; 0 for none.
-    pub ldam_margin: f64,
-    /// How much of the prior's log-odds is added to the logit while it is learnt; 0 for none. Only without another
-    /// correction of the prior.
-    pub logit_adjustment: f64,
-    /// How the losses of growth of several sites become one.
-    pub across: Across,
-    /// η of group DRO, or the weight of V-REx's variance; 0 for the mean.
-    pub across_strength: f64,
-    /// The focal Tversky loss of the mask in place of the Dice loss; the cross-entropy stays.
-    pub tversky: Option<Tversky>,
-}
-
-/// Weights of the focal Tversky loss.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Tversky {
-    /// Of what is too much.
-    pub alpha: f64,
-    /// Of what is missed.
-    pub beta: f64,
-    /// Power of the loss.
-    pub gamma: f64,
-}
-
 /// The validation figure by which the best epoch is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -149,23 +118,6 @@ pub enum Calibration {
     Platt,
 }
 
-/// AdamW with a linear warm-up and a cosine decay to 0.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RawOptimizer {
-    /// Highest learning rate of each arm: the one thing that no two networks can share fairly.
-    pub learning_rate: BTreeMap<String, f64>,
-    /// Decoupled weight decay.
-    pub weight_decay: f64,
-    /// Steps of the warm-up.
-    pub warmup_steps: usize,
-    /// The gradient of all weights together is scaled down to this norm.
-    pub max_gradient_norm: f64,
-    /// Decay of the exponential moving average of the weights that is validated and stored; 0 for the weights
-    /// themselves.
-    pub average_decay: f64,
-}
-
 /// The config, checked.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -173,6 +125,7 @@ pub struct Config {
     pub(crate) n_epochs: usize,
     pub(crate) steps_per_epoch: usize,
     pub(crate) batch_size: usize,
+    pub(crate) batches_per_step: usize,
     pub(crate) select_by: SelectBy,
     pub(crate) patience_epochs: usize,
     pub(crate) lesion_window_share: f64,
@@ -203,25 +156,16 @@ impl TryFrom<RawConfig> for Config {
         check_count("n_epochs", raw.n_epochs, 100_000)?;
         check_count("steps_per_epoch", raw.steps_per_epoch, 1_000_000)?;
         check_count("batch_size", raw.batch_size, 4096)?;
+        check_count("batches_per_step", raw.batches_per_step, 4096)?;
         check_count("patience_epochs", raw.patience_epochs, 100_000)?;
         check_fraction("lesion_window_share", raw.lesion_window_share)?;
-        check_range("optimizer.weight_decay", raw.optimizer.weight_decay, 0.0..=1.0)?;
-        check_positive("optimizer.max_gradient_norm", raw.optimizer.max_gradient_norm)?;
-        check_range("optimizer.average_decay", raw.optimizer.average_decay, 0.0..=0.999_999)?;
-        let n_steps = raw.n_epochs * raw.steps_per_epoch;
-        if raw.optimizer.warmup_steps >= n_steps {
-            let expected = format!("fewer than the {n_steps} steps of the training");
-            let found = raw.optimizer.warmup_steps;
-            return Err(ConfigError::new("optimizer.warmup_steps", &expected, found));
-        }
         let decision = raw.decision.check().map_err(|e| spec_error(e).within("decision"))?;
         check_positive("growth.relative", raw.growth.relative)?;
         check_positive("growth.absolute_ml", raw.growth.absolute_ml)?;
         if raw.arm.is_empty() {
             return Err(ConfigError::new("arm", "at least one [arm.NAME]", "none"));
         }
-        let rates = &raw.optimizer.learning_rate;
-        check_rates_are_of_arms(rates, &raw.arm)?;
+        check_optimizer(&raw.optimizer, &raw.arm, [raw.n_epochs, raw.steps_per_epoch])?;
         if let Some(name) = raw.change.keys().find(|name| !raw.arm.contains_key(*name)) {
             let hint = did_you_mean(name, raw.arm.keys().map(String::as_str));
             let key = format!("change.{name}");
@@ -237,6 +181,7 @@ impl TryFrom<RawConfig> for Config {
             n_epochs: raw.n_epochs,
             steps_per_epoch: raw.steps_per_epoch,
             batch_size: raw.batch_size,
+            batches_per_step: raw.batches_per_step,
             select_by: raw.select_by,
             patience_epochs: raw.patience_epochs,
             lesion_window_share: raw.lesion_window_share,
@@ -298,82 +243,6 @@ fn check_sampler(sampler: &RawSampler) -> Result<(), ConfigError> {
             Err(ConfigError::new("sampler.beta", expected, beta))
         }
     }
-}
-
-/// A loss that distorts probabilities is followed by a recalibration.
-fn check_calibration(loss: &RawLoss, calibration: Calibration) -> Result<(), ConfigError> {
-    for (key, value) in
-        [("loss.focal_gamma", loss.focal_gamma), ("loss.ldam_margin", loss.ldam_margin)]
-    {
-        if value > 0.0 && calibration != Calibration::Platt {
-            let expected =
-                "0 unless calibration = \"platt\", since this loss distorts the probabilities";
-            return Err(ConfigError::new(key, expected, value));
-        }
-    }
-    Ok(())
-}
-
-/// A weight for each task; no correction is made twice.
-fn check_loss(loss: &RawLoss, sampler: &RawSampler, n_epochs: usize) -> Result<(), ConfigError> {
-    check_range("loss.mask_weight", loss.mask_weight, 0.0..=1e6)?;
-    check_positive("loss.label_weight", loss.label_weight)?;
-    check_range("loss.reconstruction_weight", loss.reconstruction_weight, 0.0..=1e6)?;
-    let beta = loss.effective_number_beta;
-    check_range("loss.effective_number_beta", beta, 0.0..=0.999_999)?;
-    check_range("loss.focal_gamma", loss.focal_gamma, 0.0..=10.0)?;
-    check_range("loss.ldam_margin", loss.ldam_margin, 0.0..=100.0)?;
-    let adjustment = check_range("loss.logit_adjustment", loss.logit_adjustment, 0.0..=10.0)?;
-    let strength = loss.across_strength;
-    check_range("loss.across_strength", strength, 0.0..=1e6)?;
-    if (loss.across == Across::Mean) != (strength == 0.0) {
-        let expected = "0 with across = \"mean\", above 0 with any other";
-        return Err(ConfigError::new("loss.across_strength", expected, strength));
-    }
-    if loss.reweight_from_epoch >= n_epochs {
-        let expected = format!("below the {n_epochs} epochs of the training");
-        let found = loss.reweight_from_epoch;
-        return Err(ConfigError::new("loss.reweight_from_epoch", &expected, found));
-    }
-    if let Some(Tversky { alpha, beta, gamma }) = loss.tversky {
-        check_range("loss.tversky.alpha", alpha, 0.0..=1e3)?;
-        check_range("loss.tversky.beta", beta, 0.0..=1e3)?;
-        check_range(
-            "loss.tversky.gamma",
-            check_positive("loss.tversky.gamma", gamma)?,
-            0.0..=10.0,
-        )?;
-    }
-    for (key, value) in
-        [("loss.effective_number_beta", beta), ("loss.logit_adjustment", adjustment)]
-    {
-        if value > 0.0 && sampler.kind != SamplerKind::Instance {
-            let expected =
-                "0 with a sampler other than \"instance\", which corrects the prior already";
-            return Err(ConfigError::new(key, expected, value));
-        }
-    }
-    if beta > 0.0 && adjustment > 0.0 {
-        let expected = "0 with loss.effective_number_beta, which corrects the prior already";
-        return Err(ConfigError::new("loss.logit_adjustment", expected, adjustment));
-    }
-    Ok(())
-}
-
-/// A learning rate that no arm takes is a typo.
-fn check_rates_are_of_arms(
-    rates: &BTreeMap<String, f64>,
-    arms: &BTreeMap<String, RawNetworkSpec>,
-) -> Result<(), ConfigError> {
-    for (name, rate) in rates {
-        let key = format!("optimizer.learning_rate.{name}");
-        if !arms.contains_key(name) {
-            let hint = did_you_mean(name, arms.keys().map(String::as_str));
-            return Err(ConfigError::new(&key, &format!("the name of an arm{hint}"), name));
-        }
-        check_range(&key, *rate, 1e-9..=1.0)?;
-    }
-    Ok(())
 }
 
 fn check_count(key: &str, n: usize, most: usize) -> Result<(), ConfigError> {

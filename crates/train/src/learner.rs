@@ -1,14 +1,13 @@
 use std::time::Instant;
 
 use burn::module::Module;
-use burn::optim::{GradientsParams, ModuleOptimizer};
+use burn::optim::{GradientsAccumulator, GradientsParams, ModuleOptimizer};
 use burn::tensor::Tensor;
 use hemex_model::Network;
 
-use crate::across::GroupWeights;
 use crate::average::Average;
 use crate::history::TransplantRow;
-use crate::loss::JointLoss;
+use crate::loss::{JointLoss, LossState};
 use crate::profile::Profile;
 use crate::sample::Batch;
 use crate::{TrainError, clip_gradients};
@@ -18,7 +17,9 @@ pub(crate) struct Learner {
     pub(crate) network: Network,
     /// Of the weights, where one is kept.
     pub(crate) average: Option<Average>,
-    pub(crate) groups: GroupWeights,
+    pub(crate) state: LossState,
+    /// Of the batches since the last step.
+    pub(crate) gradients: GradientsAccumulator<Network>,
     pub(crate) optimizer: ModuleOptimizer,
     /// Where the time went since it was last looked at.
     pub(crate) profile: Profile,
@@ -34,19 +35,24 @@ pub(crate) struct At {
     pub(crate) step_in_all: usize,
     pub(crate) learning_rate: f64,
     pub(crate) max_gradient_norm: f64,
+    /// Batches in the step.
+    pub(crate) n_batches: usize,
 }
 
-/// The losses of a step.
+/// The losses of a batch.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct StepLoss {
     pub(crate) total: f64,
     /// Unweighted, of a network that segments.
     pub(crate) mask: Option<f64>,
-    /// Unweighted.
+    /// Unweighted; 0 for a network that tells none.
     pub(crate) label: f64,
+    pub(crate) has_label: bool,
+    /// Unweighted, of a network that reconstructs; known where the weights of the tasks are learnt.
+    pub(crate) reconstruction: Option<f64>,
 }
 
-/// Means over the steps of an epoch.
+/// Means over the batches of an epoch.
 #[derive(Default)]
 pub(crate) struct EpochLoss {
     pub(crate) total: f64,
@@ -57,11 +63,11 @@ pub(crate) struct EpochLoss {
 }
 
 impl EpochLoss {
-    pub(crate) fn add(&mut self, step: StepLoss, n_steps: usize) {
-        self.total += step.total / n_steps as f64;
-        self.label += step.label / n_steps as f64;
-        if let Some(mask) = step.mask {
-            *self.mask.get_or_insert(0.0) += mask / n_steps as f64;
+    pub(crate) fn add(&mut self, batch: StepLoss, n_batches: usize) {
+        self.total += batch.total / n_batches as f64;
+        self.label += batch.label / n_batches as f64;
+        if let Some(mask) = batch.mask {
+            *self.mask.get_or_insert(0.0) += mask / n_batches as f64;
         }
     }
 }
@@ -72,39 +78,169 @@ impl Learner {
         self.average.as_ref().map_or_else(|| self.network.valid(), |a| a.network.clone())
     }
 
-    /// Learns from a batch.
+    /// Takes a step after one batch.
     pub(crate) fn step(
         mut self,
         loss: &JointLoss<'_>,
         batch: &Batch,
         at: At,
     ) -> Result<(Self, StepLoss), TrainError> {
+        let found = self.learn(loss, batch, at)?;
+        Ok((self.update(at), found))
+    }
+
+    /// Keeps what a batch says of the next step.
+    pub(crate) fn learn(
+        &mut self,
+        loss: &JointLoss<'_>,
+        batch: &Batch,
+        at: At,
+    ) -> Result<StepLoss, TrainError> {
         let begin = Instant::now();
         let output = self.network.forward(batch.input.clone());
-        let loss = loss.of(output, batch, at.epoch, &mut self.groups);
+        let rate = loss.weights.task_rate;
+        let loss = loss.of(output, batch, at.epoch, &mut self.state);
         let total = scalar(&loss.total);
         if !total.is_finite() {
             let (cases, At { epoch, step, .. }) = (batch.case_ids.join(", "), at);
             return Err(TrainError::NotFinite { loss: total, epoch, step, cases });
         }
+        let reconstruction = loss.reconstruction.as_ref().filter(|_| rate > 0.0);
         let found = StepLoss {
             total: f64::from(total),
             mask: loss.mask.as_ref().map(|mask| f64::from(scalar(mask))),
             label: f64::from(scalar(&loss.label)),
+            has_label: loss.has_label,
+            reconstruction: reconstruction.map(|error| f64::from(scalar(error))),
         };
+        if rate > 0.0 {
+            self.state.tasks.learn(&found, rate);
+        }
         self.profile.forward += begin.elapsed();
         let begin = Instant::now();
-        let gradients = GradientsParams::from_grads(loss.total.backward(), &self.network);
+        let total = match at.n_batches {
+            1 => loss.total,
+            n => loss.total.div_scalar(n as f64),
+        };
+        let gradients = GradientsParams::from_grads(total.backward(), &self.network);
+        self.gradients.accumulate(&self.network, gradients);
         self.profile.backward += begin.elapsed();
+        Ok(found)
+    }
+
+    /// Takes a step after what was learnt since the last.
+    pub(crate) fn update(mut self, at: At) -> Self {
         let begin = Instant::now();
+        let gradients = self.gradients.grads();
         let (gradients, _) = clip_gradients(&self.network, gradients, at.max_gradient_norm);
         self.network = self.optimizer.step(at.learning_rate, self.network, gradients);
         self.average = self.average.map(|average| average.update(&self.network, at.step_in_all));
         self.profile.update += begin.elapsed();
-        Ok((self, found))
+        self
     }
 }
 
 fn scalar(tensor: &Tensor<1>) -> f32 {
     tensor.clone().into_scalar()
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod tests {
+    use burn::tensor::{Device, TensorData};
+    use hemex_kernels::FusedAdamW;
+    use hemex_model::NetworkSpec;
+
+    use super::*;
+    use crate::RawConfig;
+    use crate::across::GroupWeights;
+    use crate::config::RawLoss;
+    use crate::loss::GrowthLoss;
+    use crate::tasks::TaskWeights;
+
+    fn loss(task_rate: f64) -> RawLoss {
+        let text = include_str!("../../../configs/train.toml");
+        let raw: RawConfig = toml::from_str(text).unwrap();
+        RawLoss { task_rate, ..raw.loss }
+    }
+
+    fn learner(kind: &str, loss: &RawLoss) -> Learner {
+        let spec = serde_json::json!({
+            "kind": kind, "dims": "2d", "channels": [4, 4], "n_groups": 2, "n_planar_levels": 0,
+            "pooling": "mean", "window": [1, 8, 8],
+            "input": { "windows_hu": [[0.0, 80.0]], "brain_only": false, "n_neighbours": 0 },
+        });
+        let spec: NetworkSpec = serde_json::from_value(spec).unwrap();
+        Learner {
+            network: Network::new(&spec, 1, &Device::flex().autodiff()),
+            average: None,
+            state: LossState { groups: GroupWeights::new(1), tasks: TaskWeights::new(loss) },
+            gradients: GradientsAccumulator::new(),
+            optimizer: ModuleOptimizer::from(FusedAdamW::new(0.0)),
+            profile: Profile::default(),
+        }
+    }
+
+    fn batch(windows: std::ops::Range<usize>) -> Batch {
+        let (n, device) = (windows.len(), Device::flex().autodiff());
+        let volume = |value: &dyn Fn(usize) -> f32| {
+            let values: Vec<f32> = (64 * windows.start..64 * windows.end).map(value).collect();
+            Tensor::from_data(TensorData::new(values, [n, 1, 1, 8, 8]), &device)
+        };
+        let input = volume(&|i| (i as f32 * 0.37).sin());
+        let mask = volume(&|i| f32::from(u8::from(i % 5 == 0)));
+        Batch::of(input, mask, windows.clone().map(|window| window % 3 == 0).collect())
+    }
+
+    fn at(n_batches: usize) -> At {
+        At {
+            epoch: 0,
+            step: 0,
+            step_in_all: 0,
+            learning_rate: 0.1,
+            max_gradient_norm: 1.0,
+            n_batches,
+        }
+    }
+
+    /// What the network says of growth after a step after these batches.
+    fn told(batches: &[std::ops::Range<usize>]) -> Vec<f32> {
+        let raw = loss(0.0);
+        let growth = GrowthLoss::new(&raw, [4, 4], 0.0).unwrap();
+        let loss = JointLoss { weights: &raw, growth };
+        let mut learner = learner("vgg", &raw);
+        for windows in batches {
+            learner.learn(&loss, &batch(windows.clone()), at(batches.len())).unwrap();
+        }
+        let learner = learner.update(at(batches.len()));
+        let output = learner.network.forward(batch(0..8).input);
+        output.growth_logit.unwrap().into_data().try_into_vec::<f32>().unwrap()
+    }
+
+    #[test]
+    fn the_halves_of_a_batch_make_the_step_of_the_whole() {
+        let (whole, halves, half) = (told(&[0..8]), told(&[0..4, 4..8]), told(&[0..4]));
+        let distance = |a: &[f32], b: &[f32]| {
+            a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0f32, f32::max)
+        };
+        assert!(distance(&whole, &halves) < 1e-3, "{whole:?} {halves:?}");
+        assert!(distance(&whole, &half) > 0.02, "{whole:?} {half:?}");
+    }
+
+    #[test]
+    fn weights_of_tasks_move_where_they_are_learnt() {
+        for rate in [0.0, 0.1] {
+            let raw = loss(rate);
+            let growth = GrowthLoss::new(&raw, [4, 4], 0.0).unwrap();
+            let joint = JointLoss { weights: &raw, growth };
+            let before = TaskWeights::new(&raw);
+            let (learner, found) =
+                learner("joint_unet", &raw).step(&joint, &batch(0..8), at(1)).unwrap();
+            let expected = |weight: f64, loss: f64| weight * (rate * (0.5 - weight * loss)).exp();
+            let tasks = learner.state.tasks;
+            assert_eq!(tasks.mask, expected(before.mask, found.mask.unwrap()));
+            assert_eq!(tasks.label, expected(before.label, found.label));
+            assert_eq!(tasks.reconstruction, before.reconstruction);
+        }
+    }
 }

@@ -22,13 +22,14 @@ mod sample;
 mod sampler;
 mod schedule;
 mod second_stage;
+mod tasks;
 mod trainer;
 mod trial;
 mod validation;
 
 pub use across::Across;
 pub use clip::clip_gradients;
-pub use config::{Config, RawConfig, RawLoss, SelectBy, Tversky};
+pub use config::{Averaging, Config, RawConfig, RawLoss, RawOptimizer, SelectBy, Tversky};
 pub use error::TrainError;
 pub use loss::{GrowthLoss, bce_with_logits, tversky_loss};
 pub use sampler::{Balancing, DrawnCase, Sampler, SamplerKind, effective_number_weights};

@@ -6,6 +6,7 @@ use hemex_model::Output;
 use crate::across::{GroupWeights, across};
 use crate::config::{RawLoss, Tversky};
 use crate::sample::Batch;
+use crate::tasks::TaskWeights;
 use crate::{TrainError, effective_number_weights};
 
 /// Binary cross-entropy of each element from its logit: `z (1 − y) − log σ(z)`, stable for any `z`.
@@ -106,6 +107,17 @@ pub(crate) struct BatchLoss {
     pub(crate) mask: Option<Tensor<1>>,
     /// That of the labels, unweighted; 0 for a network that segments alone.
     pub(crate) label: Tensor<1>,
+    /// Whether the network tells labels at all.
+    pub(crate) has_label: bool,
+    /// Mean absolute error of the reconstruction, unweighted.
+    pub(crate) reconstruction: Option<Tensor<1>>,
+}
+
+/// What a loss keeps from step to step.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct LossState {
+    pub(crate) groups: GroupWeights,
+    pub(crate) tasks: TaskWeights,
 }
 
 impl JointLoss<'_> {
@@ -116,30 +128,32 @@ impl JointLoss<'_> {
         output: Output,
         batch: &Batch,
         epoch: usize,
-        groups: &mut GroupWeights,
+        state: &mut LossState,
     ) -> BatchLoss {
         let shown = batch.shows_lesion.clone();
         let mut label = Tensor::zeros([1], &shown.device());
+        let has_label = output.growth_logit.is_some() || output.presence_logit.is_some();
         if let Some(logit) = output.growth_logit {
             let growth =
                 self.growth.of(logit, batch.growth.clone(), epoch) * batch.growth_weights.clone();
             // A window without hematoma holds nothing whose growth could be seen.
             let how = (self.weights.across, self.weights.across_strength);
-            label = across(growth, batch.members(), how, groups);
+            label = across(growth, batch.members(), how, &mut state.groups);
         }
         if let Some(presence) = output.presence_logit {
             label = label + bce_with_logits(presence, shown).mean();
         }
         let mask = output.mask_logits.map(|logits| self.of_mask(logits, batch.mask.clone()));
-        let mut total = label.clone().mul_scalar(self.weights.label_weight);
+        let reconstruction = output.reconstruction;
+        let reconstruction = reconstruction.map(|found| (found - batch.input.clone()).abs().mean());
+        let mut total = label.clone().mul_scalar(state.tasks.label);
         if let Some(mask) = &mask {
-            total = total + mask.clone().mul_scalar(self.weights.mask_weight);
+            total = total + mask.clone().mul_scalar(state.tasks.mask);
         }
-        if let Some(reconstruction) = output.reconstruction {
-            let error = (reconstruction - batch.input.clone()).abs().mean();
-            total = total + error.mul_scalar(self.weights.reconstruction_weight);
+        if let Some(error) = &reconstruction {
+            total = total + error.clone().mul_scalar(state.tasks.reconstruction);
         }
-        BatchLoss { total, mask, label }
+        BatchLoss { total, mask, label, has_label, reconstruction }
     }
 
     /// Over the batch and not the window, since most windows have no or a small lesion.
@@ -194,6 +208,7 @@ mod tests {
             logit_adjustment: 0.0,
             across: Across::Mean,
             across_strength: 0.0,
+            task_rate: 0.0,
             tversky: None,
         }
     }

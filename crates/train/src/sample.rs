@@ -31,6 +31,24 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
+    /// Windows of one site that all show the hematoma, each counting alike.
+    #[cfg(test)]
+    pub(crate) fn of(input: Tensor<5>, mask: Tensor<5>, grows: Vec<bool>) -> Self {
+        let (n, device) = (grows.len(), input.device());
+        let growth: Vec<f32> = grows.iter().map(|grows| f32::from(u8::from(*grows))).collect();
+        Self {
+            input,
+            mask,
+            growth: Tensor::from_data(TensorData::new(growth, [n]), &device),
+            growth_weights: Tensor::ones([n], &device),
+            shows_lesion: Tensor::ones([n], &device),
+            sites: vec![0; n],
+            grows,
+            shows: vec![true; n],
+            case_ids: vec![String::new(); n],
+        }
+    }
+
     /// Whose its windows are.
     pub(crate) fn members(&self) -> Members<'_> {
         Members { sites: &self.sites, grows: &self.grows, shows: &self.shows }

@@ -1,5 +1,5 @@
 use burn::module::Module;
-use burn::optim::ModuleOptimizer;
+use burn::optim::{GradientsAccumulator, ModuleOptimizer};
 use burn::tensor::Device;
 use hemex_artifacts::{HistoryRow, LogitCalibration, ModelCard, Regime, json, table};
 use hemex_kernels::FusedAdamW;
@@ -7,7 +7,7 @@ use hemex_model::{Network, Passes, load_weights, parse_device, save_weights};
 use hemex_stage::{Request, log, simd_level, warning};
 
 use crate::across::GroupWeights;
-use crate::average::Average;
+use crate::average::{Average, AverageKind};
 use crate::checkpoint::{Checkpoints, Progress};
 use crate::cohort::{Cohort, Fold, TrainCase};
 use crate::config::Arm;
@@ -16,12 +16,13 @@ use crate::feed::Feed;
 use crate::growth_source::GrowthSource;
 use crate::history::TransplantRow;
 use crate::learner::{At, EpochLoss, Learner};
-use crate::loss::{GrowthLoss, JointLoss};
+use crate::loss::{GrowthLoss, JointLoss, LossState};
 use crate::profile::Profile;
 use crate::sample::{Batch, WindowSource};
 use crate::second_stage::MaskReader;
+use crate::tasks::TaskWeights;
 use crate::validation::{Validation, Validator};
-use crate::{Config, DrawnCase, Sampler, Schedule, TrainError};
+use crate::{Averaging, Config, DrawnCase, Sampler, Schedule, TrainError};
 
 /// Runs the stage.
 ///
@@ -128,7 +129,8 @@ impl<'a> Trainer<'a> {
             let validation = self.validator().validate(&evaluated, &self.cohort.val)?;
             self.note(&mut progress, &loss, &validation)?;
             curves::write(&self.request.scratch, &progress.history)?;
-            progress.group_weights.clone_from(&learner.groups.0);
+            progress.group_weights.clone_from(&learner.state.groups.0);
+            progress.task_weights = Some(learner.state.tasks);
             progress.transplants.extend(loss.transplants);
             if progress.best_epoch == epoch {
                 self.checkpoints.save_best(&evaluated)?;
@@ -151,8 +153,16 @@ impl<'a> Trainer<'a> {
             [] => GroupWeights::new(self.cohort.n_sites),
             weights => GroupWeights(weights.to_vec()),
         };
-        let (average, profile) = (self.average(&network)?, Profile::default());
-        Ok((Learner { network, average, groups, optimizer, profile }, progress))
+        let tasks = progress.task_weights.unwrap_or_else(|| TaskWeights::new(&self.arm.loss));
+        let learner = Learner {
+            average: self.average(&network)?,
+            network,
+            state: LossState { groups, tasks },
+            gradients: GradientsAccumulator::new(),
+            optimizer,
+            profile: Profile::default(),
+        };
+        Ok((learner, progress))
     }
 
     fn learning_device(&self) -> Device {
@@ -169,8 +179,14 @@ impl<'a> Trainer<'a> {
 
     /// A step of the first epoch, at this rate.
     pub(crate) fn at(&self, step: usize, learning_rate: f64) -> At {
-        let max_gradient_norm = self.config.optimizer.max_gradient_norm;
-        At { epoch: 0, step, step_in_all: step, learning_rate, max_gradient_norm }
+        At {
+            epoch: 0,
+            step,
+            step_in_all: step,
+            learning_rate,
+            max_gradient_norm: self.config.optimizer.max_gradient_norm,
+            n_batches: 1,
+        }
     }
 
     /// What is minimised.
@@ -180,12 +196,15 @@ impl<'a> Trainer<'a> {
 
     /// The average to go on with, where one is kept.
     fn average(&self, network: &Network) -> Result<Option<Average>, TrainError> {
-        let decay = self.config.optimizer.average_decay;
-        if decay == 0.0 {
-            return Ok(None);
-        }
+        let kind = match self.config.optimizer.average {
+            Averaging::None => return Ok(None),
+            Averaging::Exponential { decay } => AverageKind::Exponential { decay },
+            Averaging::Stochastic { from_epoch } => {
+                AverageKind::Stochastic { from_step: from_epoch * self.config.steps_per_epoch }
+            }
+        };
         let network = self.checkpoints.load_average(network.valid())?;
-        Ok(Some(Average::new(network, decay)))
+        Ok(Some(Average::new(network, kind)))
     }
 
     fn epoch(
@@ -195,24 +214,28 @@ impl<'a> Trainer<'a> {
         bar: &hemex_stage::Progress,
     ) -> Result<(Learner, EpochLoss), TrainError> {
         let (n_steps, device) = (self.config.steps_per_epoch, self.learning_device());
+        let n_parts = self.config.batches_per_step;
+        let n_batches = n_steps * n_parts;
         let (schedule, source) = (self.schedule(), self.source());
         let mut mean = EpochLoss::default();
         let mut learner = rayon::in_place_scope(|scope| {
-            let mut feed = Feed::new(&source, epoch, n_steps);
-            let (mut learner, mut step) = (learner, 0);
+            let mut feed = Feed::new(&source, epoch, n_batches);
+            let (mut learner, mut batch_idx) = (learner, 0);
             while let Some(samples) = feed.next(scope) {
                 let samples = samples?;
+                let step = batch_idx / n_parts;
                 let planted = samples.iter().filter_map(|sample| sample.transplant.as_ref());
                 mean.transplants.extend(planted.map(|p| TransplantRow::of(epoch, step, p)));
                 let batch = source.batch(&samples, &device);
                 let step_in_all = epoch * n_steps + step;
                 let at = self.at(step, schedule.at(step_in_all));
-                let (learnt, loss) =
-                    learner.step(&self.loss, &batch, At { epoch, step_in_all, ..at })?;
-                learner = learnt;
-                mean.add(loss, n_steps);
-                bar.add(1);
-                step += 1;
+                let at = At { epoch, step_in_all, n_batches: n_parts, ..at };
+                mean.add(learner.learn(&self.loss, &batch, at)?, n_batches);
+                batch_idx += 1;
+                if batch_idx % n_parts == 0 {
+                    learner = learner.update(at);
+                    bar.add(1);
+                }
             }
             learner.profile.waiting = feed.waited();
             Ok::<_, TrainError>(learner)
@@ -226,6 +249,12 @@ impl<'a> Trainer<'a> {
             learning_rate: self.arm.learning_rate,
             warmup_steps: self.config.optimizer.warmup_steps,
             n_steps: self.config.n_epochs * self.config.steps_per_epoch,
+            held_from: match self.config.optimizer.average {
+                Averaging::Stochastic { from_epoch } => {
+                    Some(from_epoch * self.config.steps_per_epoch)
+                }
+                Averaging::None | Averaging::Exponential { .. } => None,
+            },
         }
     }
 

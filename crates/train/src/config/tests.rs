@@ -69,6 +69,28 @@ fn an_arm_has_what_is_changed_for_it_alone() {
     assert!(refused("{ vgh = {} }").contains("vgg"));
 }
 
+#[test]
+fn how_is_learnt_must_end_within_the_training() {
+    let average = |value: &str| checked("optimizer", "average", value).map(|_| ());
+    for fine in [
+        "{ kind = \"none\" }",
+        "{ kind = \"exponential\", decay = 0.9 }",
+        "{ kind = \"stochastic\", from_epoch = 6 }",
+    ] {
+        assert!(average(fine).is_ok(), "{fine}");
+    }
+    let error = average("{ kind = \"stochastic\", from_epoch = 7 }").unwrap_err().to_string();
+    assert!(error.contains("optimizer.average.from_epoch") && error.contains('7'), "{error}");
+    let error = average("{ kind = \"exponential\", decay = 1.0 }").unwrap_err().to_string();
+    assert!(error.contains("optimizer.average.decay"), "{error}");
+    let error = checked("optimizer", "warmup_steps", "420").unwrap_err().to_string();
+    assert!(error.contains("optimizer.warmup_steps") && error.contains("420"), "{error}");
+    let error = checked("", "batches_per_step", "0").unwrap_err().to_string();
+    assert!(error.contains("batches_per_step"), "{error}");
+    let error = checked("loss", "task_rate", "2.0").unwrap_err().to_string();
+    assert!(error.contains("loss.task_rate"), "{error}");
+}
+
 /// The config of the demo with some of its loss and sampler otherwise.
 fn with_loss(kind: &str, calibration: &str, changes: &[(&str, f64)]) -> Result<(), String> {
     let text = include_str!("../../../../configs/train.toml");
