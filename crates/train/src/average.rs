@@ -3,6 +3,8 @@ use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 use hemex_model::Network;
 
+use crate::Averaging;
+
 /// An average of the weights over the steps.
 #[derive(Debug, Clone)]
 pub(crate) struct Average {
@@ -21,6 +23,25 @@ pub(crate) enum AverageKind {
 }
 
 impl AverageKind {
+    /// The one asked for, in a training of epochs of so many steps; `None` for none.
+    pub(crate) fn of(averaging: Averaging, steps_per_epoch: usize) -> Option<Self> {
+        match averaging {
+            Averaging::None => None,
+            Averaging::Exponential { decay } => Some(Self::Exponential { decay }),
+            Averaging::Stochastic { from_epoch } => {
+                Some(Self::Stochastic { from_step: from_epoch * steps_per_epoch })
+            }
+        }
+    }
+
+    /// The step whose learning rate is held from there on.
+    pub(crate) fn held_from(self) -> Option<usize> {
+        match self {
+            Self::Exponential { .. } => None,
+            Self::Stochastic { from_step } => Some(from_step),
+        }
+    }
+
     /// What is kept at step `step`, counted from 0 over the whole training.
     fn kept(self, step: usize) -> f64 {
         match self {

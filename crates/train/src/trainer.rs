@@ -22,7 +22,7 @@ use crate::sample::{Batch, WindowSource};
 use crate::second_stage::MaskReader;
 use crate::tasks::TaskWeights;
 use crate::validation::{Validation, Validator};
-use crate::{Averaging, Config, DrawnCase, Sampler, Schedule, TrainError};
+use crate::{Config, DrawnCase, Sampler, Schedule, TrainError};
 
 /// Runs the stage.
 ///
@@ -73,7 +73,7 @@ pub(crate) struct Trainer<'a> {
     arm: &'a Arm,
     cohort: &'a Cohort,
     sampler: Sampler,
-    loss: JointLoss<'a>,
+    pub(crate) loss: JointLoss<'a>,
     /// What is added to a growth logit so that it speaks of the true prior.
     prior_logit_offset: f64,
     checkpoints: Checkpoints,
@@ -189,22 +189,15 @@ impl<'a> Trainer<'a> {
         }
     }
 
-    /// What is minimised.
-    pub(crate) fn loss(&self) -> &JointLoss<'a> {
-        &self.loss
-    }
-
     /// The average to go on with, where one is kept.
     fn average(&self, network: &Network) -> Result<Option<Average>, TrainError> {
-        let kind = match self.config.optimizer.average {
-            Averaging::None => return Ok(None),
-            Averaging::Exponential { decay } => AverageKind::Exponential { decay },
-            Averaging::Stochastic { from_epoch } => {
-                AverageKind::Stochastic { from_step: from_epoch * self.config.steps_per_epoch }
-            }
-        };
+        let Some(kind) = self.average_kind() else { return Ok(None) };
         let network = self.checkpoints.load_average(network.valid())?;
         Ok(Some(Average::new(network, kind)))
+    }
+
+    fn average_kind(&self) -> Option<AverageKind> {
+        AverageKind::of(self.config.optimizer.average, self.config.steps_per_epoch)
     }
 
     fn epoch(
@@ -249,12 +242,7 @@ impl<'a> Trainer<'a> {
             learning_rate: self.arm.learning_rate,
             warmup_steps: self.config.optimizer.warmup_steps,
             n_steps: self.config.n_epochs * self.config.steps_per_epoch,
-            held_from: match self.config.optimizer.average {
-                Averaging::Stochastic { from_epoch } => {
-                    Some(from_epoch * self.config.steps_per_epoch)
-                }
-                Averaging::None | Averaging::Exponential { .. } => None,
-            },
+            held_from: self.average_kind().and_then(AverageKind::held_from),
         }
     }
 

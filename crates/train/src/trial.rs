@@ -30,7 +30,7 @@ pub fn find_learning_rate(config: &Config, request: &Request) -> anyhow::Result<
     for step in 0..N_STEPS {
         let rate = RATES[0] * (RATES[1] / RATES[0]).powf(step as f64 / (N_STEPS - 1) as f64);
         let batch = trainer.batch_of(step)?;
-        let (next, found) = match learner.step(trainer.loss(), &batch, trainer.at(step, rate)) {
+        let (next, found) = match learner.step(&trainer.loss, &batch, trainer.at(step, rate)) {
             Ok(next) => next,
             // A rate at which the loss overflows is beyond all that are of use.
             Err(TrainError::NotFinite { .. }) => break,
@@ -81,7 +81,7 @@ pub fn overfit(config: &Config, request: &Request) -> anyhow::Result<()> {
     let (mut first, mut last) = (None, f64::INFINITY);
     for step in 0..N_REPEATS {
         let at: At = trainer.at(step, arm.learning_rate);
-        let (next, found) = learner.step(trainer.loss(), &batch, at)?;
+        let (next, found) = learner.step(&trainer.loss, &batch, at)?;
         learner = next;
         first.get_or_insert(found.total);
         last = found.total;
