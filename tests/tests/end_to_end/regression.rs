@@ -46,8 +46,8 @@ fn a_loss_of_auroc_fails_by_name() {
         rows.iter_mut().for_each(|row| lower_growth(row, by));
         auroc(&rows)
     };
-    // Fine steps: networks of the demo say nearly the same of every case.
-    let steps = (0..10_000).map(|step| f64::from(step) * 1e-4);
+    // From the finest steps on: networks of the demo say nearly the same of every case.
+    let steps = (0..10_000).map(|step| 1e-9 * 1.0025f64.powi(step));
     let by = steps.into_iter().find(|by| lowered(*by) <= auroc(&rows) - LOSS).unwrap();
     let failed = with_changed(|row| lower_growth(row, by));
     assert_eq!(failed.keys().collect::<Vec<_>>(), ["joint: AUROC"]);
