@@ -15,7 +15,7 @@ impl Extent {
         Self { first: [0; 3], shape }
     }
 
-    /// The least box around the voxels that are not 0; all of the grid if every one is.
+    /// The least box around the voxels that are not 0; all of the grid where there is none.
     ///
     /// A network that is shown the brain alone has nothing to see beyond it.
     pub fn around(mask: &LabelMap) -> Self {

@@ -61,9 +61,12 @@ pub(super) fn check_optimizer(
         Averaging::Exponential { decay } => {
             check_range("optimizer.average.decay", decay, 0.0..=0.999_999)?;
         }
-        Averaging::Stochastic { from_epoch } if from_epoch < n_epochs => {}
+        // A rate that is held before the warm-up ends would stay a part of what it shall be.
+        Averaging::Stochastic { from_epoch }
+            if from_epoch < n_epochs && from_epoch * steps_per_epoch >= optimizer.warmup_steps => {}
         Averaging::Stochastic { from_epoch } => {
-            let expected = format!("below the {n_epochs} epochs of the training");
+            let expected =
+                format!("after the warm-up and below the {n_epochs} epochs of the training");
             return Err(ConfigError::new("optimizer.average.from_epoch", &expected, from_epoch));
         }
     }

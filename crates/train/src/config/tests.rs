@@ -81,6 +81,8 @@ fn how_is_learnt_must_end_within_the_training() {
     }
     let error = average("{ kind = \"stochastic\", from_epoch = 7 }").unwrap_err().to_string();
     assert!(error.contains("optimizer.average.from_epoch") && error.contains('7'), "{error}");
+    let error = average("{ kind = \"stochastic\", from_epoch = 0 }").unwrap_err().to_string();
+    assert!(error.contains("warm-up"), "{error}");
     let error = average("{ kind = \"exponential\", decay = 1.0 }").unwrap_err().to_string();
     assert!(error.contains("optimizer.average.decay"), "{error}");
     let error = checked("optimizer", "warmup_steps", "420").unwrap_err().to_string();
