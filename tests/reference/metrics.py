@@ -25,7 +25,7 @@ import sys
 import numpy as np
 import scipy.special
 from scipy import ndimage, optimize, spatial, stats
-from sklearn import linear_model, metrics
+from sklearn import isotonic, linear_model, metrics
 
 LABELS = np.array([0, 0, 1, 0, 1, 0, 0, 1, 1, 0, 0, 1, 0, 1, 0, 0, 0, 1, 0, 0])
 FIRST = np.array(
@@ -184,9 +184,15 @@ def temperature():
         show(f"temperature about {prior}", fit.x)
 
 
+def isotonic_regression():
+    fit = isotonic.IsotonicRegression().fit(FIRST, LABELS)
+    for knot in zip(fit.X_thresholds_, fit.y_thresholds_):
+        show("isotonic", *knot)
+
+
 def constants():
     for part in (discrimination, calibration, intervals, agreement, limits_of_agreement, distributions,
-                 cell_areas, surface, logistic_regression, temperature):
+                 cell_areas, surface, logistic_regression, temperature, isotonic_regression):
         part()
 
 

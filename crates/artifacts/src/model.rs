@@ -47,29 +47,64 @@ pub struct ModelCard {
     /// crate `model` reads it. The prior offset is then not added.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub growth_regression: Option<serde_json::Value>,
+    /// What sets of labels rest on; missing without calibration cases, and no coverage is claimed then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conformal: Option<ConformalCalibration>,
 }
 
-/// A line that makes a logit that of a probability.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct LogitCalibration {
-    /// Where the logit is 0.
-    pub intercept: f64,
-    /// Below 1 for a network that is too sure.
-    pub slope: f64,
+/// What makes a logit that of a probability.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum LogitCalibration {
+    /// A line.
+    Line {
+        /// Where the logit is 0.
+        intercept: f64,
+        /// Below 1 for a network that is too sure.
+        slope: f64,
+    },
+    /// Straight pieces between logits, both rising, and the probability that each has; beyond the ends it stays.
+    Knots {
+        /// Logit and probability.
+        knots: Vec<[f64; 2]>,
+    },
 }
 
 impl Default for LogitCalibration {
     /// The logit as it is.
     fn default() -> Self {
-        Self { intercept: 0.0, slope: 1.0 }
+        Self::Line { intercept: 0.0, slope: 1.0 }
     }
 }
 
 impl LogitCalibration {
     /// The logit of the probability.
     pub fn apply(&self, logit: f64) -> f64 {
-        self.intercept + self.slope * logit
+        match self {
+            Self::Line { intercept, slope } => intercept + slope * logit,
+            Self::Knots { knots } => {
+                let after = knots.partition_point(|[at, _]| *at < logit);
+                let before = after.checked_sub(1).and_then(|place| knots.get(place));
+                let probability = match (before, knots.get(after)) {
+                    (Some([x0, y0]), Some([x1, y1])) => y0 + (y1 - y0) * (logit - x0) / (x1 - x0),
+                    (Some([_, end]), None) | (None, Some([_, end])) => *end,
+                    (None, None) => return logit,
+                };
+                (probability / (1.0 - probability)).ln()
+            }
+        }
     }
+}
+
+/// How a model spoke of the calibration cases in which it found a hematoma.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ConformalCalibration {
+    /// Of those that stayed stable: calibrated logit and weight.
+    pub stable: Vec<[f64; 2]>,
+    /// Of those that grew.
+    pub growth: Vec<[f64; 2]>,
+    /// The most that a case in question can weigh.
+    pub most_weight: f64,
 }
 
 impl ModelCard {
@@ -113,4 +148,33 @@ impl HistoryRow {
         "val_auroc",
         "n_val",
     ];
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn knots_are_joined_by_lines_and_hold_beyond_their_ends() {
+        let knots = vec![[-1.0, 0.2], [1.0, 0.4], [3.0, 0.9]];
+        let calibration = LogitCalibration::Knots { knots };
+        for (logit, expected) in
+            [(-9.0, 0.2), (-1.0, 0.2), (0.0, 0.3), (1.0, 0.4), (2.0, 0.65), (9.0, 0.9)]
+        {
+            let probability = 1.0 / (1.0 + (-calibration.apply(logit)).exp());
+            assert!((probability - expected).abs() < 1e-12, "{probability} at {logit}");
+        }
+    }
+
+    #[test]
+    fn both_calibrations_are_read_as_they_are_written() {
+        let line = LogitCalibration::Line { intercept: 0.5, slope: 0.8 };
+        let knots = LogitCalibration::Knots { knots: vec![[0.0, 0.5]] };
+        assert_eq!(serde_json::to_string(&line).unwrap(), r#"{"intercept":0.5,"slope":0.8}"#);
+        for calibration in [line, knots] {
+            let text = serde_json::to_string(&calibration).unwrap();
+            assert_eq!(serde_json::from_str::<LogitCalibration>(&text).unwrap(), calibration);
+        }
+    }
 }

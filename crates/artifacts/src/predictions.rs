@@ -26,11 +26,18 @@ pub struct PredictionRow {
     /// model that tells growth from a hematoma it does not find.
     #[serde(default)]
     pub twin_logit: Option<f64>,
+    /// How well the case conforms to those that stayed stable, 0 to 1: the set of all labels with a p-value above ε
+    /// misses the true one at most so often. Empty of a model without calibration cases.
+    #[serde(default)]
+    pub p_value_stable: Option<f64>,
+    /// The same of those that grew.
+    #[serde(default)]
+    pub p_value_growth: Option<f64>,
 }
 
 impl PredictionRow {
     /// The columns, in order.
-    pub const COLUMNS: [&str; 8] = [
+    pub const COLUMNS: [&str; 10] = [
         "case_id",
         "status",
         "reason",
@@ -39,6 +46,8 @@ impl PredictionRow {
         "volume_ml",
         "uncertainty",
         "twin_logit",
+        "p_value_stable",
+        "p_value_growth",
     ];
 }
 
@@ -90,6 +99,9 @@ pub struct LabelShiftEstimate {
     pub training_share: f64,
     /// Share that is expected to grow.
     pub target_share: f64,
+    /// Its 95 % interval over draws of those cases; missing in tables of before.
+    #[serde(default)]
+    pub target_share_ci95: Option<[f64; 2]>,
     /// What that adds to each test case's logit.
     pub logit_offset: f64,
 }

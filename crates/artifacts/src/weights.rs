@@ -1,4 +1,4 @@
-//! `weights/1`: weights of training cases toward a target domain.
+//! `weights/1`: weights of training and calibration cases toward a target domain.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,7 @@ pub struct WeightRow {
     pub regime: Regime,
     /// Index of the fold.
     pub fold: usize,
-    /// A training case of that fold.
+    /// A training or calibration case of that fold.
     pub case_id: String,
     /// Its weight; mean 1 over the fold.
     pub weight: f64,
@@ -29,7 +29,7 @@ pub struct WeightSummary {
     pub regime: Regime,
     /// Index of the fold.
     pub fold: usize,
-    /// Training cases.
+    /// Training cases, calibration cases among them where there are some.
     pub n_train: usize,
     /// Cases of the target domain; 0 where the regime has none, all weights are 1 then.
     pub n_target: usize,
@@ -47,6 +47,9 @@ pub struct WeightSummary {
     pub features_reported_only: Vec<ReportedFeature>,
     /// How many weights were clipped.
     pub n_clipped: usize,
+    /// The most that a case can weigh, since larger ratios are clipped; missing where none are.
+    #[serde(default)]
+    pub most_weight: Option<f64>,
 }
 
 /// How far apart the domains' means of a feature lie.

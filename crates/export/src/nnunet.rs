@@ -126,7 +126,7 @@ fn folds<'a>(
         match row.role {
             Role::Train => fold.train.push(&row.case_id),
             Role::Val => fold.val.push(&row.case_id),
-            Role::Test | Role::Target => (),
+            Role::Calibration | Role::Test | Role::Target => (),
         }
     }
     match folds.is_empty() {

@@ -121,6 +121,7 @@ fn splits() {
         n_repeats: 1,
         n_inner_folds: 1,
         val_fraction: 0.2,
+        calibration_fraction: 0.0,
         target_fraction: 0.5,
         time_test_fraction: 0.3,
     };

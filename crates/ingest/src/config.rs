@@ -134,6 +134,9 @@ pub struct RawSplits {
     pub time_test_fraction: f64,
     /// Part of what is not tested that validates.
     pub val_fraction: f64,
+    /// Part of what is not tested that neither trains nor validates, but calibrates sets of labels; 0 for none. Not in
+    /// the regime `same_patient`.
+    pub calibration_fraction: f64,
     /// Part of a held-out site's patients that serves as the unlabelled target.
     pub target_fraction: f64,
 }
@@ -256,6 +259,8 @@ pub struct SplitSettings {
     pub time_test_fraction: f64,
     /// Part of what is not tested that validates.
     pub val_fraction: f64,
+    /// Part of what is not tested that calibrates; what validates is drawn from the rest.
+    pub calibration_fraction: f64,
     /// Part of a held-out site's patients that serves as the unlabelled target.
     pub target_fraction: f64,
 }
@@ -340,6 +345,11 @@ impl TryFrom<RawSplits> for SplitSettings {
             n_inner_folds: count("n_inner_folds", raw.n_inner_folds)?,
             time_test_fraction: check_range("time_test_fraction", time_test_fraction, 0.05..=0.9)?,
             val_fraction: check_range("val_fraction", raw.val_fraction, 0.01..=0.9)?,
+            calibration_fraction: check_range(
+                "calibration_fraction",
+                raw.calibration_fraction,
+                0.0..=0.9,
+            )?,
             target_fraction: check_range("target_fraction", raw.target_fraction, 0.0..=0.9)?,
         })
     }

@@ -12,8 +12,8 @@
 //!   operating points
 //! - probabilities: [`brier`], [`BrierDecomposition`], [`log_loss`], [`Recalibration`],
 //!   [`equal_mass_bins`] and [`equal_width_bins`] with [`expected_calibration_error`],
-//!   [`CalibrationCurve`]; [`LogisticRegression`] to make them, [`temperature()`], [`prior_by_likelihood`] and
-//!   [`prior_by_confusion`] to mend them
+//!   [`CalibrationCurve`]; [`LogisticRegression`] to make them, [`temperature()`], [`Isotonic`],
+//!   [`prior_by_likelihood`] and [`prior_by_confusion`] to mend them, [`ConformalScores`] for sets of classes
 //! - decisions: [`decision_curve()`], [`PredictiveValues`], [`McNemar`], [`Reclassification`],
 //!   [`DiscriminationImprovement`]
 //! - measurements and raters: [`bland_altman`], [`concordance`], [`pearson`], [`Ratings`] (ICC),
@@ -54,11 +54,13 @@ mod bootstrap;
 mod brier_decomposition;
 mod calibration;
 mod cell_areas;
+mod conformal;
 mod decision_curve;
 mod delong;
 mod error;
 mod intervals;
 mod intraclass;
+mod isotonic;
 mod kappa;
 mod label_shift;
 mod lesions;
@@ -90,11 +92,13 @@ pub use brier_decomposition::BrierDecomposition;
 pub use calibration::{
     CalibrationBin, brier, equal_mass_bins, equal_width_bins, expected_calibration_error, log_loss,
 };
+pub use conformal::ConformalScores;
 pub use decision_curve::{NetBenefit, decision_curve};
 pub use delong::{DeLong, PairedDeLong, paired_delong};
 pub use error::MetricError;
 pub use intervals::{Confidence, Interval, clopper_pearson, wilson};
 pub use intraclass::{IntraclassCorrelation, Ratings};
+pub use isotonic::Isotonic;
 pub use kappa::{KappaWeights, cohen_kappa, fleiss_kappa};
 pub use label_shift::{prior_by_confusion, prior_by_likelihood};
 pub use lesions::{Hit, LesionDetection};

@@ -6,6 +6,7 @@ use hemex_model::{CaseInput, CaseOutput, Decision, InputSpec, Passes, Reading};
 use hemex_volume::Image;
 
 use crate::PredictError;
+use crate::conformal::Conformal;
 use crate::model::TrainedModel;
 
 /// Models that speak as one: a single one, or several of an arm that read the same input. The lesion's probability is
@@ -87,6 +88,17 @@ impl Ensemble {
     /// How the output becomes a statement.
     pub fn decision(&self) -> &Decision {
         self.first.decision()
+    }
+
+    /// What sets of labels rest on: a single model's calibration cases, read as it reads cases now. Several models that
+    /// speak as one have none in common, and a mirrored second pass gives other logits than those cases had.
+    pub(crate) fn conformal(&self, passes: Passes) -> Option<&Conformal> {
+        self.first.conformal().filter(|_| self.others.is_empty() && !passes.mirrored)
+    }
+
+    /// Whether a model among them has calibration cases.
+    pub(crate) fn has_calibration_cases(&self) -> bool {
+        self.models().any(|model| model.conformal().is_some())
     }
 
     /// Whether growth is told from features of the whole hematoma.

@@ -9,6 +9,14 @@ pub enum PredictError {
     /// The signs of a hematoma cannot be read.
     #[error("the signs of a hematoma: {0}")]
     Signs(hemex_volume::VolumeError),
+    /// What a model's sets of labels rest on cannot be used.
+    #[error("{path}: `conformal`: {source}; train the model anew")]
+    Conformal {
+        /// The model's card.
+        path: PathBuf,
+        /// Why not.
+        source: hemex_metrics::MetricError,
+    },
     /// An input cannot be read.
     #[error(transparent)]
     Artifact(#[from] ArtifactError),

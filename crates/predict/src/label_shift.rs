@@ -1,8 +1,11 @@
 use hemex_artifacts::{LabelShiftEstimate, ModelCard};
-use hemex_metrics::{prior_by_confusion, prior_by_likelihood};
+use hemex_metrics::{Bootstrap, Confidence, Strata, prior_by_confusion, prior_by_likelihood};
 
 use crate::PredictError;
 use crate::config::LabelShift;
+
+/// Draws of target cases behind the interval.
+const N_DRAWS: usize = 1000;
 
 /// How frequent growth is where cases have these logits, and what that adds to a logit. A share of nought or one, which
 /// no sample of `n` cases shows, is held `1 / (2n + 2)` away from it. `None` if nothing is asked for.
@@ -18,21 +21,36 @@ pub(crate) fn estimate(
         return Ok(None);
     }
     let prior_logit = card.prior_logit.ok_or_else(|| missing("prior_logit"))?;
-    let share = match kind {
+    let means = match kind {
         LabelShift::Confusion => {
-            let means = card.mean_probabilities.ok_or_else(|| missing("mean_probabilities"))?;
+            Some(card.mean_probabilities.ok_or_else(|| missing("mean_probabilities"))?)
+        }
+        _ => None,
+    };
+    let share_of = |logits: &[f64]| match means {
+        Some(means) => {
             let probabilities: Vec<f64> = logits.iter().map(|z| sigmoid(*z)).collect();
             prior_by_confusion(means, &probabilities)
         }
-        _ => prior_by_likelihood(logits, prior_logit),
+        None => prior_by_likelihood(logits, prior_logit),
     };
-    let share = share.map_err(|error| cannot(format!("of the target cases: {error}")))?;
+    let share =
+        share_of(logits).map_err(|error| cannot(format!("of the target cases: {error}")))?;
     let least = 0.5 / (logits.len() + 1) as f64;
     let target_share = share.clamp(least, 1.0 - least);
+    let draws = Bootstrap { n_draws: N_DRAWS, seed: card.seed };
+    let draws = draws.distribution(&Strata::new(&vec![(); logits.len()]), |n_drawn| {
+        let drawn = logits.iter().zip(n_drawn);
+        let drawn: Vec<f64> =
+            drawn.flat_map(|(z, n)| std::iter::repeat_n(*z, *n as usize)).collect();
+        share_of(&drawn).ok()
+    });
+    let interval = draws.interval(Confidence::P95).ok();
     Ok(Some(LabelShiftEstimate {
         n_target: logits.len(),
         training_share: sigmoid(prior_logit),
         target_share,
+        target_share_ci95: interval.map(|interval| [interval.low, interval.high]),
         logit_offset: (target_share / (1.0 - target_share)).ln() - prior_logit,
     }))
 }

@@ -5,6 +5,7 @@
 //! among its inputs. A head without hematoma is `no_lesion` with an empty probability.
 
 mod config;
+mod conformal;
 mod ensemble;
 mod error;
 mod label_shift;

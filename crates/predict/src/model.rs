@@ -9,6 +9,7 @@ use hemex_model::{
 use serde::Deserialize;
 
 use crate::PredictError;
+use crate::conformal::Conformal;
 use crate::ensemble::Known;
 
 /// A trained network, ready to be applied.
@@ -19,6 +20,7 @@ pub(crate) struct TrainedModel {
     spec: NetworkSpec,
     decision: Decision,
     growth_regression: Option<GrowthRegression>,
+    conformal: Option<Conformal>,
     network: Network,
     device: Device,
 }
@@ -55,10 +57,13 @@ impl TrainedModel {
         let regression = regression.transpose().map_err(part("growth_regression"))?;
         let known: Vec<&str> = SIGN_FEATURES.into_iter().chain(CLINICAL_FEATURES).collect();
         let growth_regression = regression.map(|r| r.check(&known)).transpose()?;
+        let conformal = card.conformal.as_ref().map(Conformal::new).transpose();
+        let conformal =
+            conformal.map_err(|source| PredictError::Conformal { path: path.clone(), source })?;
         let network = Network::new(&spec, 0, &device);
         let network = load_weights(network, &folder.join("model.safetensors"))?;
         let decision = decision.check()?;
-        Ok(Self { card, spec, decision, growth_regression, network, device })
+        Ok(Self { card, spec, decision, growth_regression, conformal, network, device })
     }
 
     /// How normalised input is made of an image.
@@ -92,6 +97,11 @@ impl TrainedModel {
                 None => clinical_feature(name, known.case, known.clinical),
             })
         }))
+    }
+
+    /// What its sets of labels rest on; `None` without calibration cases.
+    pub(crate) fn conformal(&self) -> Option<&Conformal> {
+        self.conformal.as_ref()
     }
 
     /// How the output becomes a statement.

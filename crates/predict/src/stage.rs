@@ -27,6 +27,11 @@ pub fn run(config: &Config, request: &Request) -> anyhow::Result<()> {
         Some(splits) => evaluated_units(splits, &model)?,
         None => cases.rows.iter().map(|row| (row.case_id.clone(), Unit::whole())).collect(),
     };
+    if model.has_calibration_cases() && model.conformal(config.passes).is_none() {
+        let reason =
+            if config.passes.mirrored { "mirrored = true" } else { "several models speak as one" };
+        warning(format!("no sets of labels: they rest on one model's single passes, and {reason}"));
+    }
     let output = request.output("predictions")?;
     let progress = Progress::new(units.len(), "cases");
     let rows_of = cases.rows.iter().map(|row| (row.case_id.as_str(), row)).collect();
@@ -188,9 +193,10 @@ impl Predictor<'_> {
         let estimate = estimate(self.config.label_shift, self.model.card(), &logits)?;
         if let Some(estimate) = &estimate {
             log(format_args!(
-                "growth among {} target cases: {:.1} %, {:.1} % in training",
+                "growth among {} target cases: {:.1} %{}, {:.1} % in training",
                 estimate.n_target,
                 100.0 * estimate.target_share,
+                interval_in_percent(estimate.target_share_ci95),
                 100.0 * estimate.training_share
             ));
         }
@@ -225,6 +231,9 @@ impl Predictor<'_> {
             }
             None => None,
         };
+        // A promise over whole cases.
+        let conformal = self.model.conformal(self.config.passes).filter(|_| slices.is_empty());
+        let p_values = conformal.zip(verdict.logit).map(|(conformal, z)| conformal.p_values(z));
         let offset = if *role == Role::Test { self.test_offset } else { 0.0 };
         let logit = verdict.logit.map(|logit| logit + offset);
         // Some slices of a case give no volume and no mask of it.
@@ -242,6 +251,8 @@ impl Predictor<'_> {
             volume_ml,
             uncertainty: verdict.uncertainty,
             twin_logit,
+            p_value_stable: p_values.map(|[stable, _]| stable),
+            p_value_growth: p_values.map(|[_, growth]| growth),
         };
         Ok((row, mask.is_some()))
     }
@@ -281,6 +292,13 @@ impl Predictor<'_> {
     }
 }
 
+/// ` (low to high)`, or nothing.
+fn interval_in_percent(interval: Option<[f64; 2]>) -> String {
+    interval.map_or_else(String::new, |[low, high]| {
+        format!(" ({:.1} to {:.1})", 100.0 * low, 100.0 * high)
+    })
+}
+
 fn refused(case_id: &str, reason: String) -> PredictionRow {
     PredictionRow {
         case_id: case_id.to_owned(),
@@ -291,5 +309,7 @@ fn refused(case_id: &str, reason: String) -> PredictionRow {
         volume_ml: None,
         uncertainty: None,
         twin_logit: None,
+        p_value_stable: None,
+        p_value_growth: None,
     }
 }

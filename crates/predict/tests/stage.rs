@@ -209,6 +209,7 @@ fn probabilities_of_test_cases_follow_how_frequent_growth_is_among_target_cases(
     write_splits(root.path(), Regime::Patient, &[("c1", None, Role::Test)]);
     let p = run(root.path()).unwrap().0[0].probability.unwrap();
     let found = card.label_shift.unwrap();
+    assert_eq!(found.target_share_ci95.map(|[low, high]| low == high), Some(true), "one case");
     assert!((found.target_share - (p - 0.01) / 0.11).abs() < 1e-12, "{found:?}, {p}");
     assert_eq!((found.n_target, found.training_share), (1, 0.5));
     let moved = shifted[0].logit.unwrap() - plain[0].logit.unwrap();
@@ -257,6 +258,37 @@ fn models_that_cannot_speak_as_one_are_refused_by_name() {
     write_splits(root.path(), Regime::Patient, &[("c0", None, Role::Test)]);
     let error = run(root.path()).unwrap_err().to_string();
     assert!(error.contains("folds [0, 1]"), "{error}");
+}
+
+#[test]
+fn sets_of_labels_rest_on_one_models_calibration_cases() {
+    let root = cohort(&Model::new("vgg"));
+    let path = root.path().join("model/model.json");
+    let p_values = |row: &PredictionRow| row.p_value_stable.zip(row.p_value_growth);
+    let (plain, _) = run(root.path()).unwrap();
+    assert!(plain.iter().all(|row| p_values(row).is_none()), "no calibration cases, no claim");
+    let logit = plain[0].logit.unwrap();
+    let mut card: serde_json::Value = json::read(&path).unwrap();
+    card["conformal"] = serde_json::json!({
+        "stable": [[logit - 2.0, 1.0], [logit - 1.0, 1.0], [logit + 1.0, 2.0]],
+        "growth": [[logit - 1.0, 1.0], [logit + 1.0, 1.0]],
+        "most_weight": 1.0,
+    });
+    json::write(&path, &card).unwrap();
+    let (rows, _) = run(root.path()).unwrap();
+    // Of stable cases 2 of 4 weigh in above it, of those that grew 1 of 2 below; it weighs 1 itself.
+    assert_eq!(p_values(&rows[0]), Some((3.0 / 5.0, 2.0 / 3.0)));
+    assert_eq!(rows[0].logit, plain[0].logit);
+    // Other logits than the calibration cases had.
+    let (rows, _) = run_with(root.path(), &[("mirrored", true.into())]).unwrap();
+    assert!(rows.iter().all(|row| p_values(row).is_none()));
+    Model { seed: 5, ..Model::new("vgg") }.write(&root.path().join("model-b"));
+    assert!(run(root.path()).unwrap().0.iter().all(|row| p_values(row).is_none()));
+    fs::remove_dir_all(root.path().join("model-b")).unwrap();
+    card["conformal"]["stable"][0][1] = (-1.0).into();
+    json::write(&path, &card).unwrap();
+    let error = run(root.path()).unwrap_err().to_string();
+    assert!(error.contains("model.json") && error.contains("conformal"), "{error}");
 }
 
 #[test]

@@ -21,6 +21,7 @@ fn metrics() -> Value {
         "lesion_labels": lesion_labels, "n_bootstrap": n_bootstrap,
         "surface_tolerance_mm": config().surface_tolerance_mm,
         "n_calibration_bins": n_calibration_bins, "n_example_cases": n_example_cases,
+        "conformal_miss": config().conformal_miss,
         "display_window_hu": config().display_window_hu,
     });
     let path = root.path().join("request.json");

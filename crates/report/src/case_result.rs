@@ -36,6 +36,12 @@ pub struct CaseResult {
     /// Logit of growth of the same head without its hematoma (phantom alone).
     #[serde(default)]
     pub twin_logit: Option<f64>,
+    /// P-value of staying stable, by a model's calibration cases.
+    #[serde(default)]
+    pub p_value_stable: Option<f64>,
+    /// P-value of growing.
+    #[serde(default)]
+    pub p_value_growth: Option<f64>,
     /// True probability of growth, all inputs known (phantom alone).
     pub true_probability: Option<f64>,
     /// True probability of growth given the image signs alone (phantom alone).
@@ -60,7 +66,7 @@ pub struct CaseResult {
 
 impl CaseResult {
     /// The columns, in order.
-    pub const COLUMNS: [&str; 25] = [
+    pub const COLUMNS: [&str; 27] = [
         "case_id",
         "patient_id",
         "site",
@@ -76,6 +82,8 @@ impl CaseResult {
         "logit",
         "uncertainty",
         "twin_logit",
+        "p_value_stable",
+        "p_value_growth",
         "true_probability",
         "true_probability_image_signs",
         "dice",

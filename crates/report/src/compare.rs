@@ -88,6 +88,8 @@ fn result(
         logit: row.and_then(|row| row.logit),
         uncertainty: row.and_then(|row| row.uncertainty),
         twin_logit: row.and_then(|row| row.twin_logit),
+        p_value_stable: row.and_then(|row| row.p_value_stable),
+        p_value_growth: row.and_then(|row| row.p_value_growth),
         true_probability: label.and_then(|label| label.true_probability),
         true_probability_image_signs: label.and_then(|label| label.true_probability_image_signs),
         dice: overlap.and_then(|overlap| overlap.dice()),

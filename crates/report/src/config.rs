@@ -13,6 +13,8 @@ pub struct RawConfig {
     pub n_bootstrap: usize,
     /// See [`Config::n_calibration_bins`].
     pub n_calibration_bins: usize,
+    /// See [`Config::conformal_miss`].
+    pub conformal_miss: f64,
     /// See [`Config::n_example_cases`].
     pub n_example_cases: usize,
     /// See [`Config::display_window_hu`].
@@ -30,6 +32,8 @@ pub struct Config {
     pub n_bootstrap: usize,
     /// Bins of the calibration figure, 2 to 50.
     pub n_calibration_bins: usize,
+    /// Share of the cases of each class whose set of labels may miss theirs, 0.001 to 0.5.
+    pub conformal_miss: f64,
     /// Cases shown as slices, 0 to 24.
     pub n_example_cases: usize,
     /// HU shown as black and as white; the second is larger.
@@ -47,6 +51,7 @@ impl TryFrom<RawConfig> for Config {
         check_range("surface_tolerance_mm", raw.surface_tolerance_mm, 0.0..=20.0)?;
         check_range("n_bootstrap", raw.n_bootstrap as f64, 100.0..=100_000.0)?;
         check_range("n_calibration_bins", raw.n_calibration_bins as f64, 2.0..=50.0)?;
+        check_range("conformal_miss", raw.conformal_miss, 0.001..=0.5)?;
         check_range("n_example_cases", raw.n_example_cases as f64, 0.0..=24.0)?;
         let [low, high] = raw.display_window_hu;
         if !(low.is_finite() && high.is_finite() && low < high) {
@@ -62,6 +67,7 @@ impl TryFrom<RawConfig> for Config {
             surface_tolerance_mm: raw.surface_tolerance_mm,
             n_bootstrap: raw.n_bootstrap,
             n_calibration_bins: raw.n_calibration_bins,
+            conformal_miss: raw.conformal_miss,
             n_example_cases: raw.n_example_cases,
             display_window_hu: raw.display_window_hu,
         })
@@ -78,6 +84,7 @@ mod tests {
             surface_tolerance_mm: 2.0,
             n_bootstrap: 2000,
             n_calibration_bins: 6,
+            conformal_miss: 0.1,
             n_example_cases: 6,
             display_window_hu: [0.0, 90.0],
         }
@@ -94,6 +101,7 @@ mod tests {
         assert_eq!(key(raw_tolerance), bad("surface_tolerance_mm"));
         assert_eq!(key(RawConfig { n_bootstrap: 10, ..raw() }), bad("n_bootstrap"));
         assert_eq!(key(RawConfig { n_calibration_bins: 1, ..raw() }), bad("n_calibration_bins"));
+        assert_eq!(key(RawConfig { conformal_miss: 0.0, ..raw() }), bad("conformal_miss"));
         assert_eq!(key(RawConfig { n_example_cases: 99, ..raw() }), bad("n_example_cases"));
         for window in [[80.0, 80.0], [f64::NAN, 80.0]] {
             let raw = RawConfig { display_window_hu: window, ..raw() };

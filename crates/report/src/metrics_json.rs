@@ -56,6 +56,8 @@ pub fn document(findings: &Findings, config: &Config) -> Value {
                             case once a fold, its probability averaged over the seeds",
             "decision": "net benefit (Vickers and Elkin 2006) over the cases of the bins; intervals over \
                          test patients as above",
+            "conformal": "a set holds every label whose class-conditional p-value (Vovk 2012) is above what may \
+                          be missed; p-values from calibration cases that neither trained nor validated",
             "cues": "told: share of pairs of one outcome and different sides of the cue in which the second \
                      side has the higher score; within: share of pairs of one side in which the case that \
                      grew has; pairs of one model alone, each alike",

@@ -238,9 +238,10 @@ fn read_folds(
     known: &BTreeSet<&str>,
 ) -> Result<BTreeMap<usize, BTreeMap<String, Role>>, ReportError> {
     let precedence = |role: Role| match role {
-        Role::Test => 3,
-        Role::Val => 2,
-        Role::Train => 1,
+        Role::Test => 4,
+        Role::Val => 3,
+        Role::Train => 2,
+        Role::Calibration => 1,
         Role::Target => 0,
     };
     let path = splits.join("splits.csv");

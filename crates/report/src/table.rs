@@ -84,6 +84,8 @@ fn frame(rows: &[CaseResult]) -> PolarsResult<DataFrame> {
         number("logit", |row| row.logit),
         number("uncertainty", |row| row.uncertainty),
         number("twin_logit", |row| row.twin_logit),
+        number("p_value_stable", |row| row.p_value_stable),
+        number("p_value_growth", |row| row.p_value_growth),
         number("true_probability", |row| row.true_probability),
         number("true_probability_image_signs", |row| row.true_probability_image_signs),
         number("dice", |row| row.dice),
@@ -103,6 +105,7 @@ pub(crate) fn role_name(role: Role) -> &'static str {
     match role {
         Role::Train => "train",
         Role::Val => "val",
+        Role::Calibration => "calibration",
         Role::Test => "test",
         Role::Target => "target",
     }

@@ -24,6 +24,8 @@ pub struct FoldWeights {
     pub reported_only: Vec<ReportedFeature>,
     /// How many weights were clipped.
     pub n_clipped: usize,
+    /// What a case at the clip weighs: none weighs more.
+    pub most_weight: f64,
 }
 
 /// Weighs training cases toward the target cases; both are rows of the table.
@@ -46,6 +48,7 @@ pub fn weigh(
         features: Vec::new(),
         reported_only: Vec::new(),
         n_clipped: 0,
+        most_weight: 1.0,
     };
     if target.is_empty() || train.is_empty() {
         return Some(result);
@@ -72,7 +75,7 @@ pub fn weigh(
     let (train_rows, target_rows) = rows.split_at(train.len());
     let ratios = config.estimator.ratios(train_rows, target_rows, seed)?;
     result.n_clipped = ratios.iter().filter(|w| **w > config.max_weight).count();
-    result.weights = weights(&ratios, config)?;
+    (result.weights, result.most_weight) = weights(&ratios, config)?;
     result.effective_sample_size = effective_sample_size(&result.weights);
     let domains = LogisticRegression::fit(&rows, &is_target, &vec![1.0; rows.len()], config.l2())?;
     let logits: Vec<f64> = rows.iter().map(|row| domains.logit(row)).collect();
@@ -96,12 +99,13 @@ pub fn weigh(
     Some(result)
 }
 
-/// Ratios clipped, flattened and scaled to mean 1; `None` if all are 0.
-fn weights(ratios: &[f64], config: &Config) -> Option<Vec<f64>> {
-    let flattened = |w: &f64| w.clamp(0.0, config.max_weight).powf(config.power);
-    let flattened: Vec<f64> = ratios.iter().map(flattened).collect();
-    let mean = flattened.iter().sum::<f64>() / flattened.len() as f64;
-    (mean > 0.0).then(|| flattened.into_iter().map(|w| w / mean).collect())
+/// Ratios clipped, flattened and scaled to mean 1, and what a ratio at the clip becomes; `None` if all are 0.
+fn weights(ratios: &[f64], config: &Config) -> Option<(Vec<f64>, f64)> {
+    let flattened = |w: f64| w.clamp(0.0, config.max_weight).powf(config.power);
+    let mean = ratios.iter().map(|w| flattened(*w)).sum::<f64>() / ratios.len() as f64;
+    let scaled = |w: f64| flattened(w) / mean;
+    let weights = || ratios.iter().map(|w| scaled(*w)).collect();
+    (mean > 0.0).then(|| (weights(), scaled(config.max_weight)))
 }
 
 /// Kish's effective sample size, (Σw)² / Σw².

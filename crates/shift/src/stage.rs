@@ -6,10 +6,11 @@ use hemex_stage::{Request, warning};
 use crate::fold::FoldWeights;
 use crate::{Config, FeatureTable, ShiftError, weigh};
 
-/// Training and target cases of a fold, as rows of the feature table.
+/// Source and target cases of a fold, as rows of the feature table.
 #[derive(Default)]
 struct Domains {
-    train: Vec<usize>,
+    /// That train or calibrate: of one population, so that both weigh by one ratio.
+    source: Vec<usize>,
     target: Vec<usize>,
 }
 
@@ -26,10 +27,10 @@ pub fn run(config: &Config, request: &Request) -> anyhow::Result<()> {
     let mut rows = Vec::new();
     let mut summaries = Vec::new();
     for ((regime, fold), domains) in domains(&splits, &features)? {
-        let found = weigh(&features, &domains.train, &domains.target, config, request.seed)
+        let found = weigh(&features, &domains.source, &domains.target, config, request.seed)
             .ok_or(ShiftError::NotFitted { regime: regime.name(), fold })?;
         warn_if_few(config, regime, fold, &domains, &found);
-        rows.extend(domains.train.iter().zip(&found.weights).map(|(case, weight)| WeightRow {
+        rows.extend(domains.source.iter().zip(&found.weights).map(|(case, weight)| WeightRow {
             regime,
             fold,
             case_id: features.case_ids[*case].clone(),
@@ -54,7 +55,7 @@ fn domains(
             .ok_or_else(|| ShiftError::UnknownCase { case_id: row.case_id.clone() })?;
         let fold = domains.entry((row.regime, row.fold)).or_default();
         let members = match row.role {
-            Role::Train => &mut fold.train,
+            Role::Train | Role::Calibration => &mut fold.source,
             Role::Target => &mut fold.target,
             Role::Val | Role::Test => continue,
         };
@@ -72,11 +73,11 @@ fn warn_if_few(
     domains: &Domains,
     found: &FoldWeights,
 ) {
-    let (n, effective) = (domains.train.len(), found.effective_sample_size);
+    let (n, effective) = (domains.source.len(), found.effective_sample_size);
     if effective < config.min_effective_share * n as f64 {
         warning(format!(
             "regime {}, fold {fold}: the weights leave an effective sample size of {effective:.0} of {n} \
-             training cases; the target domain is far from them",
+             source cases; the target domain is far from them",
             regime.name()
         ));
     }
@@ -86,7 +87,7 @@ fn summary(regime: Regime, fold: usize, domains: &Domains, found: FoldWeights) -
     WeightSummary {
         regime,
         fold,
-        n_train: domains.train.len(),
+        n_train: domains.source.len(),
         n_target: domains.target.len(),
         effective_sample_size: found.effective_sample_size,
         domain_auroc: found.domain_auroc,
@@ -95,5 +96,6 @@ fn summary(regime: Regime, fold: usize, domains: &Domains, found: FoldWeights) -
         features: found.features,
         features_reported_only: found.reported_only,
         n_clipped: found.n_clipped,
+        most_weight: Some(found.most_weight),
     }
 }

@@ -1,5 +1,5 @@
 use hemex_artifacts::LogitCalibration;
-use hemex_metrics::{LogisticRegression, temperature};
+use hemex_metrics::{Isotonic, LogisticRegression, temperature};
 
 use crate::config::Calibration;
 
@@ -18,7 +18,7 @@ impl Calibration {
             Self::None => Some(LogitCalibration::default()),
             Self::Temperature => {
                 let slope = 1.0 / temperature(logits, prior_logit, labels).ok()?;
-                Some(LogitCalibration { intercept: prior_logit * (1.0 - slope), slope })
+                Some(LogitCalibration::Line { intercept: prior_logit * (1.0 - slope), slope })
             }
             Self::Platt => {
                 if labels.iter().all(|label| *label) || !labels.contains(&true) {
@@ -27,7 +27,14 @@ impl Calibration {
                 let rows: Vec<Vec<f64>> = logits.iter().map(|z| vec![*z]).collect();
                 let fit = LogisticRegression::fit(&rows, labels, &vec![1.0; rows.len()], PLATT_L2)?;
                 let (slopes, intercept) = fit.coefficients();
-                Some(LogitCalibration { intercept, slope: *slopes.first()? })
+                Some(LogitCalibration::Line { intercept, slope: *slopes.first()? })
+            }
+            Self::Isotonic => {
+                let fit = Isotonic::fit(logits, labels).ok()?;
+                // A share of nought or one, which no sample of `n` cases shows, is held away from it.
+                let least = 0.5 / (labels.len() + 1) as f64;
+                let knot = |[logit, share]: &[f64; 2]| [*logit, share.clamp(least, 1.0 - least)];
+                Some(LogitCalibration::Knots { knots: fit.knots().iter().map(knot).collect() })
             }
         }
     }
@@ -48,20 +55,36 @@ mod tests {
         for (logit, expected) in [(2.0, 3f64.ln()), (-1.0, -(3f64.ln()))] {
             assert!((found.apply(logit) - expected).abs() < 0.02, "{found:?}");
         }
-        assert!(Calibration::Platt.fit(&[1.0, -1.0], 0.0, &[true, false]).unwrap().slope > 0.0);
+        let found = Calibration::Platt.fit(&[1.0, -1.0], 0.0, &[true, false]).unwrap();
+        assert!(matches!(found, LogitCalibration::Line { slope, .. } if slope > 0.0), "{found:?}");
     }
 
     #[test]
     fn a_temperature_leaves_the_prior_where_it_is() {
         let found = Calibration::Temperature.fit(&LOGITS, -1.3, &LABELS).unwrap();
-        assert!((found.apply(-1.3) + 1.3).abs() < 1e-12 && found.slope < 1.0, "{found:?}");
+        assert!((found.apply(-1.3) + 1.3).abs() < 1e-12, "{found:?}");
+        assert!(matches!(found, LogitCalibration::Line { slope, .. } if slope < 1.0), "{found:?}");
         let as_it_is = Calibration::None.fit(&LOGITS, -1.3, &LABELS).unwrap();
         assert_eq!(as_it_is.apply(0.7), 0.7);
     }
 
     #[test]
+    fn shares_of_steps_are_found_and_held_away_from_nought_and_one() {
+        let found = Calibration::Isotonic.fit(&LOGITS, -1.0, &LABELS).unwrap();
+        let probability = |logit: f64| 1.0 / (1.0 + (-found.apply(logit)).exp());
+        for (logit, expected) in [(-9.0, 0.25), (-1.0, 0.25), (0.5, 0.5), (2.0, 0.75)] {
+            assert!((probability(logit) - expected).abs() < 1e-12, "{found:?} at {logit}");
+        }
+        let sure = Calibration::Isotonic.fit(&[1.0, -1.0], 0.0, &[true, false]).unwrap();
+        assert_eq!(
+            sure,
+            LogitCalibration::Knots { knots: vec![[-1.0, 1.0 / 6.0], [1.0, 5.0 / 6.0]] }
+        );
+    }
+
+    #[test]
     fn one_class_calibrates_nothing() {
-        for kind in [Calibration::Temperature, Calibration::Platt] {
+        for kind in [Calibration::Temperature, Calibration::Platt, Calibration::Isotonic] {
             assert_eq!(kind.fit(&[1.0, 2.0], 0.0, &[true, true]), None);
             assert_eq!(kind.fit(&[], 0.0, &[]), None);
         }

@@ -11,6 +11,7 @@ use hemex_stage::Request;
 use hemex_volume::{Image, LabelMap, Lesion};
 use rayon::prelude::*;
 
+use crate::conformal::{CalibrationCases, CalibrationWeights};
 use crate::{DrawnCase, TrainError};
 
 /// Set in a voxel's label where it lies in the brain, so that lesion and brain are warped as one map.
@@ -25,6 +26,7 @@ pub(crate) struct Cohort {
     /// Hematomas of the cases that train, and of no other.
     pub(crate) donors: Vec<Donor>,
     pub(crate) val: Vec<ValCase>,
+    pub(crate) calibration: CalibrationCases,
 }
 
 /// What the tables say of a patient.
@@ -119,6 +121,8 @@ pub(crate) struct Fold<'a> {
     pub(crate) fold: usize,
     pub(crate) spec: &'a NetworkSpec,
     pub(crate) shift_weights: bool,
+    /// Whether calibration cases count by those weights.
+    pub(crate) weighs_calibration: bool,
     pub(crate) transplant: &'a TransplantPolicy,
 }
 
@@ -138,6 +142,7 @@ impl Cohort {
             Reader { cases: &cases, clinical: &clinical, labels_folder, labels: &labels, fold };
         let units = |role| units(&splits, fold, role);
         let (train, val) = (units(Role::Train), units(Role::Val));
+        let calibration = CalibrationWeights::read(request, fold, units(Role::Calibration))?;
         if train.is_empty() {
             let regime = fold.regime.name();
             return Err(TrainError::EmptyFold { regime, fold: fold.fold }.into());
@@ -161,7 +166,9 @@ impl Cohort {
         let donors = donors.collect::<Result<_, TrainError>>()?;
         let val = val.par_iter().map(|(id, slices)| reader.val_case(id, slices));
         let val = val.collect::<Result<_, TrainError>>()?;
-        Ok(Self { preparation: cases.preparation.clone(), train, n_sites, donors, val })
+        let calibration = calibration.cases(|id| reader.val_case(id, &BTreeSet::new()))?;
+        let preparation = cases.preparation.clone();
+        Ok(Self { preparation, train, n_sites, donors, val, calibration })
     }
 }
 
@@ -191,7 +198,10 @@ fn units(splits: &[SplitRow], fold: &Fold<'_>, role: Role) -> BTreeMap<String, B
     units
 }
 
-fn read_weights(folder: &Path, fold: &Fold<'_>) -> Result<BTreeMap<String, f64>, TrainError> {
+pub(crate) fn read_weights(
+    folder: &Path,
+    fold: &Fold<'_>,
+) -> Result<BTreeMap<String, f64>, TrainError> {
     let rows = table::read_rows::<WeightRow>(&folder.join("weights.csv"))?;
     let own = rows.into_iter().filter(|row| (row.regime, row.fold) == (fold.regime, fold.fold));
     Ok(own.map(|row| (row.case_id, row.weight)).collect())

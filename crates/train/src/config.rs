@@ -49,6 +49,8 @@ pub struct RawConfig {
     pub optimizer: RawOptimizer,
     /// How a network's own logit of growth becomes a probability.
     pub calibration: Calibration,
+    /// What sets of labels rest on.
+    pub conformal: RawConformal,
     /// How the output becomes a statement on a case.
     pub decision: Decision,
     /// What may be drawn for each window.
@@ -78,6 +80,14 @@ pub struct RawChange {
     pub loss: Option<RawLoss>,
     /// Whether its windows are transformed.
     pub augmented: Option<bool>,
+}
+
+/// What sets of labels rest on, where the split has calibration cases.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawConformal {
+    /// Whether calibration cases count in proportion to their domain-shift weight.
+    pub shift_weights: bool,
 }
 
 /// How cases are drawn.
@@ -116,6 +126,9 @@ pub enum Calibration {
     Temperature,
     /// By the line that fits the validation cases (Platt, Advances in Large Margin Classifiers, 1999).
     Platt,
+    /// By the rising function that fits the validation cases; it takes many of them, and gives neighbours in rank one
+    /// probability ([`hemex_metrics::Isotonic`]).
+    Isotonic,
 }
 
 /// The config, checked.
@@ -132,6 +145,7 @@ pub struct Config {
     pub(crate) optimizer: RawOptimizer,
     pub(crate) decision: Decision,
     pub(crate) calibration: Calibration,
+    pub(crate) conformal: RawConformal,
     pub(crate) transplant: TransplantPolicy,
     pub(crate) growth: GrowthRule,
     pub(crate) established: Established,
@@ -188,6 +202,7 @@ impl TryFrom<RawConfig> for Config {
             optimizer: raw.optimizer,
             decision,
             calibration: raw.calibration,
+            conformal: raw.conformal,
             transplant,
             growth: raw.growth,
             established,

@@ -105,6 +105,15 @@ pub enum TrainError {
         /// Cases with a hematoma that grew.
         n_growth: usize,
     },
+    /// Calibration cases are to count by weights that are not known.
+    #[error(
+        "conformal.shift_weights = true: {what}; wire the output of the stage `shift` as `weights`, made from these \
+         splits, or set conformal.shift_weights = false"
+    )]
+    UnweighedCalibration {
+        /// What is missing.
+        what: String,
+    },
     /// The loss is no longer a number.
     #[error(
         "the loss is {loss} in epoch {epoch}, step {step}; the batch held {cases}; try a lower learning rate"

@@ -10,6 +10,7 @@ mod checkpoint;
 mod clip;
 mod cohort;
 mod config;
+mod conformal;
 mod curves;
 mod error;
 mod feed;

@@ -11,7 +11,7 @@ use hemex_volume::{Image, LabelMap};
 use rand::RngExt;
 
 use crate::TrainError;
-use crate::cohort::{BRAIN, Clinical, Cohort};
+use crate::cohort::{BRAIN, Clinical, Cohort, ValCase};
 use crate::growth_source::Established;
 use crate::validation::mean_probabilities;
 
@@ -75,11 +75,30 @@ impl MaskReader<'_> {
             cases.extend(features.map(|features| KnownCase { features, growth: case.growth }));
         }
         for case in &cohort.val {
-            let features =
-                self.features(&case.input, &case.image, &case.clinical, &case.case_id)?;
+            let features = self.features_of(case)?;
             cases.extend(features.map(|features| KnownCase { features, growth: case.growth }));
         }
         Ok(cases)
+    }
+
+    /// The regression's logit of growth of a case that it was not fitted to; `None` where no hematoma is found.
+    pub(crate) fn logit(
+        &self,
+        growth: &GrowthRegression,
+        case: &ValCase,
+    ) -> Result<Option<f64>, TrainError> {
+        let names = self.names();
+        let features = self.features_of(case)?;
+        Ok(features.map(|features| {
+            growth.logit(|name| {
+                let place = names.iter().position(|known| *known == name);
+                place.and_then(|place| features[place])
+            })
+        }))
+    }
+
+    fn features_of(&self, case: &ValCase) -> Result<Option<Vec<Option<f64>>>, TrainError> {
+        self.features(&case.input, &case.image, &case.clinical, &case.case_id)
     }
 
     fn features(

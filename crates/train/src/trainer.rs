@@ -1,10 +1,10 @@
 use burn::module::Module;
 use burn::optim::{GradientsAccumulator, ModuleOptimizer};
 use burn::tensor::Device;
-use hemex_artifacts::{HistoryRow, LogitCalibration, ModelCard, Regime, json, table};
+use hemex_artifacts::{HistoryRow, ModelCard, Regime, json, table};
 use hemex_kernels::FusedAdamW;
-use hemex_model::{Network, Passes, load_weights, parse_device, save_weights};
-use hemex_stage::{Request, log, simd_level, warning};
+use hemex_model::{Network, Passes, parse_device, save_weights};
+use hemex_stage::{Request, log, simd_level};
 
 use crate::across::GroupWeights;
 use crate::average::{Average, AverageKind};
@@ -19,10 +19,11 @@ use crate::learner::{At, EpochLoss, Learner};
 use crate::loss::{GrowthLoss, JointLoss, LossState};
 use crate::profile::Profile;
 use crate::sample::{Batch, WindowSource};
-use crate::second_stage::MaskReader;
 use crate::tasks::TaskWeights;
 use crate::validation::{Validation, Validator};
 use crate::{Config, DrawnCase, Sampler, Schedule, TrainError};
+
+mod told;
 
 /// Runs the stage.
 ///
@@ -62,6 +63,7 @@ pub(crate) fn arm_of<'a>(
         fold: request.axis_index("fold")?,
         spec: &arm.spec,
         shift_weights: arm.sampler.shift_weights,
+        weighs_calibration: config.conformal.shift_weights,
         transplant: &config.transplant,
     };
     Ok((name, arm, fold))
@@ -78,14 +80,6 @@ pub(crate) struct Trainer<'a> {
     prior_logit_offset: f64,
     checkpoints: Checkpoints,
     device: Device,
-}
-
-/// What tells growth, as the card says it.
-struct GrowthTold {
-    calibration: LogitCalibration,
-    prior_logit: f64,
-    mean_probabilities: Option<[f64; 2]>,
-    regression: Option<serde_json::Value>,
 }
 
 impl<'a> Trainer<'a> {
@@ -296,7 +290,7 @@ impl<'a> Trainer<'a> {
         if progress.best_score.is_none_or(|best| score > best) {
             progress.best_score = Some(score);
             progress.best_epoch = progress.epoch;
-            progress.best_calibration = validation.calibration;
+            progress.best_calibration.clone_from(&validation.calibration);
             progress.best_mean_probabilities = validation.mean_probabilities;
         }
         progress.epoch += 1;
@@ -337,6 +331,7 @@ impl<'a> Trainer<'a> {
             n_parameters: network.num_params(),
             simd: simd_level()?.to_owned(),
             growth_regression: told.regression,
+            conformal: told.conformal,
         };
         std::fs::copy(self.checkpoints.best(), folder.join("model.safetensors"))?;
         save_weights(network, &folder.join("last.safetensors"))?;
@@ -348,40 +343,6 @@ impl<'a> Trainer<'a> {
             table::write_rows(&path, &TransplantRow::COLUMNS, rows)?;
         }
         Ok(())
-    }
-
-    /// What tells growth: the network of the best epoch, or a regression on the hematomas that it finds.
-    fn growth_told(&self, progress: &Progress) -> anyhow::Result<GrowthTold> {
-        let GrowthSource::Regression { of_mask, clinical } = &self.arm.growth_from else {
-            // Validation cases of one class tell nothing of it.
-            if progress.best_calibration.is_none() {
-                warning("validation cases are of one class: probabilities are not recalibrated");
-            }
-            return Ok(GrowthTold {
-                calibration: progress.best_calibration.unwrap_or_default(),
-                prior_logit: self.sampler.prior_logit(),
-                mean_probabilities: progress.best_mean_probabilities,
-                regression: None,
-            });
-        };
-        let network = Network::new(&self.arm.spec, self.request.seed, &self.device);
-        let reader = MaskReader {
-            network: &load_weights(network, &self.checkpoints.best())?,
-            spec: &self.arm.spec,
-            decision: &self.config.decision,
-            passes: self.passes(),
-            device: &self.device,
-            of_mask,
-            clinical,
-            established: &self.config.established,
-        };
-        let fit = reader.regression(self.cohort, self.request.seed)?;
-        Ok(GrowthTold {
-            calibration: LogitCalibration::default(),
-            prior_logit: fit.prior_logit,
-            mean_probabilities: fit.mean_probabilities,
-            regression: Some(serde_json::to_value(fit.growth)?),
-        })
     }
 
     /// How cases go through the network where it does not learn.

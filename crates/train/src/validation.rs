@@ -8,7 +8,7 @@ use crate::cohort::ValCase;
 use crate::config::{Calibration, RawLoss, SelectBy};
 
 /// Figures of an epoch on the validation cases.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Validation {
     /// What chooses the checkpoint.
     pub(crate) loss: f64,
@@ -87,7 +87,7 @@ impl Validator<'_> {
         let missed = dice.map_or(0.0, |dice| 1.0 - dice);
         let loss = self.weights.label_weight * entropy + self.weights.mask_weight * missed;
         let calibration = self.calibration.fit(&told, self.prior_logit, &of_told);
-        let mean_probabilities = calibration.and_then(|calibration| {
+        let mean_probabilities = calibration.as_ref().and_then(|calibration| {
             let logits: Vec<f64> = told.iter().map(|logit| calibration.apply(*logit)).collect();
             mean_probabilities(&logits, &of_told)
         });

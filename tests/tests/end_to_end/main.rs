@@ -8,6 +8,7 @@
 mod browser;
 mod cohort;
 mod concurrency;
+mod conformal;
 mod damage;
 mod export;
 mod finished;

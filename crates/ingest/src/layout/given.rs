@@ -35,9 +35,10 @@ pub(crate) fn given_splits(
         let role = match sheet.cell(row, "role") {
             Some("train") => Role::Train,
             Some("val") => Role::Val,
+            Some("calibration") => Role::Calibration,
             Some("test") => Role::Test,
             Some("target") => Role::Target,
-            _ => return Err(wrong("role", "train, val, test or target")),
+            _ => return Err(wrong("role", "train, val, calibration, test or target")),
         };
         given.entry(case.to_owned()).or_default().push((fold, role));
     }

@@ -12,7 +12,10 @@
 //! - `time`: one fold; the patients scanned last test, the others train and validate. A patient's scan
 //!   is its latest. Left out where no date is known; who has none is left out too, with a warning.
 //! - `given`: as `splits.csv` (or `.tsv`) at the dataset's root says, a row a case and fold: `case`, `fold`
-//!   from 0, `role` (train, val, test, target). Left out where there is none.
+//!   from 0, `role` (train, val, calibration, test, target). Left out where there is none.
+//!
+//! Where a part calibrates sets of labels, it is drawn from what is not tested before that trains and validates; not in
+//! `same_patient`.
 //!
 //! A patient has one role a fold in all but `same_patient`. A case whose label is undefined can neither train
 //! nor test: it is `target` where its patient is drawn so, else it has no row. A patient seen at the

@@ -31,12 +31,15 @@ pub(super) fn by_patient(
                 patients.iter().cloned().zip(&fold_of).partition(|(_, of)| **of == fold);
             let rest: Vec<Patient<'_>> = rest.into_iter().map(|(patient, _)| patient).collect();
             let outer = repeat * settings.n_folds + fold;
+            let (calibrate, rest) =
+                calibration_and_rest(rest, Regime::Patient, outer, settings, seed);
             for inner in 0..settings.n_inner_folds {
                 let fold = outer * settings.n_inner_folds + inner;
                 for (patient, _) in &tested {
                     let cases = patient.cases.iter();
                     rows.extend(cases.map(|unit| row(unit, Regime::Patient, fold, Role::Test)));
                 }
+                rows.extend(of_role(&calibrate, Regime::Patient, fold, Role::Calibration));
                 rows.extend(match settings.n_inner_folds {
                     1 => train_and_val(&rest, Regime::Patient, fold, settings, seed),
                     n => inner_fold(&rest, fold, [outer, inner], n, seed),
@@ -99,7 +102,9 @@ pub(super) fn by_time(
     let n_tested = part(patients.len(), settings.time_test_fraction);
     let tested = patients.split_off(patients.len() - n_tested);
     let others: Vec<Patient<'_>> = patients.into_iter().map(|(_, patient)| patient).collect();
+    let (calibrate, others) = calibration_and_rest(others, Regime::Time, 0, settings, seed);
     let mut rows = train_and_val(&others, Regime::Time, 0, settings, seed);
+    rows.extend(of_role(&calibrate, Regime::Time, 0, Role::Calibration));
     for (_, patient) in tested {
         rows.extend(patient.cases.iter().map(|unit| row(unit, Regime::Time, 0, Role::Test)));
     }
@@ -160,6 +165,8 @@ pub(super) fn by_site(
         }
         let others = labelled(units).filter(|unit| !away.contains(unit.patient_id.as_str()));
         let others = Patient::group(others);
+        let (calibrate, others) = calibration_and_rest(others, Regime::Site, fold, settings, seed);
+        rows.extend(of_role(&calibrate, Regime::Site, fold, Role::Calibration));
         rows.extend(train_and_val(&others, Regime::Site, fold, settings, seed));
     }
     Ok(rows)
@@ -195,6 +202,35 @@ pub(super) fn by_slice(units: &[&Unit], settings: &SplitSettings, seed: u64) -> 
 
 fn labelled<'a>(units: &[&'a Unit]) -> impl Iterator<Item = &'a Unit> {
     units.iter().copied().filter(|unit| unit.growth.is_some())
+}
+
+/// The patients that calibrate, a part of each label's, and the others.
+fn calibration_and_rest<'a>(
+    patients: Vec<Patient<'a>>,
+    regime: Regime,
+    fold: usize,
+    settings: &SplitSettings,
+    seed: u64,
+) -> (Vec<Patient<'a>>, Vec<Patient<'a>>) {
+    if settings.calibration_fraction == 0.0 {
+        return (Vec::new(), patients);
+    }
+    let key = DrawKey::new(seed, "ingest.splits.calibration").case(regime.name());
+    let mut rng = key.repeat(fold).rng();
+    let mut calibrates =
+        draw_stratified(&patients, settings.calibration_fraction, &mut rng).into_iter();
+    patients.into_iter().partition(|_| calibrates.next() == Some(true))
+}
+
+/// Every case of these patients.
+fn of_role(
+    patients: &[Patient<'_>],
+    regime: Regime,
+    fold: usize,
+    role: Role,
+) -> impl Iterator<Item = SplitRow> {
+    let cases = patients.iter().flat_map(|patient| &patient.cases);
+    cases.map(move |unit| row(unit, regime, fold, role))
 }
 
 fn train_and_val(

@@ -9,6 +9,7 @@ const SETTINGS: SplitSettings = SplitSettings {
     n_repeats: 1,
     n_inner_folds: 1,
     val_fraction: 0.2,
+    calibration_fraction: 0.0,
     target_fraction: 0.5,
     time_test_fraction: 0.3,
 };
@@ -206,6 +207,38 @@ fn repeats_deal_anew_and_inner_folds_validate_in_turn() {
         assert_eq!((validated.len(), n_validated), (40, 40));
     }
     assert_ne!(patients(0, Role::Test), patients(12, Role::Test), "the second repeat");
+}
+
+#[test]
+fn what_calibrates_neither_trains_nor_validates() {
+    let settings = SplitSettings { calibration_fraction: 0.25, ..SETTINGS };
+    let (splits, without) =
+        (split(&pairs(), &settings, 1).unwrap(), split(&pairs(), &SETTINGS, 1).unwrap());
+    for regime in [Regime::Patient, Regime::Site, Regime::Time] {
+        let n_folds = of(&splits, regime).map(|row| row.fold).max().unwrap() + 1;
+        for fold in 0..n_folds {
+            let patients = |splits: &Splits, role: Role| -> BTreeSet<String> {
+                let rows = of(splits, regime).filter(|row| (row.fold, row.role) == (fold, role));
+                rows.map(|row| row.patient_id.clone()).collect()
+            };
+            let calibrate = patients(&splits, Role::Calibration);
+            let others = [Role::Train, Role::Val].map(|role| patients(&splits, role));
+            assert!(others.iter().all(|other| other.is_disjoint(&calibrate)));
+            let n = calibrate.len() + others[0].len() + others[1].len();
+            assert!((calibrate.len() as f64 - 0.25 * n as f64).abs() <= 1.0, "{regime:?} {fold}");
+            // A quarter grew: of those that calibrate too.
+            let grew = |patient: &&String| {
+                pairs().iter().any(|unit| unit.patient_id == **patient && unit.growth == Some(true))
+            };
+            let n_grew = calibrate.iter().filter(grew).count();
+            assert!((n_grew as f64 - 0.25 * calibrate.len() as f64).abs() <= 1.0, "{n_grew}");
+            // Who tests and who is the target does not depend on it.
+            for role in [Role::Test, Role::Target] {
+                assert_eq!(patients(&splits, role), patients(&without, role));
+            }
+        }
+    }
+    assert!(of(&splits, Regime::SamePatient).all(|row| row.role != Role::Calibration));
 }
 
 #[test]

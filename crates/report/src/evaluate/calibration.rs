@@ -232,6 +232,8 @@ pub(super) mod tests {
             logit: None,
             uncertainty: None,
             twin_logit: None,
+            p_value_stable: None,
+            p_value_growth: None,
             true_probability: None,
             true_probability_image_signs: None,
             dice: None,

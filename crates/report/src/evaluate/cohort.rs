@@ -69,6 +69,8 @@ pub struct FoldCounts {
     pub n_train: usize,
     /// Cases that choose the checkpoint.
     pub n_val: usize,
+    /// Cases on which sets of labels rest.
+    pub n_calibration: usize,
     /// Cases that test.
     pub n_test: usize,
     /// Test cases that grew.
@@ -162,6 +164,7 @@ fn fold_counts(evaluation: &Evaluation, fold: usize) -> FoldCounts {
         test_sites: sites.into_iter().cloned().collect(),
         n_train: n_of(Role::Train),
         n_val: n_of(Role::Val),
+        n_calibration: n_of(Role::Calibration),
         n_test: n_of(Role::Test),
         n_test_growth: test().filter(grew).count(),
         n_target: n_of(Role::Target),

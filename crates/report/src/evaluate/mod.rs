@@ -4,6 +4,7 @@ mod agreement;
 mod calibration;
 mod cohort;
 mod comparators;
+mod conformal;
 mod cues;
 mod decision;
 mod definitions;
@@ -22,6 +23,7 @@ pub use agreement::{MaskAgreement, VolumeAgreement};
 pub use calibration::Calibration;
 pub use cohort::{Cohort, FoldCounts, SiteCounts};
 pub use comparators::Comparator;
+pub use conformal::{Conformal, SetShare};
 pub use cues::{Cue, CueFigures, PairShare, TwinFigures};
 pub use decision::{Decision, ThresholdBenefit};
 pub use definitions::GrowthDefinition;
@@ -98,6 +100,9 @@ pub struct ArmFindings {
     pub decision: Decision,
     /// AUROC when the most uncertain cases are referred; empty without a stated uncertainty.
     pub referral: Vec<Referral>,
+    /// Sets of labels; missing without calibration cases.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub conformal: Option<Conformal>,
     /// Dice over test cases.
     pub dice: MaskAgreement,
     /// 95th percentile Hausdorff distance over test cases, mm.
@@ -203,6 +208,7 @@ fn arm(
         calibration: calibration::calibration(rows, resampling, config.n_calibration_bins)?,
         decision: decision::decision(rows, resampling)?,
         referral: referral::referral(rows, resampling)?,
+        conformal: conformal::conformal(rows, resampling, config.conformal_miss),
         dice: agreement::mask_agreement(rows, has_masks, resampling, |row| row.dice)?,
         hd95_mm: agreement::mask_agreement(rows, has_masks, resampling, |row| row.hd95_mm)?,
         surface_dice: agreement::mask_agreement(rows, has_masks, resampling, |r| r.surface_dice)?,

@@ -6,7 +6,7 @@ use super::files::{json, nifti, plain_name, present, safetensors};
 use super::table::Table;
 
 const REGIMES: [&str; 5] = ["patient", "site", "same_patient", "time", "given"];
-const ROLES: [&str; 4] = ["train", "val", "test", "target"];
+const ROLES: [&str; 5] = ["train", "val", "calibration", "test", "target"];
 const NATIVE_SPACINGS: [&str; 3] =
     ["native_spacing_d_mm", "native_spacing_h_mm", "native_spacing_w_mm"];
 const STATUSES: [&str; 3] = ["ok", "no_lesion", "refused"];

@@ -108,8 +108,18 @@ fn transplant(probability: f64) -> TransplantPolicy {
 }
 
 fn cohort(root: &Path, spec: &NetworkSpec, transplant: &TransplantPolicy) -> Cohort {
-    let fold = Fold { regime: Regime::Patient, fold: 0, spec, shift_weights: false, transplant };
-    Cohort::read(&request(root), &fold).unwrap()
+    Cohort::read(&request(root), &fold(spec, transplant)).unwrap()
+}
+
+fn fold<'a>(spec: &'a NetworkSpec, transplant: &'a TransplantPolicy) -> Fold<'a> {
+    Fold {
+        regime: Regime::Patient,
+        fold: 0,
+        spec,
+        shift_weights: false,
+        weighs_calibration: false,
+        transplant,
+    }
 }
 
 #[test]
@@ -154,4 +164,53 @@ fn without_transplants_nothing_is_kept_for_them() {
     write_cohort(folder.path());
     let cohort = cohort(folder.path(), &spec(), &transplant(0.0));
     assert!(cohort.donors.is_empty() && cohort.train.iter().all(|case| case.ground.is_none()));
+}
+
+#[test]
+fn calibration_cases_neither_train_nor_validate_and_weigh_as_they_are_asked_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    write_cohort(root);
+    let splits = std::fs::read_to_string(root.join("splits/splits.csv")).unwrap();
+    let splits = splits.replace("c4,,p4,A,patient,0,train", "c4,,p4,A,patient,0,calibration");
+    let splits = splits.replace("c7,,p7,A,patient,0,val", "c7,,p7,A,patient,0,calibration");
+    std::fs::write(root.join("splits/splits.csv"), splits).unwrap();
+    let (spec, transplant) = (spec(), transplant(0.0));
+    let cohort = cohort(root, &spec, &transplant);
+    assert!(cohort.train.iter().all(|case| case.case_id != "c4"));
+    assert!(cohort.val.iter().all(|case| case.case_id == "c6"));
+    // c4 is stable, c7 grew.
+    let logit = |case: &ValCase| Ok(Some(if case.case_id == "c4" { -0.5 } else { 2.0 }));
+    let found = cohort.calibration.conformal(logit).unwrap().unwrap();
+    assert_eq!((found.stable, found.growth), (vec![[-0.5, 1.0]], vec![[2.0, 1.0]]));
+    assert_eq!(found.most_weight, 1.0);
+    // A case without a hematoma that is found says nothing.
+    let nothing = cohort.calibration.conformal(|_| Ok(None)).unwrap().unwrap();
+    assert!(nothing.stable.is_empty() && nothing.growth.is_empty());
+
+    let weighs = Fold { weighs_calibration: true, ..fold(&spec, &transplant) };
+    let refused = |request: &Request| Cohort::read(request, &weighs).err().unwrap().to_string();
+    assert!(refused(&request(root)).contains("no input `weights`"));
+    let mut request = request(root);
+    let path = root.join("weights");
+    std::fs::create_dir(&path).unwrap();
+    let artifact = InputArtifact { path: path.clone(), kind: Kind::Weights, axes: BTreeMap::new() };
+    request.inputs.insert("weights".to_owned(), vec![artifact]);
+    let head = "regime,fold,case_id,weight\npatient,0,c4,0.5\n";
+    std::fs::write(path.join("weights.csv"), head).unwrap();
+    assert!(refused(&request).contains("case c7 has no row in weights.csv"));
+    std::fs::write(path.join("weights.csv"), format!("{head}patient,0,c7,3\n")).unwrap();
+    let mut summary = json!([{
+        "regime": "patient", "fold": 0, "n_train": 7, "n_target": 4, "effective_sample_size": 5.0,
+        "domain_auroc": null, "overlap": null, "mean_discrepancy": null, "features": [],
+        "features_reported_only": [], "n_clipped": 1,
+    }]);
+    json::write(&path.join("weights.json"), &summary).unwrap();
+    assert!(refused(&request).contains("most_weight"));
+    summary[0]["most_weight"] = 8.0.into();
+    json::write(&path.join("weights.json"), &summary).unwrap();
+    let weighed = Cohort::read(&request, &weighs).unwrap().calibration;
+    let found = weighed.conformal(logit).unwrap().unwrap();
+    assert_eq!((found.stable, found.growth), (vec![[-0.5, 0.5]], vec![[2.0, 3.0]]));
+    assert_eq!(found.most_weight, 8.0);
 }

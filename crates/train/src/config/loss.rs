@@ -58,9 +58,9 @@ pub(super) fn check_calibration(
     for (key, value) in
         [("loss.focal_gamma", loss.focal_gamma), ("loss.ldam_margin", loss.ldam_margin)]
     {
-        if value > 0.0 && calibration != Calibration::Platt {
-            let expected =
-                "0 unless calibration = \"platt\", since this loss distorts the probabilities";
+        if value > 0.0 && !matches!(calibration, Calibration::Platt | Calibration::Isotonic) {
+            let expected = "0 unless calibration is \"platt\" or \"isotonic\", since this loss distorts the \
+                            probabilities";
             return Err(ConfigError::new(key, expected, value));
         }
     }

@@ -127,7 +127,9 @@ fn no_correction_of_the_prior_is_made_twice() {
 #[test]
 fn a_loss_that_distorts_probabilities_is_recalibrated() {
     for change in [("focal_gamma", 2.0), ("ldam_margin", 0.5)] {
-        assert_eq!(with_loss("instance", "platt", &[change]), Ok(()));
+        for calibration in ["platt", "isotonic"] {
+            assert_eq!(with_loss("instance", calibration, &[change]), Ok(()));
+        }
         for calibration in ["none", "temperature"] {
             let error = with_loss("instance", calibration, &[change]).unwrap_err();
             assert!(error.contains(change.0) && error.contains("platt"), "{error}");

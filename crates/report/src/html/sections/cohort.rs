@@ -1,4 +1,5 @@
 use super::flow::flow;
+use crate::evaluate::FoldCounts;
 use crate::html::Page;
 use crate::html::text::{count, escape, list, optional, share, table};
 
@@ -57,34 +58,32 @@ fn site_table(page: &Page) -> String {
 }
 
 fn fold_table(page: &Page) -> String {
-    let rows: Vec<Vec<String>> = page
-        .findings
-        .cohort
-        .folds
+    let folds = &page.findings.cohort.folds;
+    // A column that most splits do not have.
+    let calibrates = folds.iter().any(|fold| fold.n_calibration > 0);
+    let n_calibration = |fold: &FoldCounts| calibrates.then(|| fold.n_calibration.to_string());
+    let rows: Vec<Vec<String>> = folds
         .iter()
         .map(|fold| {
-            vec![
+            let mut row = vec![
                 fold.fold.to_string(),
                 escape(&list(&fold.test_sites)),
                 fold.n_train.to_string(),
                 fold.n_val.to_string(),
+            ];
+            row.extend(n_calibration(fold));
+            row.extend([
                 fold.n_target.to_string(),
                 fold.n_test.to_string(),
                 fold.n_test_growth.to_string(),
                 (fold.n_test_patients_elsewhere).map_or_else(|| "–".to_owned(), |n| n.to_string()),
-            ]
+            ]);
+            row
         })
         .collect();
-    let head = [
-        "Fold",
-        "Test sites",
-        "Training",
-        "Validation",
-        "Target",
-        "Test",
-        "Test, grew",
-        "Test patients in another role",
-    ];
+    let mut head = vec!["Fold", "Test sites", "Training", "Validation"];
+    head.extend(calibrates.then_some("Calibration"));
+    head.extend(["Target", "Test", "Test, grew", "Test patients in another role"]);
     format!("{}{}", table(&head, 2, &rows), leakage(page))
 }
 
