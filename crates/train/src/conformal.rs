@@ -41,6 +41,7 @@ impl CalibrationWeights {
             Some(weight) => Ok((case_id, *weight)),
             None => Err(unweighed(format!("case {case_id} has no row in weights.csv"))),
         });
+        let weights = weights.collect::<Result<_, _>>()?;
         let summaries: Vec<WeightSummary> = json::read(&folder.join("weights.json"))?;
         let own = summaries.iter().find(|s| (s.regime, s.fold) == (fold.regime, fold.fold));
         let most_weight = own.and_then(|summary| summary.most_weight).ok_or_else(|| {
@@ -48,7 +49,7 @@ impl CalibrationWeights {
                 "weights.json does not say the `most_weight` of a case in the fold".to_owned(),
             )
         })?;
-        Ok(Self { weights: weights.collect::<Result<_, _>>()?, most_weight })
+        Ok(Self { weights, most_weight })
     }
 
     /// Reads them.
