@@ -125,6 +125,9 @@ pub struct HistoryRow {
     pub train_loss_mask: Option<f64>,
     /// Its part for the label, unweighted.
     pub train_loss_label: f64,
+    /// What the domains cost in it, unweighted: CORAL's distance or the cross-entropy of the domains; empty where they are
+    /// not aligned.
+    pub train_loss_align: Option<f64>,
     /// Mean validation loss.
     pub val_loss: f64,
     /// Mean Dice over validation cases with a reference lesion.
@@ -137,12 +140,13 @@ pub struct HistoryRow {
 
 impl HistoryRow {
     /// The columns, in order.
-    pub const COLUMNS: [&str; 9] = [
+    pub const COLUMNS: [&str; 10] = [
         "epoch",
         "learning_rate",
         "train_loss",
         "train_loss_mask",
         "train_loss_label",
+        "train_loss_align",
         "val_loss",
         "val_dice",
         "val_auroc",

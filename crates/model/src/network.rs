@@ -29,17 +29,20 @@ pub struct Output {
     pub presence_logit: Option<Tensor<1>>,
     /// The input as it is told from what the network keeps of it, `[B, C, D, H, W]`; networks that reconstruct.
     pub reconstruction: Option<Tensor<5>>,
+    /// What the last layer of the classification head is given, `[B, features]`; networks that classify.
+    pub features: Option<Tensor<2>>,
 }
 
 impl Output {
-    /// Of a classifier without masks: logits of growth and presence, `[B, 2]`.
-    pub(crate) fn of_classifier(logits: Tensor<2>) -> Self {
+    /// Of a classifier without masks: logits of growth and presence, `[B, 2]`, and the features that they come from.
+    pub(crate) fn of_classifier(logits: Tensor<2>, features: Tensor<2>) -> Self {
         let n = logits.dims()[0];
         Self {
             growth_logit: Some(logits.clone().slice([0..n, 0..1]).reshape([n])),
             mask_logits: None,
             presence_logit: Some(logits.slice([0..n, 1..2]).reshape([n])),
             reconstruction: None,
+            features: Some(features),
         }
     }
 }
@@ -71,6 +74,15 @@ impl Network {
             Network::Resnet(network) => network.forward(x),
         }
     }
+
+    /// How many [`features`](Output::features) a window has; `None` for a network that does not classify.
+    pub fn n_features(&self) -> Option<usize> {
+        match self {
+            Network::Joint(network) => network.n_features(),
+            Network::Vgg(network) => Some(network.n_features()),
+            Network::Resnet(network) => Some(network.n_features()),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -91,9 +103,13 @@ mod tests {
             let n_channels = spec.input().n_channels();
             let x =
                 Tensor::random([3, n_channels, d, h, w], Distribution::Default, &Device::flex());
-            let output = Network::new(&spec, 1, &Device::flex()).forward(x);
+            let network = Network::new(&spec, 1, &Device::flex());
+            let output = network.forward(x);
             let kind = spec.kind();
             assert_eq!(output.growth_logit.map(|g| g.dims()), kind.classifies().then_some([3]));
+            let features = network.n_features().map(|n| [3, n]);
+            assert_eq!(features.is_some(), kind.classifies());
+            assert_eq!(output.features.map(|f| f.dims()), features);
             let mask = kind.segments().then_some([3, 1, d, h, w]);
             assert_eq!(output.mask_logits.map(|m| m.dims()), mask);
             let presence = (!kind.segments()).then_some([3]);

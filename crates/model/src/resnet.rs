@@ -42,7 +42,12 @@ impl Resnet {
             }
             x = level.second.forward(level.first.forward(x));
         }
-        Output::of_classifier(self.classify.forward(pool(x, self.pooling)))
+        let features = pool(x, self.pooling);
+        Output::of_classifier(self.classify.forward(features.clone()), features)
+    }
+
+    pub(crate) fn n_features(&self) -> usize {
+        self.classify.weight.dims()[0]
     }
 }
 

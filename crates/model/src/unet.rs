@@ -56,21 +56,28 @@ impl JointUnet {
         let mask_logits = self.segment.forward(x.clone());
         let reconstruction =
             self.reconstruct.as_ref().map(|decoder| decoder.forward(deepest.clone()));
-        let growth_logit = self.classify.as_ref().map(|classify| {
+        let told = self.classify.as_ref().map(|classify| {
             let features = match self.pooling {
                 Pooling::MaskGuided => pool_under_mask(deepest, x, &mask_logits),
                 Pooling::Mean | Pooling::MeanMax => pool(deepest, self.pooling),
             };
-            let logit = classify.forward(features);
+            let logit = classify.forward(features.clone());
             let n = logit.dims()[0];
-            logit.reshape([n])
+            (logit.reshape([n]), features)
         });
+        let (growth_logit, features) = told.unzip();
         let [b, d, h, w, c] = mask_logits.dims();
         Output {
             growth_logit,
             mask_logits: Some(mask_logits.reshape([b, c, d, h, w])),
             presence_logit: None,
             reconstruction,
+            features,
         }
+    }
+
+    /// Of the classification head, where there is one.
+    pub(crate) fn n_features(&self) -> Option<usize> {
+        Some(self.classify.as_ref()?.weight.dims()[0])
     }
 }

@@ -37,6 +37,10 @@ impl Vgg {
         let mut levels = self.encoder.forward(x);
         let deepest = levels.remove(levels.len() - 1);
         let features = relu(self.hidden.forward(pool(deepest, self.pooling)));
-        Output::of_classifier(self.classify.forward(features))
+        Output::of_classifier(self.classify.forward(features.clone()), features)
+    }
+
+    pub(crate) fn n_features(&self) -> usize {
+        self.classify.weight.dims()[0]
     }
 }

@@ -8,7 +8,9 @@ use hemex_model::{Network, save_weights};
 use serde::{Deserialize, Serialize};
 
 use crate::TrainError;
+use crate::align::{Aligner, DomainClassifier};
 use crate::history::TransplantRow;
+use crate::learner::Learner;
 use crate::tasks::TaskWeights;
 
 /// What a training is between two epochs, beside weights and moments.
@@ -28,6 +30,13 @@ pub(crate) struct Progress {
     pub(crate) best_mean_probabilities: Option<[f64; 2]>,
     pub(crate) history: Vec<HistoryRow>,
     pub(crate) transplants: Vec<TransplantRow>,
+}
+
+impl Progress {
+    /// Whether no epoch was better than the best for longer than this.
+    pub(crate) fn is_over(&self, patience_epochs: usize) -> bool {
+        self.epoch > self.best_epoch + patience_epochs
+    }
 }
 
 /// Checkpoints in the task's scratch folder, which outlives an interruption.
@@ -55,13 +64,8 @@ impl Checkpoints {
     }
 
     /// Keeps the state after an epoch and drops the one before.
-    pub(crate) fn save(
-        &self,
-        network: &Network,
-        average: Option<&Network>,
-        optimizer: &ModuleOptimizer,
-        progress: &Progress,
-    ) -> Result<(), TrainError> {
+    pub(crate) fn save(&self, learner: &Learner, progress: &Progress) -> Result<(), TrainError> {
+        let Learner { network, average, aligner, optimizer, .. } = learner;
         let part = self.folder.join("checkpoint.part");
         if part.exists() {
             fs::remove_dir_all(&part).map_err(error(&part))?;
@@ -71,7 +75,11 @@ impl Checkpoints {
         network.clone().save_file(&network_file).map_err(error(&network_file))?;
         if let Some(average) = average {
             let file = part.join("average.bpk");
-            average.clone().save_file(&file).map_err(error(&file))?;
+            average.network.clone().save_file(&file).map_err(error(&file))?;
+        }
+        if let Some(domains) = aligner.as_ref().and_then(Aligner::classifier) {
+            let file = part.join("domains.bpk");
+            domains.clone().save_file(&file).map_err(error(&file))?;
         }
         let optimizer_file = part.join("optimizer.bpk");
         optimizer.save(&optimizer_file).map_err(error(&optimizer_file))?;
@@ -94,6 +102,16 @@ impl Checkpoints {
         let Some(folder) = self.latest()? else { return Ok(average) };
         let file = folder.join("average.bpk");
         average.try_load_file(&file).map_err(error(&file))
+    }
+
+    /// The classifier of domains to go on from; the one given if there is no checkpoint.
+    pub(crate) fn load_domains(
+        &self,
+        domains: DomainClassifier,
+    ) -> Result<DomainClassifier, TrainError> {
+        let Some(folder) = self.latest()? else { return Ok(domains) };
+        let file = folder.join("domains.bpk");
+        domains.try_load_file(&file).map_err(error(&file))
     }
 
     /// The state to go on from, if there is one.

@@ -14,6 +14,12 @@ use rayon::prelude::*;
 use crate::conformal::{CalibrationCases, CalibrationWeights};
 use crate::{DrawnCase, TrainError};
 
+mod unlabelled;
+
+pub(crate) use unlabelled::{TargetCase, Unlabelled};
+
+use unlabelled::brain_by_slice;
+
 /// Set in a voxel's label where it lies in the brain, so that lesion and brain are warped as one map.
 pub(crate) const BRAIN: u8 = 0x80;
 
@@ -27,6 +33,8 @@ pub(crate) struct Cohort {
     pub(crate) donors: Vec<Donor>,
     pub(crate) val: Vec<ValCase>,
     pub(crate) calibration: CalibrationCases,
+    /// Unlabelled cases of the target domain; none where none are asked for.
+    pub(crate) target: Vec<TargetCase>,
 }
 
 /// What the tables say of a patient.
@@ -123,11 +131,13 @@ pub(crate) struct Fold<'a> {
     pub(crate) shift_weights: bool,
     /// Whether calibration cases count by those weights.
     pub(crate) weighs_calibration: bool,
+    /// Whether target cases are read.
+    pub(crate) targets: bool,
     pub(crate) transplant: &'a TransplantPolicy,
 }
 
 impl Cohort {
-    /// Reads every training and validation case of the fold into memory.
+    /// Reads every training and validation case of the fold into memory, and the target cases if they are asked for.
     pub(crate) fn read(request: &Request, fold: &Fold<'_>) -> anyhow::Result<Self> {
         let cases = Cases::open(request.input("cases")?)?;
         let labels_folder = request.input("labels")?;
@@ -167,8 +177,12 @@ impl Cohort {
         let val = val.par_iter().map(|(id, slices)| reader.val_case(id, slices));
         let val = val.collect::<Result<_, TrainError>>()?;
         let calibration = calibration.cases(|id| reader.val_case(id, &BTreeSet::new()))?;
+        let target = match fold.targets {
+            true => reader.targets(units(Role::Target))?,
+            false => Vec::new(),
+        };
         let preparation = cases.preparation.clone();
-        Ok(Self { preparation, train, n_sites, donors, val, calibration })
+        Ok(Self { preparation, train, n_sites, donors, val, calibration, target })
     }
 }
 
@@ -230,18 +244,10 @@ impl Reader<'_> {
         }
         let [_, h, w] = labels.geometry().shape();
         let trains = |at: usize| slices.is_empty() || slices.contains(&(at / (h * w)));
-        let voxels = |wanted: &dyn Fn(u8) -> bool| -> Vec<u32> {
-            let found = labels.voxels().iter().enumerate();
-            found.filter(|(at, v)| wanted(**v) && trains(*at)).map(|(at, _)| at as u32).collect()
-        };
-        let lesion = voxels(&is_lesion);
-        let brain = voxels(&|label| label & BRAIN > 0);
-        if brain.is_empty() {
-            let problem = "its brain mask is empty within the slices that train".to_owned();
-            return Err(TrainError::Case { case_id: case_id.to_owned(), problem });
-        }
-        let slice = |at: &u32| *at as usize / (h * w);
-        let brain = brain.chunk_by(|a, b| slice(a) == slice(b)).map(<[u32]>::to_vec).collect();
+        let lesion = labels.voxels().iter().enumerate();
+        let lesion = lesion.filter(|(at, label)| is_lesion(**label) && trains(*at));
+        let lesion = lesion.map(|(at, _)| at as u32).collect();
+        let brain = brain_by_slice(case_id, &labels, slices)?;
         let ground = match self.fold.transplant.is_on() {
             true => Some(self.ground(case_id, &image, &labels)?),
             false => None,
@@ -352,4 +358,4 @@ pub(crate) fn is_lesion(label: u8) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

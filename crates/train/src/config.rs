@@ -12,12 +12,15 @@ use crate::growth_source::{
 };
 use crate::{Balancing, SamplerKind};
 
+mod align;
 mod loss;
 mod optimizer;
 
+pub use align::Align;
 pub use loss::{RawLoss, Tversky};
 pub use optimizer::{Averaging, RawOptimizer};
 
+use align::check_align;
 use loss::{check_calibration, check_loss};
 use optimizer::check_optimizer;
 
@@ -232,6 +235,7 @@ fn arms(raw: &RawConfig) -> Result<BTreeMap<String, Arm>, ConfigError> {
         };
         check_sampler(&sampler).map_err(of_change)?;
         check_loss(&loss, &sampler, raw.n_epochs).map_err(of_change)?;
+        check_align(loss.align, spec.kind(), raw.batch_size).map_err(of_change)?;
         if growth_from == GrowthSource::Network {
             check_calibration(&loss, raw.calibration).map_err(of_change)?;
         }

@@ -61,6 +61,18 @@ pub enum TrainError {
         /// Index of the fold.
         fold: usize,
     },
+    /// The splits hold no unlabelled cases for this fold.
+    #[error(
+        "splits.csv has no target cases for regime `{regime}`, fold {fold}, and loss.align needs them: take regime \
+         `site` with splits.target_fraction above 0, or a dataset that gives the role `target`, or set loss.align = \
+         {{ kind = \"none\" }}"
+    )]
+    NoTarget {
+        /// How the cohort is split.
+        regime: &'static str,
+        /// Index of the fold.
+        fold: usize,
+    },
     /// A class without training cases.
     #[error("no training case with growth = {class}: a network cannot learn the difference")]
     EmptyClass {

@@ -5,6 +5,7 @@ use burn::optim::{GradientsAccumulator, GradientsParams, ModuleOptimizer};
 use burn::tensor::Tensor;
 use hemex_model::Network;
 
+use crate::align::{AlignLoss, Aligner};
 use crate::average::Average;
 use crate::history::TransplantRow;
 use crate::loss::{JointLoss, LossState};
@@ -21,6 +22,8 @@ pub(crate) struct Learner {
     /// Of the batches since the last step.
     pub(crate) gradients: GradientsAccumulator<Network>,
     pub(crate) optimizer: ModuleOptimizer,
+    /// What makes source and target alike, where it is asked for.
+    pub(crate) aligner: Option<Aligner>,
     /// Where the time went since it was last looked at.
     pub(crate) profile: Profile,
 }
@@ -50,6 +53,8 @@ pub(crate) struct StepLoss {
     pub(crate) has_label: bool,
     /// Unweighted, of a network that reconstructs; known where the weights of the tasks are learnt.
     pub(crate) reconstruction: Option<f64>,
+    /// Unweighted, where domains are aligned.
+    pub(crate) align: Option<f64>,
 }
 
 /// Means over the batches of an epoch.
@@ -58,6 +63,7 @@ pub(crate) struct EpochLoss {
     pub(crate) total: f64,
     pub(crate) mask: Option<f64>,
     pub(crate) label: f64,
+    pub(crate) align: Option<f64>,
     /// Hematomas that were planted.
     pub(crate) transplants: Vec<TransplantRow>,
 }
@@ -68,6 +74,9 @@ impl EpochLoss {
         self.label += batch.label / n_batches as f64;
         if let Some(mask) = batch.mask {
             *self.mask.get_or_insert(0.0) += mask / n_batches as f64;
+        }
+        if let Some(align) = batch.align {
+            *self.align.get_or_insert(0.0) += align / n_batches as f64;
         }
     }
 }
@@ -99,7 +108,11 @@ impl Learner {
         let begin = Instant::now();
         let output = self.network.forward(batch.input.clone());
         let rate = loss.weights.task_rate;
-        let loss = loss.of(output, batch, at.epoch, &mut self.state);
+        let mut loss = loss.of(output, batch, at.epoch, &mut self.state);
+        let align = self.align(batch, at);
+        if let Some(align) = &align {
+            loss.total = loss.total + align.added.clone();
+        }
         let total = scalar(&loss.total);
         if !total.is_finite() {
             let (cases, At { epoch, step, .. }) = (batch.case_ids.join(", "), at);
@@ -112,6 +125,7 @@ impl Learner {
             label: f64::from(scalar(&loss.label)),
             has_label: loss.has_label,
             reconstruction: reconstruction.map(|error| f64::from(scalar(error))),
+            align: align.map(|align| f64::from(scalar(&align.found))),
         };
         if rate > 0.0 {
             self.state.tasks.learn(&found, rate);
@@ -122,10 +136,21 @@ impl Learner {
             1 => loss.total,
             n => loss.total.div_scalar(n as f64),
         };
-        let gradients = GradientsParams::from_grads(total.backward(), &self.network);
+        let mut gradients = total.backward();
+        if let Some(aligner) = &mut self.aligner {
+            aligner.accumulate(&mut gradients);
+        }
+        let gradients = GradientsParams::from_grads(gradients, &self.network);
         self.gradients.accumulate(&self.network, gradients);
         self.profile.backward += begin.elapsed();
         Ok(found)
+    }
+
+    /// What source and target windows beside the batch cost, where domains are aligned.
+    fn align(&self, batch: &Batch, at: At) -> Option<AlignLoss> {
+        let (aligner, windows) = (self.aligner.as_ref()?, batch.beside.clone()?);
+        let features = self.network.forward(windows).features?;
+        Some(aligner.loss(features, at.step_in_all))
     }
 
     /// Takes a step after what was learnt since the last.
@@ -134,6 +159,7 @@ impl Learner {
         let gradients = self.gradients.grads();
         let (gradients, _) = clip_gradients(&self.network, gradients, at.max_gradient_norm);
         self.network = self.optimizer.step(at.learning_rate, self.network, gradients);
+        self.aligner = self.aligner.map(|aligner| aligner.update(&mut self.optimizer, at));
         self.average = self.average.map(|average| average.update(&self.network, at.step_in_all));
         self.profile.update += begin.elapsed();
         self
@@ -177,6 +203,7 @@ mod tests {
             state: LossState { groups: GroupWeights::new(1), tasks: TaskWeights::new(loss) },
             gradients: GradientsAccumulator::new(),
             optimizer: ModuleOptimizer::from(FusedAdamW::new(0.0)),
+            aligner: None,
             profile: Profile::default(),
         }
     }

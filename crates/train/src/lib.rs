@@ -4,6 +4,7 @@
 //! key, so that the same request gives the same weights, bit for bit, also after an interruption.
 
 mod across;
+mod align;
 mod average;
 mod calibration;
 mod checkpoint;
@@ -29,8 +30,9 @@ mod trial;
 mod validation;
 
 pub use across::Across;
+pub use align::{coral, reverse_gradient};
 pub use clip::clip_gradients;
-pub use config::{Averaging, Config, RawConfig, RawLoss, RawOptimizer, SelectBy, Tversky};
+pub use config::{Align, Averaging, Config, RawConfig, RawLoss, RawOptimizer, SelectBy, Tversky};
 pub use error::TrainError;
 pub use loss::{GrowthLoss, bce_with_logits, tversky_loss};
 pub use sampler::{Balancing, DrawnCase, Sampler, SamplerKind, effective_number_weights};

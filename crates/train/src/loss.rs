@@ -191,7 +191,7 @@ mod tests {
     use burn::tensor::{Device, TensorData};
 
     use super::*;
-    use crate::Across;
+    use crate::{Across, Align};
 
     const LOGITS: [f32; 4] = [0.4, -1.3, 2.2, -0.6];
     const GROWTH: [f32; 4] = [1.0, 0.0, 0.0, 1.0];
@@ -210,6 +210,7 @@ mod tests {
             across_strength: 0.0,
             task_rate: 0.0,
             tversky: None,
+            align: Align::None,
         }
     }
 

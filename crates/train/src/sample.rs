@@ -1,14 +1,18 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use hemex_augment::{GrowthRule, Policy, TransplantDraw, TransplantPolicy, TransplantProvenance};
-use hemex_model::{InputSpec, NetworkSpec};
+use hemex_model::{Extent, InputSpec, NetworkSpec};
 use hemex_stage::DrawKey;
 use hemex_volume::{Image, LabelMap};
-use rand::RngExt;
+use rand::{Rng, RngExt};
 
 use crate::TrainError;
 use crate::across::Members;
 use crate::cohort::{BRAIN, Cohort, TrainCase, is_lesion};
 use crate::sampler::Sampler;
+
+mod beside;
+
+use beside::{Beside, batch_of_both, in_brain};
 
 /// Windows of a step, on the device.
 pub(crate) struct Batch {
@@ -28,6 +32,8 @@ pub(crate) struct Batch {
     shows: Vec<bool>,
     /// The cases, for messages.
     pub(crate) case_ids: Vec<String>,
+    /// Where domains are aligned, windows of source cases and as many of target cases behind them, `[2 B, C, D, H, W]`.
+    pub(crate) beside: Option<Tensor<5>>,
 }
 
 impl Batch {
@@ -46,6 +52,7 @@ impl Batch {
             grows,
             shows: vec![true; n],
             case_ids: vec![String::new(); n],
+            beside: None,
         }
     }
 
@@ -78,6 +85,8 @@ pub(crate) struct Sample {
     /// Index among the cohort's sites.
     site: usize,
     case_id: String,
+    /// A window of a source and of a target case, where domains are aligned.
+    beside: Option<Beside>,
     /// Of the planted hematoma.
     pub(crate) transplant: Option<TransplantProvenance>,
 }
@@ -93,6 +102,7 @@ impl WindowSource<'_> {
     /// The windows of a step on the device.
     pub(crate) fn batch(&self, samples: &[Sample], device: &Device) -> Batch {
         let [d, h, w] = self.spec.window();
+        let shape = [self.spec.input().n_channels(), d, h, w];
         let n = samples.len();
         let volume = |n_channels: usize, voxels: &dyn Fn(&Sample) -> &Vec<f32>| {
             let data = samples.iter().flat_map(|s| voxels(s).iter().copied()).collect();
@@ -103,7 +113,7 @@ impl WindowSource<'_> {
             Tensor::from_data(TensorData::new(data, [n]), device)
         };
         Batch {
-            input: volume(self.spec.input().n_channels(), &|s| &s.input),
+            input: volume(shape[0], &|s| &s.input),
             mask: volume(1, &|s| &s.mask),
             growth: vector(&|s| f64::from(u8::from(s.growth))),
             growth_weights: vector(&|s| s.growth_weight),
@@ -112,6 +122,7 @@ impl WindowSource<'_> {
             grows: samples.iter().map(|s| s.growth).collect(),
             shows: samples.iter().map(|s| s.shows_lesion).collect(),
             case_ids: samples.iter().map(|s| s.case_id.clone()).collect(),
+            beside: batch_of_both(samples, shape, device),
         }
     }
 
@@ -130,14 +141,7 @@ impl WindowSource<'_> {
         let (image, labels) = cut(image, labels, start, size, window_hu[0])
             .map_err(|problem| TrainError::Case { case_id: case.case_id.clone(), problem })?;
         let key = key("train.augment").case(&case.case_id);
-        let lesion: Vec<usize> =
-            (0..labels.voxels().len()).filter(|place| is_lesion(labels.voxels()[*place])).collect();
-        let drawn = self.policy.draw_around(&key, image.geometry(), &lesion);
-        let (image, labels) = drawn
-            .apply(&image, &labels, window_hu)
-            .map_err(|source| TrainError::Augment { case_id: case.case_id.clone(), source })?;
-        let n_voxels: usize = self.spec.window().iter().product();
-        let (input, mask) = network_input(&image, &labels, self.spec.input(), n_voxels);
+        let (input, mask) = self.transformed(&case.case_id, &image, &labels, &key)?;
         Ok(Sample {
             input,
             shows_lesion: mask.contains(&1.0),
@@ -146,8 +150,27 @@ impl WindowSource<'_> {
             growth_weight: self.sampler.weight(case_idx),
             site: case.site,
             case_id: case.case_id.clone(),
+            beside: self.beside(epoch, index)?,
             transplant: planted.map(|planted| planted.provenance),
         })
+    }
+
+    /// What the network sees of a window under the transform of this key, and the lesion in it.
+    fn transformed(
+        &self,
+        case_id: &str,
+        image: &Image,
+        labels: &LabelMap,
+        key: &DrawKey,
+    ) -> Result<(Vec<f32>, Vec<f32>), TrainError> {
+        let lesion: Vec<usize> =
+            (0..labels.voxels().len()).filter(|place| is_lesion(labels.voxels()[*place])).collect();
+        let drawn = self.policy.draw_around(key, image.geometry(), &lesion);
+        let (image, labels) = drawn
+            .apply(image, labels, self.cohort.preparation.window_hu)
+            .map_err(|source| TrainError::Augment { case_id: case_id.to_owned(), source })?;
+        let n_voxels: usize = self.spec.window().iter().product();
+        Ok(network_input(&image, &labels, self.spec.input(), n_voxels))
     }
 
     /// Start and size of what is cut for a window: its neighbouring slices too.
@@ -191,15 +214,25 @@ impl WindowSource<'_> {
         let rng = &mut key.rng();
         let around_lesion = rng.random_bool(self.lesion_window_share) && !case.lesion.is_empty();
         let voxels = match around_lesion {
-            true => &case.lesion,
-            false => &case.brain[rng.random_range(0..case.brain.len())],
+            true => case.lesion.as_slice(),
+            false => in_brain(&case.brain, rng),
         };
+        self.place_in(voxels, case.image.geometry().shape(), &case.extent, rng)
+    }
+
+    /// Where a window that holds one of these voxels of a case starts.
+    fn place_in(
+        &self,
+        voxels: &[u32],
+        [_, h, w]: [usize; 3],
+        extent: &Extent,
+        rng: &mut impl Rng,
+    ) -> [i64; 3] {
         let at = voxels[rng.random_range(0..voxels.len())] as usize;
-        let [_, h, w] = case.image.geometry().shape();
         let centre = [at / (h * w), at / w % h, at % w];
         let size = self.spec.window();
         std::array::from_fn(|axis| {
-            let [first, last] = case.extent.starts_around(axis, size[axis], centre[axis]);
+            let [first, last] = extent.starts_around(axis, size[axis], centre[axis]);
             rng.random_range(first..=last)
         })
     }

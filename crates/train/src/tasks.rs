@@ -51,6 +51,7 @@ mod tests {
             label: 0.7,
             has_label: true,
             reconstruction: None,
+            align: None,
         };
         (0..2000).for_each(|_| weights.learn(&loss, 0.05));
         assert!((weights.mask - 2.5).abs() < 1e-6, "{weights:?}");

@@ -7,6 +7,7 @@ use hemex_model::{Network, Passes, parse_device, save_weights};
 use hemex_stage::{Request, log, simd_level};
 
 use crate::across::GroupWeights;
+use crate::align::Aligner;
 use crate::average::{Average, AverageKind};
 use crate::checkpoint::{Checkpoints, Progress};
 use crate::cohort::{Cohort, Fold, TrainCase};
@@ -64,6 +65,7 @@ pub(crate) fn arm_of<'a>(
         spec: &arm.spec,
         shift_weights: arm.sampler.shift_weights,
         weighs_calibration: config.conformal.shift_weights,
+        targets: arm.loss.align.is_on(),
         transplant: &config.transplant,
     };
     Ok((name, arm, fold))
@@ -115,7 +117,9 @@ impl<'a> Trainer<'a> {
         let n_steps = self.config.n_epochs * self.config.steps_per_epoch;
         let bar = hemex_stage::Progress::new(n_steps, "steps");
         bar.done(progress.epoch * self.config.steps_per_epoch);
-        while progress.epoch < self.config.n_epochs && !self.is_out_of_patience(&progress) {
+        while progress.epoch < self.config.n_epochs
+            && !progress.is_over(self.config.patience_epochs)
+        {
             let epoch = progress.epoch;
             let (trained, loss) = self.epoch(epoch, learner, &bar)?;
             learner = trained;
@@ -129,9 +133,8 @@ impl<'a> Trainer<'a> {
             if progress.best_epoch == epoch {
                 self.checkpoints.save_best(&evaluated)?;
             }
-            let average = learner.average.as_ref().map(|average| &average.network);
-            self.checkpoints.save(&learner.network, average, &learner.optimizer, &progress)?;
-            bar.note(summary(&validation));
+            self.checkpoints.save(&learner, &progress)?;
+            bar.note(validation.summary());
         }
         bar.done(n_steps);
         Ok((learner.evaluated(), progress))
@@ -150,6 +153,7 @@ impl<'a> Trainer<'a> {
         let tasks = progress.task_weights.unwrap_or_else(|| TaskWeights::new(&self.arm.loss));
         let learner = Learner {
             average: self.average(&network)?,
+            aligner: self.aligner(&network)?,
             network,
             state: LossState { groups, tasks },
             gradients: GradientsAccumulator::new(),
@@ -157,6 +161,14 @@ impl<'a> Trainer<'a> {
             profile: Profile::default(),
         };
         Ok((learner, progress))
+    }
+
+    /// What brings the domains together, where it is asked for.
+    fn aligner(&self, network: &Network) -> Result<Option<Aligner>, TrainError> {
+        let (n_steps, seed) = (self.schedule().n_steps, self.request.seed);
+        let device = self.learning_device();
+        let aligner = Aligner::new(self.arm.loss.align, network, n_steps, seed, &device);
+        aligner.map(|aligner| aligner.resumed(&self.checkpoints)).transpose()
     }
 
     fn learning_device(&self) -> Device {
@@ -281,6 +293,7 @@ impl<'a> Trainer<'a> {
             train_loss: loss.total,
             train_loss_mask: loss.mask,
             train_loss_label: loss.label,
+            train_loss_align: loss.align,
             val_loss: validation.loss,
             val_dice: validation.dice,
             val_auroc: validation.auroc,
@@ -295,10 +308,6 @@ impl<'a> Trainer<'a> {
         }
         progress.epoch += 1;
         Ok(())
-    }
-
-    fn is_out_of_patience(&self, progress: &Progress) -> bool {
-        progress.epoch > progress.best_epoch + self.config.patience_epochs
     }
 
     /// Writes `model/1`: the best weights, the last ones, the card, the history, and whose hematomas were planted
@@ -349,12 +358,4 @@ impl<'a> Trainer<'a> {
     fn passes(&self) -> Passes {
         Passes { batch_size: self.config.batch_size, mirrored: false }
     }
-}
-
-fn summary(validation: &Validation) -> String {
-    let figure = |name: &str, value: Option<f64>| {
-        value.map(|value| format!("{name} {value:.2}")).into_iter()
-    };
-    let parts = figure("val Dice", validation.dice).chain(figure("val AUROC", validation.auroc));
-    parts.collect::<Vec<_>>().join(", ")
 }

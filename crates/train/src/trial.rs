@@ -1,8 +1,9 @@
-//! Short trainings that write nothing: which learning rate to begin with, and whether the network learns at all.
+//! Short trainings that write nothing: which learning rate to begin with, and whether the network learns at all. No
+//! domains are aligned in them.
 
 use hemex_stage::{Request, log};
 
-use crate::cohort::Cohort;
+use crate::cohort::{Cohort, Fold};
 use crate::learner::At;
 use crate::trainer::{Trainer, arm_of};
 use crate::{Config, TrainError};
@@ -22,7 +23,7 @@ const LOST: f64 = 4.0;
 /// As a training has them; [`TrainError::NoRate`] if the loss never falls.
 pub fn find_learning_rate(config: &Config, request: &Request) -> anyhow::Result<()> {
     let (name, arm, fold) = arm_of(config, request)?;
-    let cohort = Cohort::read(request, &fold)?;
+    let cohort = Cohort::read(request, &Fold { targets: false, ..fold })?;
     let trainer = Trainer::new(config, request, arm, &cohort)?;
     let (mut learner, _) = trainer.learner()?;
     let mut curve: Vec<(f64, f64)> = Vec::new();
@@ -74,7 +75,7 @@ const LEARNT: f64 = 0.2;
 /// As a training has them; [`TrainError::NotLearnt`] if the loss stays above a fifth of what it was.
 pub fn overfit(config: &Config, request: &Request) -> anyhow::Result<()> {
     let (_, arm, fold) = arm_of(config, request)?;
-    let cohort = Cohort::read(request, &fold)?;
+    let cohort = Cohort::read(request, &Fold { targets: false, ..fold })?;
     let trainer = Trainer::new(config, request, arm, &cohort)?;
     let (mut learner, _) = trainer.learner()?;
     let batch = trainer.batch_of(0)?;

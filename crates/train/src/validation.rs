@@ -37,6 +37,15 @@ impl Validation {
             }),
         }
     }
+
+    /// A line of progress.
+    pub(crate) fn summary(&self) -> String {
+        let figure = |name: &str, value: Option<f64>| {
+            value.map(|value| format!("{name} {value:.2}")).into_iter()
+        };
+        let parts = figure("val Dice", self.dice).chain(figure("val AUROC", self.auroc));
+        parts.collect::<Vec<_>>().join(", ")
+    }
 }
 
 /// How validation cases are read.

@@ -12,12 +12,13 @@ use crate::sample::WindowSource;
 use crate::{Sampler, SamplerKind};
 
 const SHAPE: [usize; 3] = [10, 48, 44];
-/// Cases 0 to 5 train, 6 and 7 validate, 8 tests; 0 and 1 are of one patient.
-const ROLES: [&str; 9] =
-    ["train", "train", "train", "train", "train", "train", "val", "val", "test"];
+/// Cases 0 to 5 train, 6 and 7 validate, 8 tests, 9 and 10 are targets; 0 and 1 are of one patient.
+const ROLES: [&str; 11] = [
+    "train", "train", "train", "train", "train", "train", "val", "val", "test", "target", "target",
+];
 
 /// Brains with a bleed each, somewhere else in every case.
-fn write_cohort(root: &Path) {
+pub(crate) fn write_cohort(root: &Path) {
     for folder in ["cases/images", "cases/brain", "labels/masks", "splits"] {
         std::fs::create_dir_all(root.join(folder)).unwrap();
     }
@@ -69,7 +70,7 @@ fn write_cohort(root: &Path) {
     json::write(&root.join("cases/geometry.json"), &json!({})).unwrap();
 }
 
-fn request(root: &Path) -> Request {
+pub(crate) fn request(root: &Path) -> Request {
     let input = |name: &str, kind| {
         let artifact = InputArtifact { path: root.join(name), kind, axes: BTreeMap::new() };
         (name.to_owned(), vec![artifact])
@@ -92,7 +93,7 @@ fn request(root: &Path) -> Request {
     }
 }
 
-fn spec() -> NetworkSpec {
+pub(crate) fn spec() -> NetworkSpec {
     let raw: RawNetworkSpec = serde_json::from_value(json!({
         "kind": "joint_unet", "dims": "2d", "channels": [4, 8], "n_groups": 2,
         "n_planar_levels": 0, "pooling": "mean_max", "window": [1, 16, 16],
@@ -102,24 +103,25 @@ fn spec() -> NetworkSpec {
     NetworkSpec::try_from(raw).unwrap()
 }
 
-fn transplant(probability: f64) -> TransplantPolicy {
+pub(crate) fn transplant(probability: f64) -> TransplantPolicy {
     let raw = RawTransplant { probability, edge_mm: 4.0, gap_mm: 4.0, ..RawTransplant::NOTHING };
     TransplantPolicy::try_from(raw).unwrap()
 }
 
-fn cohort(root: &Path, spec: &NetworkSpec, transplant: &TransplantPolicy) -> Cohort {
-    Cohort::read(&request(root), &fold(spec, transplant)).unwrap()
-}
-
-fn fold<'a>(spec: &'a NetworkSpec, transplant: &'a TransplantPolicy) -> Fold<'a> {
+pub(crate) fn fold<'a>(spec: &'a NetworkSpec, transplant: &'a TransplantPolicy) -> Fold<'a> {
     Fold {
         regime: Regime::Patient,
         fold: 0,
         spec,
         shift_weights: false,
         weighs_calibration: false,
+        targets: false,
         transplant,
     }
+}
+
+fn cohort(root: &Path, spec: &NetworkSpec, transplant: &TransplantPolicy) -> Cohort {
+    Cohort::read(&request(root), &fold(spec, transplant)).unwrap()
 }
 
 #[test]
@@ -213,4 +215,28 @@ fn calibration_cases_neither_train_nor_validate_and_weigh_as_they_are_asked_to()
     let found = weighed.conformal(logit).unwrap().unwrap();
     assert_eq!((found.stable, found.growth), (vec![[-0.5, 0.5]], vec![[2.0, 3.0]]));
     assert_eq!(found.most_weight, 8.0);
+}
+
+#[test]
+fn targets_are_read_where_they_are_asked_for_and_must_be_there() {
+    let folder = tempfile::tempdir().unwrap();
+    write_cohort(folder.path());
+    let (spec, transplant) = (spec(), transplant(0.0));
+    assert!(cohort(folder.path(), &spec, &transplant).target.is_empty());
+    let asked = Fold { targets: true, ..fold(&spec, &transplant) };
+    let read = || Cohort::read(&request(folder.path()), &asked);
+    let cohort = read().unwrap();
+    let targets: Vec<&str> = cohort.target.iter().map(|case| case.unlabelled().case_id).collect();
+    assert_eq!(targets, ["c10", "c9"]);
+    for case in cohort.target.iter().map(TargetCase::unlabelled) {
+        assert!(case.labels.voxels().iter().all(|label| *label == 0 || *label == BRAIN));
+        let n = case.brain.iter().map(Vec::len).sum::<usize>();
+        assert_eq!(n, case.labels.count(&[BRAIN]), "slices 1 to 8");
+        assert_eq!(case.brain.len(), 8);
+    }
+    let splits = folder.path().join("splits/splits.csv");
+    let without = std::fs::read_to_string(&splits).unwrap().replace(",target", ",test");
+    std::fs::write(&splits, without).unwrap();
+    let error = read().err().unwrap().to_string();
+    assert!(error.contains("fold 0") && error.contains("splits.target_fraction"), "{error}");
 }

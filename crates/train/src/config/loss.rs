@@ -3,7 +3,7 @@
 use hemex_stage::{ConfigError, check_positive, check_range};
 use serde::Deserialize;
 
-use super::{Calibration, RawSampler};
+use super::{Align, Calibration, RawSampler};
 use crate::{Across, SamplerKind};
 
 /// What is minimised.
@@ -36,6 +36,8 @@ pub struct RawLoss {
     pub task_rate: f64,
     /// The focal Tversky loss of the mask in place of the Dice loss; the cross-entropy stays.
     pub tversky: Option<Tversky>,
+    /// What makes the features of training cases and of unlabelled target cases alike; only for networks that classify.
+    pub align: Align,
 }
 
 /// Weights of the focal Tversky loss.

@@ -93,6 +93,34 @@ fn how_is_learnt_must_end_within_the_training() {
     assert!(error.contains("loss.task_rate"), "{error}");
 }
 
+#[test]
+fn domains_are_aligned_by_networks_that_classify() {
+    let aligned = |align: &str, kind: &str, batch_size: i64| {
+        let text = include_str!("../../../../configs/train.toml");
+        let mut document: toml::Table = toml::from_str(text).unwrap();
+        document.insert("batch_size".to_owned(), batch_size.into());
+        let align: toml::Table = toml::from_str(&format!("align = {align}")).unwrap();
+        document["loss"]["align"] = align["align"].clone();
+        document["arm"]["joint"]["kind"] = kind.into();
+        let scan = if kind == "unet" { "signs" } else { "network" };
+        document["growth_from"]["joint"]["scan"] = scan.into();
+        Config::try_from(document.try_into::<RawConfig>().unwrap()).map_err(|e| e.to_string())
+    };
+    let coral = "{ kind = \"coral\", weight = 1.0 }";
+    assert!(aligned(coral, "joint_unet", 8).unwrap().arms["joint"].loss.align.is_on());
+    assert!(aligned("{ kind = \"none\" }", "unet", 8).is_ok());
+    assert!(aligned("{ kind = \"dann\", weight = 0.1, hidden = 16 }", "joint_unet", 1).is_ok());
+    for (align, kind, batch_size, key) in [
+        (coral, "unet", 8, "loss.align.kind"),
+        (coral, "joint_unet", 1, "loss.align.kind"),
+        ("{ kind = \"coral\", weight = 0.0 }", "joint_unet", 8, "loss.align.weight"),
+        ("{ kind = \"dann\", weight = 0.1, hidden = 0 }", "joint_unet", 8, "loss.align.hidden"),
+    ] {
+        let error = aligned(align, kind, batch_size).unwrap_err();
+        assert!(error.contains(key), "{error}");
+    }
+}
+
 /// The config of the demo with some of its loss and sampler otherwise.
 fn with_loss(kind: &str, calibration: &str, changes: &[(&str, f64)]) -> Result<(), String> {
     let text = include_str!("../../../../configs/train.toml");
