@@ -1,6 +1,7 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
+use crate::heads::Heads;
 use crate::{JointUnet, NetworkKind, NetworkSpec, Resnet, Vgg, initialise};
 
 /// One of the networks, behind one forward pass.
@@ -25,9 +26,13 @@ pub struct Output {
     pub growth_logit: Option<Tensor<1>>,
     /// Lesion or not a voxel, `[B, 1, D, H, W]`; networks with a segmentation head.
     pub mask_logits: Option<Tensor<5>>,
+    /// The same at the coarser levels of the decoder, the finest of them first, `[B, 1, d, h, w]` each; networks with deep
+    /// supervision, in training.
+    pub coarse_masks: Vec<Tensor<5>>,
     /// Whether the window shows a hematoma, `[B]`; networks without a segmentation head.
     pub presence_logit: Option<Tensor<1>>,
-    /// The input as it is told from what the network keeps of it, `[B, C, D, H, W]`; networks that reconstruct.
+    /// The input as it is told from what the network keeps of it, `[B, C, D, H, W]`; networks that reconstruct, in
+    /// training.
     pub reconstruction: Option<Tensor<5>>,
 }
 
@@ -38,6 +43,7 @@ impl Output {
         Self {
             growth_logit: Some(logits.clone().slice([0..n, 0..1]).reshape([n])),
             mask_logits: None,
+            coarse_masks: Vec::new(),
             presence_logit: Some(logits.slice([0..n, 1..2]).reshape([n])),
             reconstruction: None,
         }
@@ -59,6 +65,15 @@ impl Network {
 
     /// `[B, C, D, H, W]`, a window or any multiple of the network's step; a channel a window of HU.
     pub fn forward(&self, x: Tensor<5>) -> Output {
+        self.ask(x, Heads::Main)
+    }
+
+    /// As [`forward`](Self::forward), with what the heads say that only teach the others.
+    pub fn forward_training(&self, x: Tensor<5>) -> Output {
+        self.ask(x, Heads::All)
+    }
+
+    fn ask(&self, x: Tensor<5>, heads: Heads) -> Output {
         let [b, c, d, h, w] = x.dims();
         // Inside, channels lie last; one channel lies first and last at once.
         let x = match c {
@@ -66,7 +81,7 @@ impl Network {
             _ => x.permute([0, 2, 3, 4, 1]),
         };
         match self {
-            Network::Joint(network) => network.forward(x),
+            Network::Joint(network) => network.forward(x, heads),
             Network::Vgg(network) => network.forward(x),
             Network::Resnet(network) => network.forward(x),
         }
@@ -91,15 +106,24 @@ mod tests {
             let n_channels = spec.input().n_channels();
             let x =
                 Tensor::random([3, n_channels, d, h, w], Distribution::Default, &Device::flex());
-            let output = Network::new(&spec, 1, &Device::flex()).forward(x);
+            let network = Network::new(&spec, 1, &Device::flex());
+            let output = network.forward_training(x.clone());
             let kind = spec.kind();
             assert_eq!(output.growth_logit.map(|g| g.dims()), kind.classifies().then_some([3]));
             let mask = kind.segments().then_some([3, 1, d, h, w]);
-            assert_eq!(output.mask_logits.map(|m| m.dims()), mask);
+            assert_eq!(output.mask_logits.as_ref().map(|m| m.dims()), mask);
+            // Of three levels the middle one, at which slices are halved once and the depth of volumes not yet.
+            let coarse = spec.coarse_mask_levels().map(|_| [3, 1, d, h / 2, w / 2]);
+            let found = output.coarse_masks.iter().map(|m| m.dims());
+            assert!(found.eq(coarse));
             let presence = (!kind.segments()).then_some([3]);
             assert_eq!(output.presence_logit.map(|p| p.dims()), presence);
             let input = spec.reconstructs().then_some([3, n_channels, d, h, w]);
             assert_eq!(output.reconstruction.map(|r| r.dims()), input);
+            let main = network.forward(x);
+            assert!(main.coarse_masks.is_empty() && main.reconstruction.is_none());
+            let bits = |mask: Option<Tensor<5>>| mask.map(Tensor::into_data);
+            assert_eq!(bits(main.mask_logits), bits(output.mask_logits), "the same mask");
         }
     }
 
@@ -136,9 +160,10 @@ mod tests {
             let values: Vec<f32> = (0..n).map(|i| (i as f32 * 0.37).sin()).collect();
             let x = TensorData::new(values, [3, n_channels, d, h, w]);
             let network = Network::new(&spec, 1, &device);
-            let output = network.forward(Tensor::from_data(x, &device));
+            let output = network.forward_training(Tensor::from_data(x, &device));
             let vectors = [output.growth_logit, output.presence_logit].into_iter().flatten();
             let volumes = [output.mask_logits, output.reconstruction].into_iter().flatten();
+            let volumes = volumes.chain(output.coarse_masks);
             let losses = vectors.map(|v| v.square().sum()).chain(volumes.map(|v| v.square().sum()));
             let loss = losses.reduce(|a, b| a + b).unwrap();
             let gradients = GradientsParams::from_grads(loss.backward(), &network);
@@ -159,6 +184,7 @@ mod tests {
             n_planar_levels: 0,
             pooling: Pooling::Mean,
             reconstructs: false,
+            deep_supervision: false,
             attention: None,
             window: [1, 128, 128],
             input: InputSpec { windows_hu: vec![[0.0, 100.0]], brain_only: false, n_neighbours: 0 },

@@ -4,6 +4,7 @@ use burn::tensor::{Device, Tensor};
 
 use crate::block::{Block, Encoder};
 use crate::conv::{Pointwise, UpConv};
+use crate::heads::Heads;
 use crate::pool::{n_features, pool, pool_under_mask};
 use crate::reconstruction::Reconstruction;
 use crate::{NetworkSpec, Output, Pooling};
@@ -18,6 +19,8 @@ pub struct JointUnet {
     up: Vec<UpConv>,
     decoder: Vec<Block>,
     segment: Pointwise,
+    /// Heads of coarser levels, the finest first; none without deep supervision.
+    segment_coarse: Vec<Pointwise>,
     /// `None` where it segments alone.
     classify: Option<Linear>,
     reconstruct: Option<Reconstruction>,
@@ -36,6 +39,9 @@ impl JointUnet {
                 .map(|level| Block::new(spec, level, 2 * channels[level], device))
                 .collect(),
             segment: Pointwise::new([channels[0], 1], device),
+            segment_coarse: (spec.coarse_mask_levels())
+                .map(|level| Pointwise::new([channels[level], 1], device))
+                .collect(),
             classify: (spec.kind().classifies())
                 .then(|| LinearConfig::new(n_features(spec), 1).init(device)),
             reconstruct: (spec.reconstructs()).then(|| Reconstruction::new(spec, device)),
@@ -44,18 +50,27 @@ impl JointUnet {
     }
 
     /// `[B, D, H, W, C]`.
-    pub(crate) fn forward(&self, x: Tensor<5>) -> Output {
+    pub(crate) fn forward(&self, x: Tensor<5>, heads: Heads) -> Output {
         let mut skips = self.encoder.forward(x);
         // The encoder has at least two levels: the spec checks it.
         let deepest = skips.remove(skips.len() - 1);
         let mut x = deepest.clone();
+        let mut coarse_masks = Vec::new();
+        let coarse_heads: &[Pointwise] = match heads {
+            Heads::Main => &[],
+            Heads::All => &self.segment_coarse,
+        };
+        // From the deepest on, as the decoder goes; none is left for its finest level.
+        let mut coarse_heads = coarse_heads.iter().rev();
         for (up, block) in self.up.iter().zip(&self.decoder) {
             let skip = skips.remove(skips.len() - 1);
             x = block.forward_pair(up.forward(x), skip);
+            coarse_masks.extend(coarse_heads.next().map(|head| logits(head.forward(x.clone()))));
         }
+        coarse_masks.reverse();
         let mask_logits = self.segment.forward(x.clone());
-        let reconstruction =
-            self.reconstruct.as_ref().map(|decoder| decoder.forward(deepest.clone()));
+        let reconstruct = self.reconstruct.as_ref().filter(|_| heads == Heads::All);
+        let reconstruction = reconstruct.map(|decoder| decoder.forward(deepest.clone()));
         let growth_logit = self.classify.as_ref().map(|classify| {
             let features = match self.pooling {
                 Pooling::MaskGuided => pool_under_mask(deepest, x, &mask_logits),
@@ -65,12 +80,18 @@ impl JointUnet {
             let n = logit.dims()[0];
             logit.reshape([n])
         });
-        let [b, d, h, w, c] = mask_logits.dims();
         Output {
             growth_logit,
-            mask_logits: Some(mask_logits.reshape([b, c, d, h, w])),
+            mask_logits: Some(logits(mask_logits)),
+            coarse_masks,
             presence_logit: None,
             reconstruction,
         }
     }
+}
+
+/// One channel, `[B, D, H, W, 1]`, as the first axis of a voxel, `[B, 1, D, H, W]`.
+fn logits(x: Tensor<5>) -> Tensor<5> {
+    let [b, d, h, w, c] = x.dims();
+    x.reshape([b, c, d, h, w])
 }

@@ -97,7 +97,7 @@ impl Learner {
         at: At,
     ) -> Result<StepLoss, TrainError> {
         let begin = Instant::now();
-        let output = self.network.forward(batch.input.clone());
+        let output = self.network.forward_training(batch.input.clone());
         let rate = loss.weights.task_rate;
         let loss = loss.of(output, batch, at.epoch, &mut self.state);
         let total = scalar(&loss.total);

@@ -11,6 +11,7 @@ mod clip;
 mod cohort;
 mod config;
 mod curves;
+mod deep_supervision;
 mod error;
 mod feed;
 mod growth_source;

@@ -5,6 +5,7 @@ use hemex_model::Output;
 
 use crate::across::{GroupWeights, across};
 use crate::config::{RawLoss, Tversky};
+use crate::deep_supervision::over_levels;
 use crate::sample::Batch;
 use crate::tasks::TaskWeights;
 use crate::{TrainError, effective_number_weights};
@@ -103,7 +104,7 @@ pub(crate) struct JointLoss<'a> {
 /// The loss of a batch and its parts.
 pub(crate) struct BatchLoss {
     pub(crate) total: Tensor<1>,
-    /// Dice or Tversky, and cross-entropy, of the mask, unweighted.
+    /// Dice or Tversky, and cross-entropy, of the mask, unweighted; over levels under deep supervision.
     pub(crate) mask: Option<Tensor<1>>,
     /// That of the labels, unweighted; 0 for a network that segments alone.
     pub(crate) label: Tensor<1>,
@@ -143,7 +144,12 @@ impl JointLoss<'_> {
         if let Some(presence) = output.presence_logit {
             label = label + bce_with_logits(presence, shown).mean();
         }
-        let mask = output.mask_logits.map(|logits| self.of_mask(logits, batch.mask.clone()));
+        let coarse = output.coarse_masks;
+        let mask = output.mask_logits.map(|logits| {
+            over_levels(logits, coarse, batch.mask.clone(), |logits, mask| {
+                self.of_mask(logits, mask)
+            })
+        });
         let reconstruction = output.reconstruction;
         let reconstruction = reconstruction.map(|found| (found - batch.input.clone()).abs().mean());
         let mut total = label.clone().mul_scalar(state.tasks.label);
