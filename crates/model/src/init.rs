@@ -163,10 +163,8 @@ mod tests {
     /// Squares of the logit of 2 %; other biases are 0.
     #[test]
     fn every_head_that_segments_begins_at_the_share_of_lesion() {
-        let raw = RawNetworkSpec {
-            deep_supervision: true,
-            ..raw(NetworkKind::JointUnet, Dims::Slices)
-        };
+        let raw =
+            RawNetworkSpec { deep_supervision: true, ..raw(NetworkKind::JointUnet, Dims::Slices) };
         let mut spread = Spread::default();
         let spec = NetworkSpec::try_from(raw).unwrap();
         Network::new(&spec, 3, &Device::flex()).visit(&mut spread);

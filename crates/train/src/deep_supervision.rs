@@ -88,7 +88,8 @@ mod tests {
     #[test]
     fn the_cross_entropy_of_a_block_is_the_mean_over_its_voxels() {
         let mask = tensor([2, 1, 1, 2, 2], &[1.0, 0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0]);
-        let entropy = |logits: Tensor<5>, mask: Tensor<5>| mask_losses(logits, mask).narrow(0, 1, 1);
+        let entropy =
+            |logits: Tensor<5>, mask: Tensor<5>| mask_losses(logits, mask).narrow(0, 1, 1);
         let repeated = [[0.7; 4], [-1.2; 4]].concat();
         let of_voxels = entropy(tensor([2, 1, 1, 2, 2], &repeated), mask.clone());
         let blocks = tensor([2, 1, 1, 1, 1], &[0.7, -1.2]);
