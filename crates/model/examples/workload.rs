@@ -25,6 +25,7 @@ fn spec(dims: Dims, window: [usize; 3]) -> NetworkSpec {
         pooling: Pooling::Mean,
         reconstructs: false,
         deep_supervision: false,
+        signs: Vec::new(),
         attention: None,
         window,
         input: InputSpec { windows_hu: vec![[0.0, 100.0]], brain_only: false, n_neighbours: 0 },

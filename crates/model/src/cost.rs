@@ -76,6 +76,7 @@ impl Tally<'_> {
         if spec.kind().classifies() {
             self.linear(1, n_features(spec), 1);
         }
+        self.linear(1, n_features(spec), spec.signs().len());
     }
 
     fn vgg(&mut self) {
@@ -83,6 +84,7 @@ impl Tally<'_> {
         self.encoder();
         self.linear(1, n_features(self.spec), n_hidden);
         self.linear(1, n_hidden, 2);
+        self.linear(1, n_hidden, self.spec.signs().len());
     }
 
     fn resnet(&mut self) {
@@ -101,6 +103,7 @@ impl Tally<'_> {
             }
         }
         self.linear(1, n_features(self.spec), 2);
+        self.linear(1, n_features(self.spec), self.spec.signs().len());
     }
 
     fn encoder(&mut self) {

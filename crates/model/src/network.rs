@@ -34,6 +34,9 @@ pub struct Output {
     /// The input as it is told from what the network keeps of it, `[B, C, D, H, W]`; networks that reconstruct, in
     /// training.
     pub reconstruction: Option<Tensor<5>>,
+    /// Signs of growth that the hematoma shows, `[B, signs]` in the order of the spec; networks that tell signs, in
+    /// training.
+    pub sign_logits: Option<Tensor<2>>,
 }
 
 impl Output {
@@ -46,6 +49,7 @@ impl Output {
             coarse_masks: Vec::new(),
             presence_logit: Some(logits.slice([0..n, 1..2]).reshape([n])),
             reconstruction: None,
+            sign_logits: None,
         }
     }
 }
@@ -82,8 +86,8 @@ impl Network {
         };
         match self {
             Network::Joint(network) => network.forward(x, heads),
-            Network::Vgg(network) => network.forward(x),
-            Network::Resnet(network) => network.forward(x),
+            Network::Vgg(network) => network.forward(x, heads),
+            Network::Resnet(network) => network.forward(x, heads),
         }
     }
 }
@@ -96,7 +100,7 @@ mod tests {
     use burn::tensor::{Distribution, TensorData};
 
     use super::*;
-    use crate::spec::tests::all;
+    use crate::spec::tests::{all, raw};
     use crate::{Dims, InputSpec, NetworkCost, Pooling, RawNetworkSpec};
 
     #[test]
@@ -120,11 +124,25 @@ mod tests {
             assert_eq!(output.presence_logit.map(|p| p.dims()), presence);
             let input = spec.reconstructs().then_some([3, n_channels, d, h, w]);
             assert_eq!(output.reconstruction.map(|r| r.dims()), input);
+            let n_signs = spec.signs().len();
+            assert_eq!(output.sign_logits.map(|s| s.dims()), (n_signs > 0).then_some([3, n_signs]));
             let main = network.forward(x);
             assert!(main.coarse_masks.is_empty() && main.reconstruction.is_none());
+            assert!(main.sign_logits.is_none());
             let bits = |mask: Option<Tensor<5>>| mask.map(Tensor::into_data);
             assert_eq!(bits(main.mask_logits), bits(output.mask_logits), "the same mask");
         }
+    }
+
+    #[test]
+    fn coarser_masks_come_with_the_finest_first() {
+        let mut raw = raw(NetworkKind::JointUnet, Dims::Slices);
+        (raw.channels, raw.deep_supervision) = (vec![4, 4, 8, 8], true);
+        let spec = NetworkSpec::try_from(raw).unwrap();
+        let x = Tensor::zeros([2, 1, 1, 16, 24], &Device::flex());
+        let output = Network::new(&spec, 1, &Device::flex()).forward_training(x);
+        let found = output.coarse_masks.iter().map(|mask| mask.dims());
+        assert!(found.eq([[2, 1, 1, 8, 12], [2, 1, 1, 4, 6]]));
     }
 
     /// The parameters without a gradient that is not 0 throughout.
@@ -165,6 +183,7 @@ mod tests {
             let volumes = [output.mask_logits, output.reconstruction].into_iter().flatten();
             let volumes = volumes.chain(output.coarse_masks);
             let losses = vectors.map(|v| v.square().sum()).chain(volumes.map(|v| v.square().sum()));
+            let losses = losses.chain(output.sign_logits.map(|s| s.square().sum()));
             let loss = losses.reduce(|a, b| a + b).unwrap();
             let gradients = GradientsParams::from_grads(loss.backward(), &network);
             let mut unreached = Unreached { gradients, path: Vec::new(), found: Vec::new() };
@@ -185,6 +204,7 @@ mod tests {
             pooling: Pooling::Mean,
             reconstructs: false,
             deep_supervision: false,
+            signs: Vec::new(),
             attention: None,
             window: [1, 128, 128],
             input: InputSpec { windows_hu: vec![[0.0, 100.0]], brain_only: false, n_neighbours: 0 },

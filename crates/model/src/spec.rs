@@ -2,7 +2,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::attention_spec::check_attention;
 use crate::heads::check_heads;
-use crate::{AttentionSpec, InputSpec, ModelError};
+use crate::{AttentionSpec, InputSpec, ModelError, Sign};
 
 /// A network as it is written in a config.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -29,6 +29,10 @@ pub struct RawNetworkSpec {
     /// segment, of three levels or more.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub deep_supervision: bool,
+    /// Signs of growth that a second head tells, while the network learns, from what the classification head is given.
+    /// Networks that classify.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signs: Vec<Sign>,
     /// Of a `swin_unet`, and of no other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attention: Option<AttentionSpec>,
@@ -200,6 +204,11 @@ impl NetworkSpec {
         }
     }
 
+    /// Signs of growth that are learnt beside growth itself, in the order of their logits.
+    pub fn signs(&self) -> &[Sign] {
+        &self.0.signs
+    }
+
     /// Attention of the levels below the finest; none of a network that convolves throughout.
     pub fn attention(&self) -> Option<AttentionSpec> {
         self.0.attention
@@ -268,6 +277,7 @@ pub(crate) mod tests {
             pooling: Pooling::MeanMax,
             reconstructs: false,
             deep_supervision: false,
+            signs: Vec::new(),
             attention: (kind == NetworkKind::SwinUnet)
                 .then_some(AttentionSpec { window: [4, 3], head_channels: 4 }),
             window,
@@ -293,8 +303,12 @@ pub(crate) mod tests {
                         specs.extend(NetworkSpec::try_from(raw).ok());
                     }
                 }
-                let heads = RawNetworkSpec { deep_supervision: kind.segments(), ..raw(kind, dims) };
-                specs.extend(NetworkSpec::try_from(heads).ok());
+                let mut raw = raw(kind, dims);
+                raw.deep_supervision = kind.segments();
+                if kind.classifies() {
+                    raw.signs = vec![Sign::Blend, Sign::BlackHole, Sign::Swirl];
+                }
+                specs.extend(NetworkSpec::try_from(raw).ok());
             }
         }
         assert_eq!(specs.len(), 2 * (9 + 6 + 4 + 4) + 9 + 9);
@@ -329,6 +343,12 @@ pub(crate) mod tests {
         assert_eq!(key(vgg, Dims::Slices), "deep_supervision");
         let flat = |r: &mut RawNetworkSpec| (r.channels, r.deep_supervision) = (vec![4, 8], true);
         assert_eq!(key(flat, Dims::Slices), "deep_supervision");
+        let unet = |r: &mut RawNetworkSpec| {
+            (r.kind, r.signs) = (NetworkKind::Unet, vec![Sign::Blend]);
+        };
+        assert_eq!(key(unet, Dims::Slices), "signs");
+        let twice = |r: &mut RawNetworkSpec| r.signs = vec![Sign::Blend, Sign::Swirl, Sign::Blend];
+        assert_eq!(key(twice, Dims::Slices), "signs");
         assert_eq!(key(|r| r.input.n_neighbours = 1, Dims::Volumes), "input.n_neighbours");
         assert_eq!(key(|r| r.n_planar_levels = 1, Dims::Slices), "n_planar_levels");
         assert_eq!(key(|r| r.n_planar_levels = 3, Dims::Volumes), "n_planar_levels");
@@ -340,9 +360,11 @@ pub(crate) mod tests {
         let spec = NetworkSpec::try_from(raw(NetworkKind::Vgg, Dims::Volumes)).unwrap();
         let text = serde_json::to_string(&spec).unwrap();
         assert_eq!(serde_json::from_str::<NetworkSpec>(&text).unwrap(), spec);
-        assert!(!text.contains("deep_supervision"), "cards of before had no such key: {text}");
+        let is_new = |key| text.contains(key);
+        assert!(!is_new("deep_supervision") && !is_new("signs"), "not in cards of before: {text}");
         let raw = RawNetworkSpec {
             deep_supervision: true,
+            signs: vec![Sign::FluidLevel],
             ..raw(NetworkKind::JointUnet, Dims::Slices)
         };
         let spec = NetworkSpec::try_from(raw).unwrap();

@@ -4,7 +4,7 @@ use burn::tensor::{Device, Tensor};
 
 use crate::block::{Block, Encoder};
 use crate::conv::{Pointwise, UpConv};
-use crate::heads::Heads;
+use crate::heads::{Heads, sign_head};
 use crate::pool::{n_features, pool, pool_under_mask};
 use crate::reconstruction::Reconstruction;
 use crate::{NetworkSpec, Output, Pooling};
@@ -23,6 +23,7 @@ pub struct JointUnet {
     segment_coarse: Vec<Pointwise>,
     /// `None` where it segments alone.
     classify: Option<Linear>,
+    signs: Option<Linear>,
     reconstruct: Option<Reconstruction>,
     #[module(skip)]
     pooling: Pooling,
@@ -44,6 +45,7 @@ impl JointUnet {
                 .collect(),
             classify: (spec.kind().classifies())
                 .then(|| LinearConfig::new(n_features(spec), 1).init(device)),
+            signs: sign_head(spec, n_features(spec), device),
             reconstruct: (spec.reconstructs()).then(|| Reconstruction::new(spec, device)),
             pooling: spec.pooling(),
         }
@@ -54,44 +56,60 @@ impl JointUnet {
         let mut skips = self.encoder.forward(x);
         // The encoder has at least two levels: the spec checks it.
         let deepest = skips.remove(skips.len() - 1);
-        let mut x = deepest.clone();
-        let mut coarse_masks = Vec::new();
-        let coarse_heads: &[Pointwise] = match heads {
-            Heads::Main => &[],
-            Heads::All => &self.segment_coarse,
-        };
-        // From the deepest on, as the decoder goes; none is left for its finest level.
-        let mut coarse_heads = coarse_heads.iter().rev();
-        for (up, block) in self.up.iter().zip(&self.decoder) {
-            let skip = skips.remove(skips.len() - 1);
-            x = block.forward_pair(up.forward(x), skip);
-            coarse_masks.extend(coarse_heads.next().map(|head| logits(head.forward(x.clone()))));
-        }
-        coarse_masks.reverse();
-        let mask_logits = self.segment.forward(x.clone());
+        let (finest, coarse_masks) = self.decode(deepest.clone(), skips, heads);
+        let mask_logits = self.segment.forward(finest.clone());
         let reconstruct = self.reconstruct.as_ref().filter(|_| heads == Heads::All);
         let reconstruction = reconstruct.map(|decoder| decoder.forward(deepest.clone()));
-        let growth_logit = self.classify.as_ref().map(|classify| {
-            let features = match self.pooling {
-                Pooling::MaskGuided => pool_under_mask(deepest, x, &mask_logits),
-                Pooling::Mean | Pooling::MeanMax => pool(deepest, self.pooling),
-            };
+        let features = self.classify.is_some().then(|| match self.pooling {
+            Pooling::MaskGuided => pool_under_mask(deepest, finest, &mask_logits),
+            Pooling::Mean | Pooling::MeanMax => pool(deepest, self.pooling),
+        });
+        let tell_signs = |features| heads.tell_signs(self.signs.as_ref(), features);
+        let sign_logits = features.as_ref().and_then(tell_signs);
+        let growth_logit = self.classify.as_ref().zip(features).map(|(classify, features)| {
             let logit = classify.forward(features);
             let n = logit.dims()[0];
             logit.reshape([n])
         });
         Output {
             growth_logit,
-            mask_logits: Some(logits(mask_logits)),
+            mask_logits: Some(channels_first(mask_logits)),
             coarse_masks,
             presence_logit: None,
             reconstruction,
+            sign_logits,
         }
+    }
+
+    /// From the deepest level and the skips, the finest first, to the decoder's finest level, `[B, D, H, W, C]`, and the
+    /// coarser masks that are asked.
+    fn decode(
+        &self,
+        deepest: Tensor<5>,
+        mut skips: Vec<Tensor<5>>,
+        heads: Heads,
+    ) -> (Tensor<5>, Vec<Tensor<5>>) {
+        let coarse_heads: &[Pointwise] = match heads {
+            Heads::Main => &[],
+            Heads::All => &self.segment_coarse,
+        };
+        // From the deepest on, as the decoder goes; none is left for its finest level.
+        let mut coarse_heads = coarse_heads.iter().rev();
+        let mut coarse_masks = Vec::new();
+        let mut x = deepest;
+        for (up, block) in self.up.iter().zip(&self.decoder) {
+            let skip = skips.remove(skips.len() - 1);
+            x = block.forward_pair(up.forward(x), skip);
+            let mask = coarse_heads.next().map(|head| head.forward(x.clone()));
+            coarse_masks.extend(mask.map(channels_first));
+        }
+        coarse_masks.reverse();
+        (x, coarse_masks)
     }
 }
 
-/// One channel, `[B, D, H, W, 1]`, as the first axis of a voxel, `[B, 1, D, H, W]`.
-fn logits(x: Tensor<5>) -> Tensor<5> {
-    let [b, d, h, w, c] = x.dims();
-    x.reshape([b, c, d, h, w])
+/// `[B, D, H, W, 1]` to `[B, 1, D, H, W]`.
+fn channels_first(mask: Tensor<5>) -> Tensor<5> {
+    let [b, d, h, w, c] = mask.dims();
+    mask.reshape([b, c, d, h, w])
 }

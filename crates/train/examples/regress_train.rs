@@ -112,7 +112,7 @@ fn config() -> serde_json::Value {
         "regime": "patient", "n_epochs": 2, "steps_per_epoch": 3, "batch_size": 4, "batches_per_step": 1,
         "select_by": "loss", "patience_epochs": 5, "calibration": "temperature", "lesion_window_share": 0.7,
         "sampler": { "kind": "instance", "shift_weights": true, "by": "resampling" },
-        "loss": { "mask_weight": 1.0, "label_weight": 0.5, "reconstruction_weight": 0.0,
+        "loss": { "mask_weight": 1.0, "label_weight": 0.5, "reconstruction_weight": 0.0, "sign_weight": 0.0,
                   "effective_number_beta": 0.9, "reweight_from_epoch": 0, "focal_gamma": 0.0,
                   "ldam_margin": 0.0, "logit_adjustment": 0.0, "across": "mean", "across_strength": 0.0, "task_rate": 0.0 },
         "optimizer": { "learning_rate": { "joint": 3e-3, "vgg": 3e-3 }, "weight_decay": 0.1, "warmup_steps": 2,

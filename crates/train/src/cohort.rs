@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use hemex_artifacts::{
-    CaseRow, Cases, ClinicalRow, LabelRow, Preparation, Regime, Role, SplitRow, WeightRow,
+    CaseRow, Cases, ClinicalRow, LabelRow, Preparation, Regime, Role, SignRow, SplitRow, WeightRow,
     clinical_feature, nifti, table,
 };
 use hemex_augment::{CaseView, Donor, OpenVoxels, TransplantPolicy};
@@ -11,6 +11,7 @@ use hemex_stage::Request;
 use hemex_volume::{Image, LabelMap, Lesion};
 use rayon::prelude::*;
 
+use crate::signs::{Readings, check_read, readings};
 use crate::{DrawnCase, TrainError};
 
 /// Set in a voxel's label where it lies in the brain, so that lesion and brain are warped as one map.
@@ -50,6 +51,8 @@ pub(crate) struct TrainCase {
     /// Index of its site among those of the training cases.
     pub(crate) site: usize,
     pub(crate) clinical: Clinical,
+    /// Of the signs that the network tells.
+    pub(crate) signs: Readings,
     pub(crate) image: Image,
     /// Lesion labels, [`BRAIN`] set within the brain.
     pub(crate) labels: LabelMap,
@@ -134,8 +137,18 @@ impl Cohort {
             _ => BTreeMap::new(),
         };
         let clinical = cases.clinical()?;
-        let reader =
-            Reader { cases: &cases, clinical: &clinical, labels_folder, labels: &labels, fold };
+        let signs = match fold.spec.signs() {
+            [] => BTreeMap::new(),
+            _ => cases.signs()?,
+        };
+        let reader = Reader {
+            cases: &cases,
+            clinical: &clinical,
+            signs: &signs,
+            labels_folder,
+            labels: &labels,
+            fold,
+        };
         let units = |role| units(&splits, fold, role);
         let (train, val) = (units(Role::Train), units(Role::Val));
         if train.is_empty() {
@@ -156,6 +169,7 @@ impl Cohort {
             reader.train_case(id, slices, weight)
         });
         let mut train = train.collect::<Result<Vec<TrainCase>, TrainError>>()?;
+        check_read(&train, fold.spec.signs())?;
         let n_sites = number_sites(&mut train);
         let donors = train.par_iter().filter_map(|case| case.donor().transpose());
         let donors = donors.collect::<Result<_, TrainError>>()?;
@@ -200,6 +214,7 @@ fn read_weights(folder: &Path, fold: &Fold<'_>) -> Result<BTreeMap<String, f64>,
 struct Reader<'a> {
     cases: &'a Cases,
     clinical: &'a BTreeMap<String, ClinicalRow>,
+    signs: &'a BTreeMap<String, SignRow>,
     labels_folder: &'a Path,
     labels: &'a BTreeMap<String, LabelRow>,
     fold: &'a Fold<'a>,
@@ -237,6 +252,7 @@ impl Reader<'_> {
             false => None,
         };
         let clinical = self.clinical(case_id)?;
+        let signs = readings(self.signs.get(case_id), self.fold.spec.signs());
         let case_id = case_id.to_owned();
         Ok(TrainCase {
             case_id,
@@ -245,6 +261,7 @@ impl Reader<'_> {
             // Known once all cases are.
             site: 0,
             clinical,
+            signs,
             image,
             labels,
             extent,
@@ -342,4 +359,4 @@ pub(crate) fn is_lesion(label: u8) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

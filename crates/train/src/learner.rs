@@ -50,6 +50,8 @@ pub(crate) struct StepLoss {
     pub(crate) has_label: bool,
     /// Unweighted, of a network that reconstructs; known where the weights of the tasks are learnt.
     pub(crate) reconstruction: Option<f64>,
+    /// Unweighted, where windows have readings of signs; known where the weights of the tasks are learnt.
+    pub(crate) sign: Option<f64>,
 }
 
 /// Means over the batches of an epoch.
@@ -105,13 +107,16 @@ impl Learner {
             let (cases, At { epoch, step, .. }) = (batch.case_ids.join(", "), at);
             return Err(TrainError::NotFinite { loss: total, epoch, step, cases });
         }
-        let reconstruction = loss.reconstruction.as_ref().filter(|_| rate > 0.0);
+        let of_task = |loss: &Option<Tensor<1>>| {
+            loss.as_ref().filter(|_| rate > 0.0).map(|loss| f64::from(scalar(loss)))
+        };
         let found = StepLoss {
             total: f64::from(total),
             mask: loss.mask.as_ref().map(|mask| f64::from(scalar(mask))),
             label: f64::from(scalar(&loss.label)),
             has_label: loss.has_label,
-            reconstruction: reconstruction.map(|error| f64::from(scalar(error))),
+            reconstruction: of_task(&loss.reconstruction),
+            sign: of_task(&loss.sign),
         };
         if rate > 0.0 {
             self.state.tasks.learn(&found, rate);

@@ -23,6 +23,7 @@ mod sample;
 mod sampler;
 mod schedule;
 mod second_stage;
+mod signs;
 mod tasks;
 mod trainer;
 mod trial;
