@@ -19,6 +19,8 @@ fn spec(kind: NetworkKind, dims: Dims, pooling: Pooling) -> NetworkSpec {
         n_planar_levels: usize::from(volumes),
         pooling,
         reconstructs: false,
+        deep_supervision: false,
+        signs: Vec::new(),
         attention: None,
         window: if volumes { [4, 16, 16] } else { [1, 16, 16] },
         input: InputSpec { windows_hu: vec![[-10.0, 90.0]], brain_only: true, n_neighbours: 0 },

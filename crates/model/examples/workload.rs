@@ -24,6 +24,8 @@ fn spec(dims: Dims, window: [usize; 3]) -> NetworkSpec {
         n_planar_levels: if dims == Dims::Volumes { 1 } else { 0 },
         pooling: Pooling::Mean,
         reconstructs: false,
+        deep_supervision: false,
+        signs: Vec::new(),
         attention: None,
         window,
         input: InputSpec { windows_hu: vec![[0.0, 100.0]], brain_only: false, n_neighbours: 0 },

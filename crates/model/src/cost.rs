@@ -4,7 +4,7 @@ use crate::{AttentionSpec, NetworkKind, NetworkSpec};
 
 const BYTES: usize = std::mem::size_of::<f32>();
 
-/// What a network takes, counted from its spec without building it.
+/// What a network takes, counted from its spec without building it, with the heads that training alone asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NetworkCost {
     /// Weights, biases, scales and shifts.
@@ -66,6 +66,9 @@ impl Tally<'_> {
         self.encoder();
         self.decoder(2);
         self.pointwise(0, channels[0], 1);
+        for level in spec.coarse_mask_levels() {
+            self.pointwise(level, channels[level], 1);
+        }
         if spec.reconstructs() {
             self.decoder(1);
             self.pointwise(0, channels[0], spec.input().n_channels());
@@ -73,6 +76,7 @@ impl Tally<'_> {
         if spec.kind().classifies() {
             self.linear(1, n_features(spec), 1);
         }
+        self.linear(1, n_features(spec), spec.signs().len());
     }
 
     fn vgg(&mut self) {
@@ -80,6 +84,7 @@ impl Tally<'_> {
         self.encoder();
         self.linear(1, n_features(self.spec), n_hidden);
         self.linear(1, n_hidden, 2);
+        self.linear(1, n_hidden, self.spec.signs().len());
     }
 
     fn resnet(&mut self) {
@@ -98,6 +103,7 @@ impl Tally<'_> {
             }
         }
         self.linear(1, n_features(self.spec), 2);
+        self.linear(1, n_features(self.spec), self.spec.signs().len());
     }
 
     fn encoder(&mut self) {
@@ -289,6 +295,20 @@ mod tests {
             let network = Network::new(&spec, 1, &Device::flex());
             assert_eq!(NetworkCost::of(&spec).n_parameters, network.num_params(), "{spec:?}");
         }
+    }
+
+    /// One logit of 8 channels at each of 2 × 4 voxels, half as many a side.
+    #[test]
+    fn a_coarse_mask_costs_one_logit_a_voxel_of_its_level() {
+        let of = |deep_supervision| {
+            let mut raw = raw(NetworkKind::Unet, Dims::Slices);
+            (raw.window, raw.deep_supervision) = ([1, 4, 8], deep_supervision);
+            NetworkCost::of(&NetworkSpec::try_from(raw).unwrap())
+        };
+        let (without, with) = (of(false), of(true));
+        assert_eq!(with.n_parameters, without.n_parameters + 8 + 1);
+        assert_eq!(with.n_multiply_adds, without.n_multiply_adds + 8 * 8);
+        assert_eq!(with.n_activations, without.n_activations + 8);
     }
 
     /// Depth is halved below the planar level alone: 4 × 16 × 8 voxels, 4 × 8 × 4 and 2 × 4 × 2.

@@ -13,7 +13,7 @@ const LESION_PRIOR: f32 = 0.02;
 /// Draws the weights anew: normal with variance 2 / fan-in (He et al., ICCV 2015, eq. 10), biases 0,
 /// scales and shifts of normalisations 1 and 0. Those of a transformer have a spread of their own.
 ///
-/// The segmentation head's bias starts at the logit of the share of lesion voxels (Lin et al., ICCV
+/// The bias of a head that segments starts at the logit of the share of lesion voxels (Lin et al., ICCV
 /// 2017, section 3.3): from 0, the first steps would do little but push every voxel down, and with few
 /// channels switch off for good the features that lesions need.
 ///
@@ -48,7 +48,7 @@ impl ModuleMapper for Initialiser {
         let dims = param.dims();
         let values = match name {
             "bias" => {
-                let is_head = self.path.iter().any(|part| part == "segment");
+                let is_head = self.path.iter().any(|part| part.starts_with("segment"));
                 let bias = if is_head { (LESION_PRIOR / (1.0 - LESION_PRIOR)).ln() } else { 0.0 };
                 vec![bias; dims.iter().product()]
             }
@@ -110,7 +110,7 @@ mod tests {
 
     use super::*;
     use crate::spec::tests::raw;
-    use crate::{Dims, Network, NetworkKind, NetworkSpec};
+    use crate::{Dims, Network, NetworkKind, NetworkSpec, RawNetworkSpec};
 
     /// Path, extent and mean square of every parameter.
     #[derive(Default)]
@@ -158,6 +158,25 @@ mod tests {
             assert!((square - expected).abs() < tolerance, "{path} {dims:?}: {square}, {expected}");
         }
         assert!(n_kinds[0] > 0 && n_kinds[1] > 0, "{n_kinds:?}");
+    }
+
+    /// Squares of the logit of 2 %; other biases are 0.
+    #[test]
+    fn every_head_that_segments_begins_at_the_share_of_lesion() {
+        let raw =
+            RawNetworkSpec { deep_supervision: true, ..raw(NetworkKind::JointUnet, Dims::Slices) };
+        let mut spread = Spread::default();
+        let spec = NetworkSpec::try_from(raw).unwrap();
+        Network::new(&spec, 3, &Device::flex()).visit(&mut spread);
+        let mut of_heads = Vec::new();
+        for (path, _, square) in spread.found.iter().filter(|(path, ..)| path.ends_with("bias")) {
+            match path.contains("segment") {
+                true => of_heads.push(*square),
+                false => assert_eq!(*square, 0.0, "{path}"),
+            }
+        }
+        assert_eq!(of_heads.len(), 2);
+        assert!(of_heads.iter().all(|square| (square - 49f64.ln().powi(2)).abs() < 1e-4));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
+use crate::heads::Heads;
 use crate::{JointUnet, NetworkKind, NetworkSpec, Resnet, Vgg, initialise};
 
 /// One of the networks, behind one forward pass.
@@ -25,12 +26,19 @@ pub struct Output {
     pub growth_logit: Option<Tensor<1>>,
     /// Lesion or not a voxel, `[B, 1, D, H, W]`; networks with a segmentation head.
     pub mask_logits: Option<Tensor<5>>,
+    /// The same at the coarser levels of the decoder, the finest of them first, `[B, 1, d, h, w]` each; networks with deep
+    /// supervision, in training.
+    pub coarse_masks: Vec<Tensor<5>>,
     /// Whether the window shows a hematoma, `[B]`; networks without a segmentation head.
     pub presence_logit: Option<Tensor<1>>,
-    /// The input as it is told from what the network keeps of it, `[B, C, D, H, W]`; networks that reconstruct.
+    /// The input as it is told from what the network keeps of it, `[B, C, D, H, W]`; networks that reconstruct, in
+    /// training.
     pub reconstruction: Option<Tensor<5>>,
     /// What the last layer of the classification head is given, `[B, features]`; networks that classify.
     pub features: Option<Tensor<2>>,
+    /// Signs of growth that the hematoma shows, `[B, signs]` in the order of the spec; networks that tell signs, in
+    /// training.
+    pub sign_logits: Option<Tensor<2>>,
 }
 
 impl Output {
@@ -40,9 +48,11 @@ impl Output {
         Self {
             growth_logit: Some(logits.clone().slice([0..n, 0..1]).reshape([n])),
             mask_logits: None,
+            coarse_masks: Vec::new(),
             presence_logit: Some(logits.slice([0..n, 1..2]).reshape([n])),
             reconstruction: None,
             features: Some(features),
+            sign_logits: None,
         }
     }
 }
@@ -62,6 +72,15 @@ impl Network {
 
     /// `[B, C, D, H, W]`, a window or any multiple of the network's step; a channel a window of HU.
     pub fn forward(&self, x: Tensor<5>) -> Output {
+        self.ask(x, Heads::Main)
+    }
+
+    /// As [`forward`](Self::forward), with what the heads say that only teach the others.
+    pub fn forward_training(&self, x: Tensor<5>) -> Output {
+        self.ask(x, Heads::All)
+    }
+
+    fn ask(&self, x: Tensor<5>, heads: Heads) -> Output {
         let [b, c, d, h, w] = x.dims();
         // Inside, channels lie last; one channel lies first and last at once.
         let x = match c {
@@ -69,9 +88,9 @@ impl Network {
             _ => x.permute([0, 2, 3, 4, 1]),
         };
         match self {
-            Network::Joint(network) => network.forward(x),
-            Network::Vgg(network) => network.forward(x),
-            Network::Resnet(network) => network.forward(x),
+            Network::Joint(network) => network.forward(x, heads),
+            Network::Vgg(network) => network.forward(x, heads),
+            Network::Resnet(network) => network.forward(x, heads),
         }
     }
 
@@ -93,7 +112,7 @@ mod tests {
     use burn::tensor::{Distribution, TensorData};
 
     use super::*;
-    use crate::spec::tests::all;
+    use crate::spec::tests::{all, raw};
     use crate::{Dims, InputSpec, NetworkCost, Pooling, RawNetworkSpec};
 
     #[test]
@@ -104,19 +123,41 @@ mod tests {
             let x =
                 Tensor::random([3, n_channels, d, h, w], Distribution::Default, &Device::flex());
             let network = Network::new(&spec, 1, &Device::flex());
-            let output = network.forward(x);
+            let output = network.forward_training(x.clone());
             let kind = spec.kind();
             assert_eq!(output.growth_logit.map(|g| g.dims()), kind.classifies().then_some([3]));
             let features = network.n_features().map(|n| [3, n]);
             assert_eq!(features.is_some(), kind.classifies());
             assert_eq!(output.features.map(|f| f.dims()), features);
             let mask = kind.segments().then_some([3, 1, d, h, w]);
-            assert_eq!(output.mask_logits.map(|m| m.dims()), mask);
+            assert_eq!(output.mask_logits.as_ref().map(|m| m.dims()), mask);
+            // Of three levels the middle one, at which slices are halved once and the depth of volumes not yet.
+            let coarse = spec.coarse_mask_levels().map(|_| [3, 1, d, h / 2, w / 2]);
+            let found = output.coarse_masks.iter().map(|m| m.dims());
+            assert!(found.eq(coarse));
             let presence = (!kind.segments()).then_some([3]);
             assert_eq!(output.presence_logit.map(|p| p.dims()), presence);
             let input = spec.reconstructs().then_some([3, n_channels, d, h, w]);
             assert_eq!(output.reconstruction.map(|r| r.dims()), input);
+            let n_signs = spec.signs().len();
+            assert_eq!(output.sign_logits.map(|s| s.dims()), (n_signs > 0).then_some([3, n_signs]));
+            let main = network.forward(x);
+            assert!(main.coarse_masks.is_empty() && main.reconstruction.is_none());
+            assert!(main.sign_logits.is_none());
+            let bits = |mask: Option<Tensor<5>>| mask.map(Tensor::into_data);
+            assert_eq!(bits(main.mask_logits), bits(output.mask_logits), "the same mask");
         }
+    }
+
+    #[test]
+    fn coarser_masks_come_with_the_finest_first() {
+        let mut raw = raw(NetworkKind::JointUnet, Dims::Slices);
+        (raw.channels, raw.deep_supervision) = (vec![4, 4, 8, 8], true);
+        let spec = NetworkSpec::try_from(raw).unwrap();
+        let x = Tensor::zeros([2, 1, 1, 16, 24], &Device::flex());
+        let output = Network::new(&spec, 1, &Device::flex()).forward_training(x);
+        let found = output.coarse_masks.iter().map(|mask| mask.dims());
+        assert!(found.eq([[2, 1, 1, 8, 12], [2, 1, 1, 4, 6]]));
     }
 
     /// The parameters without a gradient that is not 0 throughout.
@@ -152,10 +193,12 @@ mod tests {
             let values: Vec<f32> = (0..n).map(|i| (i as f32 * 0.37).sin()).collect();
             let x = TensorData::new(values, [3, n_channels, d, h, w]);
             let network = Network::new(&spec, 1, &device);
-            let output = network.forward(Tensor::from_data(x, &device));
+            let output = network.forward_training(Tensor::from_data(x, &device));
             let vectors = [output.growth_logit, output.presence_logit].into_iter().flatten();
             let volumes = [output.mask_logits, output.reconstruction].into_iter().flatten();
+            let volumes = volumes.chain(output.coarse_masks);
             let losses = vectors.map(|v| v.square().sum()).chain(volumes.map(|v| v.square().sum()));
+            let losses = losses.chain(output.sign_logits.map(|s| s.square().sum()));
             let loss = losses.reduce(|a, b| a + b).unwrap();
             let gradients = GradientsParams::from_grads(loss.backward(), &network);
             let mut unreached = Unreached { gradients, path: Vec::new(), found: Vec::new() };
@@ -175,6 +218,8 @@ mod tests {
             n_planar_levels: 0,
             pooling: Pooling::Mean,
             reconstructs: false,
+            deep_supervision: false,
+            signs: Vec::new(),
             attention: None,
             window: [1, 128, 128],
             input: InputSpec { windows_hu: vec![[0.0, 100.0]], brain_only: false, n_neighbours: 0 },

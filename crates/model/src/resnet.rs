@@ -5,6 +5,7 @@ use burn::tensor::{Device, Tensor};
 use hemex_kernels::max_pool;
 
 use crate::conv::{Conv, Norm, Pointwise};
+use crate::heads::{Heads, sign_head};
 use crate::pool::{n_features, pool};
 use crate::{NetworkSpec, Output, Pooling};
 
@@ -16,6 +17,7 @@ use crate::{NetworkSpec, Output, Pooling};
 pub struct Resnet {
     levels: Vec<Level>,
     classify: Linear,
+    signs: Option<Linear>,
     #[module(skip)]
     strides: Vec<[usize; 3]>,
     #[module(skip)]
@@ -28,13 +30,14 @@ impl Resnet {
         Self {
             levels: (0..n_levels).map(|level| Level::new(spec, level, device)).collect(),
             classify: LinearConfig::new(n_features(spec), 2).init(device),
+            signs: sign_head(spec, n_features(spec), device),
             strides: (0..n_levels - 1).map(|level| spec.stride(level)).collect(),
             pooling: spec.pooling(),
         }
     }
 
     /// `[B, D, H, W, C]`.
-    pub(crate) fn forward(&self, x: Tensor<5>) -> Output {
+    pub(crate) fn forward(&self, x: Tensor<5>, heads: Heads) -> Output {
         let mut x = x;
         for (i, level) in self.levels.iter().enumerate() {
             if i > 0 {
@@ -43,7 +46,9 @@ impl Resnet {
             x = level.second.forward(level.first.forward(x));
         }
         let features = pool(x, self.pooling);
-        Output::of_classifier(self.classify.forward(features.clone()), features)
+        let sign_logits = heads.tell_signs(self.signs.as_ref(), &features);
+        let logits = self.classify.forward(features.clone());
+        Output { sign_logits, ..Output::of_classifier(logits, features) }
     }
 
     pub(crate) fn n_features(&self) -> usize {

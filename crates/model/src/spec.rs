@@ -1,8 +1,8 @@
-use hemex_volume::LabelMap;
 use serde::{Deserialize, Serialize};
 
 use crate::attention_spec::check_attention;
-use crate::{AttentionSpec, Extent, ModelError};
+use crate::heads::check_heads;
+use crate::{AttentionSpec, InputSpec, ModelError, Sign};
 
 /// A network as it is written in a config.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -24,6 +24,15 @@ pub struct RawNetworkSpec {
     /// of Hirata and Okita's multi-task Swin-Unet). Networks that segment and classify.
     #[serde(default)]
     pub reconstructs: bool,
+    /// Whether the decoder's coarser levels tell the mask too while the network learns (deep supervision; Lee et al.,
+    /// AISTATS 2015): all that lie between the finest and the deepest, at which no decoder has been yet. Networks that
+    /// segment, of three levels or more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub deep_supervision: bool,
+    /// Signs of growth that a second head tells, while the network learns, from what the classification head is given.
+    /// Networks that classify.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signs: Vec<Sign>,
     /// Of a `swin_unet`, and of no other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attention: Option<AttentionSpec>,
@@ -31,52 +40,6 @@ pub struct RawNetworkSpec {
     pub window: [usize; 3],
     /// How Hounsfield units become the network's input.
     pub input: InputSpec,
-}
-
-/// How Hounsfield units become the network's input.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct InputSpec {
-    /// Windows, a channel each: HU from the first to the second number become −1 to 1; what lies outside is
-    /// clipped.
-    pub windows_hu: Vec<[f32; 2]>,
-    /// Whether everything outside the brain becomes −1, so that skull and head holder give no cue.
-    pub brain_only: bool,
-    /// How many slices below and as many above enter as further channels ("2.5-D"); 0 over volumes. Beyond the scan
-    /// they are −1.
-    pub n_neighbours: usize,
-}
-
-impl InputSpec {
-    /// Channels of the network's input.
-    pub fn n_channels(&self) -> usize {
-        self.windows_hu.len() * self.n_slices()
-    }
-
-    /// Slices behind one slice of the output.
-    pub fn n_slices(&self) -> usize {
-        2 * self.n_neighbours + 1
-    }
-
-    /// Where there is something to see of a case with this brain mask.
-    pub fn extent(&self, brain: &LabelMap) -> Extent {
-        match self.brain_only {
-            true => Extent::around(brain),
-            false => Extent::whole(brain.geometry().shape()),
-        }
-    }
-
-    /// Voxels `[D, H, W]` with their HU and whether they lie in the brain, each window of HU a channel: channels
-    /// first, `[windows, D, H, W]`.
-    pub fn normalise(&self, voxels: impl Iterator<Item = (f32, bool)> + Clone) -> Vec<f32> {
-        let channel = |&[low, high]: &[f32; 2]| {
-            voxels.clone().map(move |(hu, in_brain)| match in_brain || !self.brain_only {
-                true => ((hu.clamp(low, high) - low) / (high - low)).mul_add(2.0, -1.0),
-                false => -1.0,
-            })
-        };
-        self.windows_hu.iter().flat_map(channel).collect()
-    }
 }
 
 /// A network that can be built: a checked [`RawNetworkSpec`].
@@ -183,14 +146,7 @@ impl TryFrom<RawNetworkSpec> for NetworkSpec {
             }
             _ => (),
         }
-        if !raw.kind.segments() && raw.pooling == Pooling::MaskGuided {
-            let expected = "mean or mean_max: this network has no mask".into();
-            return refuse("pooling", expected, "mask_guided".into());
-        }
-        if raw.reconstructs && !(raw.kind.segments() && raw.kind.classifies()) {
-            let expected = "false: joint_unet and swin_unet alone have that decoder".into();
-            return refuse("reconstructs", expected, "true".into());
-        }
+        check_heads(&raw)?;
         let spec = Self(raw);
         let step = spec.window_multiple();
         let window = spec.window();
@@ -238,6 +194,19 @@ impl NetworkSpec {
     /// Whether a second decoder tells the input.
     pub fn reconstructs(&self) -> bool {
         self.0.reconstructs
+    }
+
+    /// Levels below the finest whose masks are learnt too, the finest first.
+    pub(crate) fn coarse_mask_levels(&self) -> std::ops::Range<usize> {
+        match self.0.deep_supervision {
+            true => 1..self.0.channels.len() - 1,
+            false => 1..1,
+        }
+    }
+
+    /// Signs of growth that are learnt beside growth itself, in the order of their logits.
+    pub fn signs(&self) -> &[Sign] {
+        &self.0.signs
     }
 
     /// Attention of the levels below the finest; none of a network that convolves throughout.
@@ -307,6 +276,8 @@ pub(crate) mod tests {
             n_planar_levels,
             pooling: Pooling::MeanMax,
             reconstructs: false,
+            deep_supervision: false,
+            signs: Vec::new(),
             attention: (kind == NetworkKind::SwinUnet)
                 .then_some(AttentionSpec { window: [4, 3], head_channels: 4 }),
             window,
@@ -332,9 +303,15 @@ pub(crate) mod tests {
                         specs.extend(NetworkSpec::try_from(raw).ok());
                     }
                 }
+                let mut raw = raw(kind, dims);
+                raw.deep_supervision = kind.segments();
+                if kind.classifies() {
+                    raw.signs = vec![Sign::Blend, Sign::BlackHole, Sign::Swirl];
+                }
+                specs.extend(NetworkSpec::try_from(raw).ok());
             }
         }
-        assert_eq!(specs.len(), 2 * (9 + 6 + 4 + 4) + 9);
+        assert_eq!(specs.len(), 2 * (9 + 6 + 4 + 4) + 9 + 9);
         specs
     }
 
@@ -362,6 +339,16 @@ pub(crate) mod tests {
         assert_eq!(key(guided, Dims::Slices), "pooling");
         let unet = |r: &mut RawNetworkSpec| (r.kind, r.reconstructs) = (NetworkKind::Unet, true);
         assert_eq!(key(unet, Dims::Slices), "reconstructs");
+        let vgg = |r: &mut RawNetworkSpec| (r.kind, r.deep_supervision) = (NetworkKind::Vgg, true);
+        assert_eq!(key(vgg, Dims::Slices), "deep_supervision");
+        let flat = |r: &mut RawNetworkSpec| (r.channels, r.deep_supervision) = (vec![4, 8], true);
+        assert_eq!(key(flat, Dims::Slices), "deep_supervision");
+        let unet = |r: &mut RawNetworkSpec| {
+            (r.kind, r.signs) = (NetworkKind::Unet, vec![Sign::Blend]);
+        };
+        assert_eq!(key(unet, Dims::Slices), "signs");
+        let twice = |r: &mut RawNetworkSpec| r.signs = vec![Sign::Blend, Sign::Swirl, Sign::Blend];
+        assert_eq!(key(twice, Dims::Slices), "signs");
         assert_eq!(key(|r| r.input.n_neighbours = 1, Dims::Volumes), "input.n_neighbours");
         assert_eq!(key(|r| r.n_planar_levels = 1, Dims::Slices), "n_planar_levels");
         assert_eq!(key(|r| r.n_planar_levels = 3, Dims::Volumes), "n_planar_levels");
@@ -369,24 +356,18 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn every_window_becomes_a_channel_from_minus_one_to_one() {
-        let input = InputSpec {
-            windows_hu: vec![[0.0, 100.0], [50.0, 150.0]],
-            brain_only: true,
-            n_neighbours: 0,
-        };
-        let voxels = [-1024.0, 0.0, 50.0, 75.0, 3000.0].map(|hu| (hu, true));
-        let of =
-            |input: &InputSpec, voxels: &[(f32, bool)]| input.normalise(voxels.iter().copied());
-        assert_eq!(of(&input, &voxels), [-1.0, -1.0, 0.0, 0.5, 1.0, -1.0, -1.0, -1.0, -0.5, 1.0]);
-        assert_eq!(of(&input, &[(75.0, false)]), [-1.0, -1.0]);
-        let whole = InputSpec { brain_only: false, ..input };
-        assert_eq!(of(&whole, &[(75.0, false)]), [0.5, -0.5]);
-    }
-
-    #[test]
     fn a_spec_survives_json() {
         let spec = NetworkSpec::try_from(raw(NetworkKind::Vgg, Dims::Volumes)).unwrap();
+        let text = serde_json::to_string(&spec).unwrap();
+        assert_eq!(serde_json::from_str::<NetworkSpec>(&text).unwrap(), spec);
+        let is_new = |key| text.contains(key);
+        assert!(!is_new("deep_supervision") && !is_new("signs"), "not in cards of before: {text}");
+        let raw = RawNetworkSpec {
+            deep_supervision: true,
+            signs: vec![Sign::FluidLevel],
+            ..raw(NetworkKind::JointUnet, Dims::Slices)
+        };
+        let spec = NetworkSpec::try_from(raw).unwrap();
         let text = serde_json::to_string(&spec).unwrap();
         assert_eq!(serde_json::from_str::<NetworkSpec>(&text).unwrap(), spec);
     }

@@ -4,6 +4,7 @@ use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 
 use crate::block::Encoder;
+use crate::heads::{Heads, sign_head};
 use crate::pool::{n_features, pool};
 use crate::{NetworkSpec, Output, Pooling};
 
@@ -17,6 +18,7 @@ pub struct Vgg {
     encoder: Encoder,
     hidden: Linear,
     classify: Linear,
+    signs: Option<Linear>,
     #[module(skip)]
     pooling: Pooling,
 }
@@ -28,16 +30,19 @@ impl Vgg {
             encoder: Encoder::new(spec, device),
             hidden: LinearConfig::new(n_features(spec), n_hidden).init(device),
             classify: LinearConfig::new(n_hidden, 2).init(device),
+            signs: sign_head(spec, n_hidden, device),
             pooling: spec.pooling(),
         }
     }
 
     /// `[B, D, H, W, C]`.
-    pub(crate) fn forward(&self, x: Tensor<5>) -> Output {
+    pub(crate) fn forward(&self, x: Tensor<5>, heads: Heads) -> Output {
         let mut levels = self.encoder.forward(x);
         let deepest = levels.remove(levels.len() - 1);
         let features = relu(self.hidden.forward(pool(deepest, self.pooling)));
-        Output::of_classifier(self.classify.forward(features.clone()), features)
+        let sign_logits = heads.tell_signs(self.signs.as_ref(), &features);
+        let logits = self.classify.forward(features.clone());
+        Output { sign_logits, ..Output::of_classifier(logits, features) }
     }
 
     pub(crate) fn n_features(&self) -> usize {

@@ -28,6 +28,8 @@ fn weights(kind: NetworkKind, dims: Dims, window: [usize; 3]) -> Vec<u32> {
         n_planar_levels: if dims == Dims::Volumes { 1 } else { 0 },
         pooling: Pooling::MeanMax,
         reconstructs: false,
+        deep_supervision: false,
+        signs: Vec::new(),
         attention: (kind == NetworkKind::SwinUnet)
             .then_some(AttentionSpec { window: [6, 5], head_channels: 8 }),
         window,

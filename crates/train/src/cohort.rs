@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use hemex_artifacts::{
-    CaseRow, Cases, ClinicalRow, LabelRow, Preparation, Regime, Role, SplitRow, WeightRow,
+    CaseRow, Cases, ClinicalRow, LabelRow, Preparation, Regime, Role, SignRow, SplitRow, WeightRow,
     clinical_feature, nifti, table,
 };
 use hemex_augment::{CaseView, Donor, OpenVoxels, TransplantPolicy};
@@ -12,6 +12,7 @@ use hemex_volume::{Image, LabelMap, Lesion};
 use rayon::prelude::*;
 
 use crate::conformal::{CalibrationCases, CalibrationWeights};
+use crate::signs::{Readings, check_read, readings};
 use crate::{DrawnCase, TrainError};
 
 mod unlabelled;
@@ -60,6 +61,8 @@ pub(crate) struct TrainCase {
     /// Index of its site among those of the training cases.
     pub(crate) site: usize,
     pub(crate) clinical: Clinical,
+    /// Of the signs that the network tells.
+    pub(crate) signs: Readings,
     pub(crate) image: Image,
     /// Lesion labels, [`BRAIN`] set within the brain.
     pub(crate) labels: LabelMap,
@@ -148,8 +151,18 @@ impl Cohort {
             _ => BTreeMap::new(),
         };
         let clinical = cases.clinical()?;
-        let reader =
-            Reader { cases: &cases, clinical: &clinical, labels_folder, labels: &labels, fold };
+        let signs = match fold.spec.signs() {
+            [] => BTreeMap::new(),
+            _ => cases.signs()?,
+        };
+        let reader = Reader {
+            cases: &cases,
+            clinical: &clinical,
+            signs: &signs,
+            labels_folder,
+            labels: &labels,
+            fold,
+        };
         let units = |role| units(&splits, fold, role);
         let (train, val) = (units(Role::Train), units(Role::Val));
         let calibration = CalibrationWeights::read(request, fold, units(Role::Calibration))?;
@@ -171,6 +184,7 @@ impl Cohort {
             reader.train_case(id, slices, weight)
         });
         let mut train = train.collect::<Result<Vec<TrainCase>, TrainError>>()?;
+        check_read(&train, fold.spec.signs())?;
         let n_sites = number_sites(&mut train);
         let donors = train.par_iter().filter_map(|case| case.donor().transpose());
         let donors = donors.collect::<Result<_, TrainError>>()?;
@@ -224,6 +238,7 @@ pub(crate) fn read_weights(
 struct Reader<'a> {
     cases: &'a Cases,
     clinical: &'a BTreeMap<String, ClinicalRow>,
+    signs: &'a BTreeMap<String, SignRow>,
     labels_folder: &'a Path,
     labels: &'a BTreeMap<String, LabelRow>,
     fold: &'a Fold<'a>,
@@ -253,6 +268,7 @@ impl Reader<'_> {
             false => None,
         };
         let clinical = self.clinical(case_id)?;
+        let signs = readings(self.signs.get(case_id), self.fold.spec.signs());
         let case_id = case_id.to_owned();
         Ok(TrainCase {
             case_id,
@@ -261,6 +277,7 @@ impl Reader<'_> {
             // Known once all cases are.
             site: 0,
             clinical,
+            signs,
             image,
             labels,
             extent,

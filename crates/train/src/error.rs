@@ -126,6 +126,15 @@ pub enum TrainError {
         /// What is missing.
         what: String,
     },
+    /// Signs that nobody looked for cannot be learnt.
+    #[error(
+        "no training case of this fold has a reading of {signs} in signs.csv of `cases`: leave it out of the `signs` of \
+         the arm, or add readings to the raw data and prepare it anew"
+    )]
+    NoReading {
+        /// Their names.
+        signs: String,
+    },
     /// The loss is no longer a number.
     #[error(
         "the loss is {loss} in epoch {epoch}, step {step}; the batch held {cases}; try a lower learning rate"

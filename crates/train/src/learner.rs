@@ -55,6 +55,8 @@ pub(crate) struct StepLoss {
     pub(crate) reconstruction: Option<f64>,
     /// Unweighted, where domains are aligned.
     pub(crate) align: Option<f64>,
+    /// Unweighted, where windows have readings of signs; known where the weights of the tasks are learnt.
+    pub(crate) sign: Option<f64>,
 }
 
 /// Means over the batches of an epoch.
@@ -106,7 +108,7 @@ impl Learner {
         at: At,
     ) -> Result<StepLoss, TrainError> {
         let begin = Instant::now();
-        let output = self.network.forward(batch.input.clone());
+        let output = self.network.forward_training(batch.input.clone());
         let rate = loss.weights.task_rate;
         let mut loss = loss.of(output, batch, at.epoch, &mut self.state);
         let align = self.align(batch, at);
@@ -118,14 +120,17 @@ impl Learner {
             let (cases, At { epoch, step, .. }) = (batch.case_ids.join(", "), at);
             return Err(TrainError::NotFinite { loss: total, epoch, step, cases });
         }
-        let reconstruction = loss.reconstruction.as_ref().filter(|_| rate > 0.0);
+        let of_task = |loss: &Option<Tensor<1>>| {
+            loss.as_ref().filter(|_| rate > 0.0).map(|loss| f64::from(scalar(loss)))
+        };
         let found = StepLoss {
             total: f64::from(total),
             mask: loss.mask.as_ref().map(|mask| f64::from(scalar(mask))),
             label: f64::from(scalar(&loss.label)),
             has_label: loss.has_label,
-            reconstruction: reconstruction.map(|error| f64::from(scalar(error))),
             align: align.map(|align| f64::from(scalar(&align.found))),
+            reconstruction: of_task(&loss.reconstruction),
+            sign: of_task(&loss.sign),
         };
         if rate > 0.0 {
             self.state.tasks.learn(&found, rate);

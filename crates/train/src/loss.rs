@@ -5,6 +5,7 @@ use hemex_model::Output;
 
 use crate::across::{GroupWeights, across};
 use crate::config::{RawLoss, Tversky};
+use crate::deep_supervision::over_levels;
 use crate::sample::Batch;
 use crate::tasks::TaskWeights;
 use crate::{TrainError, effective_number_weights};
@@ -103,7 +104,7 @@ pub(crate) struct JointLoss<'a> {
 /// The loss of a batch and its parts.
 pub(crate) struct BatchLoss {
     pub(crate) total: Tensor<1>,
-    /// Dice or Tversky, and cross-entropy, of the mask, unweighted.
+    /// Dice or Tversky, and cross-entropy, of the mask, unweighted; over levels under deep supervision.
     pub(crate) mask: Option<Tensor<1>>,
     /// That of the labels, unweighted; 0 for a network that segments alone.
     pub(crate) label: Tensor<1>,
@@ -111,6 +112,8 @@ pub(crate) struct BatchLoss {
     pub(crate) has_label: bool,
     /// Mean absolute error of the reconstruction, unweighted.
     pub(crate) reconstruction: Option<Tensor<1>>,
+    /// Mean cross-entropy of the signs that were read, unweighted.
+    pub(crate) sign: Option<Tensor<1>>,
 }
 
 /// What a loss keeps from step to step.
@@ -121,8 +124,8 @@ pub(crate) struct LossState {
 }
 
 impl JointLoss<'_> {
-    /// The joint loss: that of the mask, that of the growth label over the windows that show the hematoma, and the
-    /// cross-entropy of the presence of one for networks without a mask.
+    /// The joint loss: that of the mask, that of the growth label and of signs over the windows that show the hematoma, and
+    /// the cross-entropy of the presence of one for networks without a mask.
     pub(crate) fn of(
         &self,
         output: Output,
@@ -143,9 +146,16 @@ impl JointLoss<'_> {
         if let Some(presence) = output.presence_logit {
             label = label + bce_with_logits(presence, shown).mean();
         }
-        let mask = output.mask_logits.map(|logits| self.of_mask(logits, batch.mask.clone()));
+        let coarse = output.coarse_masks;
+        let mask = output.mask_logits.map(|logits| {
+            over_levels(logits, coarse, batch.mask.clone(), |logits, mask| {
+                self.of_mask(logits, mask)
+            })
+        });
         let reconstruction = output.reconstruction;
         let reconstruction = reconstruction.map(|found| (found - batch.input.clone()).abs().mean());
+        let signs = output.sign_logits.zip(batch.signs.as_ref());
+        let sign = signs.map(|(logits, targets)| targets.loss(logits));
         let mut total = label.clone().mul_scalar(state.tasks.label);
         if let Some(mask) = &mask {
             total = total + mask.clone().mul_scalar(state.tasks.mask);
@@ -153,7 +163,10 @@ impl JointLoss<'_> {
         if let Some(error) = &reconstruction {
             total = total + error.clone().mul_scalar(state.tasks.reconstruction);
         }
-        BatchLoss { total, mask, label, has_label, reconstruction }
+        if let Some(sign) = &sign {
+            total = total + sign.clone().mul_scalar(state.tasks.sign);
+        }
+        BatchLoss { total, mask, label, has_label, reconstruction, sign }
     }
 
     /// Over the batch and not the window, since most windows have no or a small lesion.
@@ -201,6 +214,7 @@ mod tests {
             mask_weight: 1.0,
             label_weight: 1.0,
             reconstruction_weight: 0.0,
+            sign_weight: 0.0,
             effective_number_beta: 0.0,
             reweight_from_epoch: 0,
             focal_gamma: 0.0,

@@ -9,6 +9,7 @@ use crate::TrainError;
 use crate::across::Members;
 use crate::cohort::{BRAIN, Cohort, TrainCase, is_lesion};
 use crate::sampler::Sampler;
+use crate::signs::{Readings, SignTargets};
 
 mod beside;
 
@@ -26,6 +27,8 @@ pub(crate) struct Batch {
     pub(crate) growth_weights: Tensor<1>,
     /// 1 where the window shows the hematoma, `[B]`.
     pub(crate) shows_lesion: Tensor<1>,
+    /// Signs that a reader saw of the hematomas shown; none where nobody looked for one that is learnt.
+    pub(crate) signs: Option<SignTargets>,
     /// The same, and the sites, off the device.
     sites: Vec<usize>,
     grows: Vec<bool>,
@@ -48,6 +51,7 @@ impl Batch {
             growth: Tensor::from_data(TensorData::new(growth, [n]), &device),
             growth_weights: Tensor::ones([n], &device),
             shows_lesion: Tensor::ones([n], &device),
+            signs: None,
             sites: vec![0; n],
             grows,
             shows: vec![true; n],
@@ -82,6 +86,7 @@ pub(crate) struct Sample {
     growth: bool,
     growth_weight: f64,
     shows_lesion: bool,
+    signs: Readings,
     /// Index among the cohort's sites.
     site: usize,
     case_id: String,
@@ -112,15 +117,18 @@ impl WindowSource<'_> {
             let data: Vec<f32> = samples.iter().map(|s| value(s) as f32).collect();
             Tensor::from_data(TensorData::new(data, [n]), device)
         };
+        let readings: Vec<&[Option<bool>]> = samples.iter().map(|s| s.signs.as_slice()).collect();
+        let shows: Vec<bool> = samples.iter().map(|s| s.shows_lesion).collect();
         Batch {
             input: volume(shape[0], &|s| &s.input),
             mask: volume(1, &|s| &s.mask),
             growth: vector(&|s| f64::from(u8::from(s.growth))),
             growth_weights: vector(&|s| s.growth_weight),
             shows_lesion: vector(&|s| f64::from(u8::from(s.shows_lesion))),
+            signs: SignTargets::new(&readings, &shows, device),
             sites: samples.iter().map(|s| s.site).collect(),
             grows: samples.iter().map(|s| s.growth).collect(),
-            shows: samples.iter().map(|s| s.shows_lesion).collect(),
+            shows,
             case_ids: samples.iter().map(|s| s.case_id.clone()).collect(),
             beside: batch_of_both(samples, shape, device),
         }
@@ -148,6 +156,11 @@ impl WindowSource<'_> {
             mask,
             growth: case.growth,
             growth_weight: self.sampler.weight(case_idx),
+            signs: match &planted {
+                // Nobody looked at the hematoma that is planted beside the case's own.
+                Some(_) => vec![None; case.signs.len()],
+                None => case.signs.clone(),
+            },
             site: case.site,
             case_id: case.case_id.clone(),
             beside: self.beside(epoch, index)?,

@@ -1,4 +1,4 @@
-//! What the mask, the label and the reconstruction weigh against one another.
+//! What the mask, the label, the reconstruction and the signs weigh against one another.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +15,7 @@ pub(crate) struct TaskWeights {
     pub(crate) mask: f64,
     pub(crate) label: f64,
     pub(crate) reconstruction: f64,
+    pub(crate) sign: f64,
 }
 
 impl TaskWeights {
@@ -24,6 +25,7 @@ impl TaskWeights {
             mask: loss.mask_weight,
             label: loss.label_weight,
             reconstruction: loss.reconstruction_weight,
+            sign: loss.sign_weight,
         }
     }
 
@@ -35,6 +37,7 @@ impl TaskWeights {
         step(&mut self.mask, loss.mask);
         step(&mut self.label, loss.has_label.then_some(loss.label));
         step(&mut self.reconstruction, loss.reconstruction);
+        step(&mut self.sign, loss.sign);
     }
 }
 
@@ -44,7 +47,7 @@ mod tests {
 
     #[test]
     fn a_learnt_weight_settles_where_it_makes_its_loss_one_half() {
-        let mut weights = TaskWeights { mask: 1.0, label: 1.0, reconstruction: 0.3 };
+        let mut weights = TaskWeights { mask: 1.0, label: 1.0, reconstruction: 0.3, sign: 0.1 };
         let loss = StepLoss {
             total: 0.0,
             mask: Some(0.2),
@@ -52,13 +55,15 @@ mod tests {
             has_label: true,
             reconstruction: None,
             align: None,
+            sign: Some(0.4),
         };
         (0..2000).for_each(|_| weights.learn(&loss, 0.05));
         assert!((weights.mask - 2.5).abs() < 1e-6, "{weights:?}");
         assert!((weights.label - 0.5 / 0.7).abs() < 1e-6, "{weights:?}");
         assert_eq!(weights.reconstruction, 0.3);
+        assert!((weights.sign - 1.25).abs() < 1e-6, "{weights:?}");
         // The first step goes down the gradient of w L + ½ log σ² by log σ², which is −log w.
-        let mut stepped = TaskWeights { mask: 1.0, label: 0.0, reconstruction: 0.0 };
+        let mut stepped = TaskWeights { mask: 1.0, label: 0.0, reconstruction: 0.0, sign: 0.0 };
         stepped.learn(&loss, 0.05);
         assert!((-stepped.mask.ln() - -0.05 * (0.5 - 0.2)).abs() < 1e-12, "{stepped:?}");
         assert_eq!(stepped.label, 0.0, "a task that is off stays off");

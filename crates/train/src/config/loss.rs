@@ -1,5 +1,6 @@
 //! What is minimised, as it is written.
 
+use hemex_model::Sign;
 use hemex_stage::{ConfigError, check_positive, check_range};
 use serde::Deserialize;
 
@@ -16,6 +17,9 @@ pub struct RawLoss {
     pub label_weight: f64,
     /// Weight of the mean absolute error of the reconstructed input, for networks that have that decoder.
     pub reconstruction_weight: f64,
+    /// Weight of the mean cross-entropy of the signs of growth, for networks that tell them; 0 where none does. The best
+    /// epoch is told without them.
+    pub sign_weight: f64,
     /// β of the effective-number class weights of the label; 0 for none. Only without a balancing
     /// sampler: the same correction is never made twice.
     pub effective_number_beta: f64,
@@ -69,6 +73,15 @@ pub(super) fn check_calibration(
     Ok(())
 }
 
+/// A head that tells signs is learnt.
+pub(super) fn check_signs(signs: &[Sign], loss: &RawLoss) -> Result<(), ConfigError> {
+    if signs.is_empty() || loss.sign_weight > 0.0 {
+        return Ok(());
+    }
+    let expected = format!("above 0, or no signs: of a network that tells {}", Sign::names(signs));
+    Err(ConfigError::new("loss.sign_weight", &expected, loss.sign_weight))
+}
+
 /// A weight for each task; no correction is made twice.
 pub(super) fn check_loss(
     loss: &RawLoss,
@@ -78,6 +91,7 @@ pub(super) fn check_loss(
     check_range("loss.mask_weight", loss.mask_weight, 0.0..=1e6)?;
     check_positive("loss.label_weight", loss.label_weight)?;
     check_range("loss.reconstruction_weight", loss.reconstruction_weight, 0.0..=1e6)?;
+    check_range("loss.sign_weight", loss.sign_weight, 0.0..=1e6)?;
     check_range("loss.task_rate", loss.task_rate, 0.0..=1.0)?;
     let beta = loss.effective_number_beta;
     check_range("loss.effective_number_beta", beta, 0.0..=0.999_999)?;

@@ -121,6 +121,29 @@ fn domains_are_aligned_by_networks_that_classify() {
     }
 }
 
+#[test]
+fn signs_are_told_where_they_are_learnt() {
+    let with_signs = |weight: f64, arm: &str, signs: &[&str]| {
+        let text = include_str!("../../../../configs/train.toml");
+        let mut document: toml::Table = toml::from_str(text).unwrap();
+        document["loss"].as_table_mut().unwrap().insert("sign_weight".to_owned(), weight.into());
+        let signs: Vec<toml::Value> = signs.iter().map(|name| (*name).into()).collect();
+        document["arm"][arm].as_table_mut().unwrap().insert("signs".to_owned(), signs.into());
+        let raw = document.try_into::<RawConfig>().map_err(|e| e.to_string())?;
+        Config::try_from(raw).map(|_| ()).map_err(|e| e.to_string())
+    };
+    assert_eq!(with_signs(0.3, "vgg", &["blend", "swirl"]), Ok(()));
+    assert_eq!(with_signs(0.3, "vgg", &[]), Ok(()), "as the weight of what is not reconstructed");
+    let error = with_signs(0.0, "vgg", &["blend", "swirl"]).unwrap_err();
+    assert!(error.contains("loss.sign_weight") && error.contains("blend, swirl"), "{error}");
+    let error = with_signs(-1.0, "vgg", &[]).unwrap_err();
+    assert!(error.contains("loss.sign_weight"), "{error}");
+    let error = with_signs(0.3, "joint", &["blend", "blend"]).unwrap_err();
+    assert!(error.contains("arm.joint.signs") && error.contains("blend, blend"), "{error}");
+    let error = with_signs(0.3, "joint", &["bland"]).unwrap_err();
+    assert!(error.contains("bland") && error.contains("black_hole"), "{error}");
+}
+
 /// The config of the demo with some of its loss and sampler otherwise.
 fn with_loss(kind: &str, calibration: &str, changes: &[(&str, f64)]) -> Result<(), String> {
     let text = include_str!("../../../../configs/train.toml");
