@@ -342,4 +342,4 @@ pub(crate) fn is_lesion(label: u8) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

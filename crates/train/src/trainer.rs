@@ -13,6 +13,7 @@ use crate::cohort::{Cohort, Fold, TrainCase};
 use crate::config::Arm;
 use crate::curves;
 use crate::feed::Feed;
+use crate::finetune::Start;
 use crate::growth_source::GrowthSource;
 use crate::history::TransplantRow;
 use crate::learner::{At, EpochLoss, Learner};
@@ -72,6 +73,7 @@ pub(crate) struct Trainer<'a> {
     request: &'a Request,
     arm: &'a Arm,
     cohort: &'a Cohort,
+    start: Start<'a>,
     sampler: Sampler,
     pub(crate) loss: JointLoss<'a>,
     /// What is added to a growth logit so that it speaks of the true prior.
@@ -94,7 +96,7 @@ impl<'a> Trainer<'a> {
         request: &'a Request,
         arm: &'a Arm,
         cohort: &'a Cohort,
-    ) -> Result<Self, TrainError> {
+    ) -> anyhow::Result<Self> {
         let drawn: Vec<DrawnCase<'_>> = cohort.train.iter().map(TrainCase::drawn).collect();
         let sampler = Sampler::new(arm.sampler.kind, arm.sampler.beta.unwrap_or(0.0), &drawn)?
             .by(arm.sampler.by);
@@ -107,6 +109,7 @@ impl<'a> Trainer<'a> {
             request,
             arm,
             cohort,
+            start: Start::new(config, request, arm, cohort)?,
             sampler,
             loss: JointLoss { weights: &arm.loss, growth },
             prior_logit_offset,
@@ -123,6 +126,7 @@ impl<'a> Trainer<'a> {
         bar.done(progress.epoch * self.config.steps_per_epoch);
         while progress.epoch < self.config.n_epochs && !self.is_out_of_patience(&progress) {
             let epoch = progress.epoch;
+            learner.network = self.start.held(learner.network, epoch);
             let (trained, loss) = self.epoch(epoch, learner, &bar)?;
             learner = trained;
             let evaluated = learner.evaluated();
@@ -137,7 +141,7 @@ impl<'a> Trainer<'a> {
             }
             let average = learner.average.as_ref().map(|average| &average.network);
             self.checkpoints.save(&learner.network, average, &learner.optimizer, &progress)?;
-            bar.note(summary(&validation));
+            bar.note(validation.summary());
         }
         bar.done(n_steps);
         Ok((learner.evaluated(), progress))
@@ -146,6 +150,7 @@ impl<'a> Trainer<'a> {
     /// What learns, from the last checkpoint on, and how far it has come.
     pub(crate) fn learner(&self) -> Result<(Learner, Progress), TrainError> {
         let network = Network::new(&self.arm.spec, self.request.seed, &self.learning_device());
+        let network = self.start.of(network)?;
         let weight_decay = self.config.optimizer.weight_decay as f32;
         let optimizer = ModuleOptimizer::from(FusedAdamW::new(weight_decay));
         let (network, optimizer, progress) = self.checkpoints.load(network, optimizer)?;
@@ -307,8 +312,8 @@ impl<'a> Trainer<'a> {
         progress.epoch > progress.best_epoch + self.config.patience_epochs
     }
 
-    /// Writes `model/1`: the best weights, the last ones, the card, the history, and whose hematomas were planted
-    /// where.
+    /// Writes `model/1`: the best weights, the last ones, the card, the history, whom it has learnt from, and whose
+    /// hematomas were planted where.
     fn write(
         &self,
         arm: &str,
@@ -342,6 +347,7 @@ impl<'a> Trainer<'a> {
         save_weights(network, &folder.join("last.safetensors"))?;
         json::write(&folder.join("model.json"), &card)?;
         table::write_rows(&folder.join("history.csv"), &HistoryRow::COLUMNS, &progress.history)?;
+        self.start.write_patients(self.cohort, &folder.join("patients.csv"))?;
         curves::write(folder, &progress.history)?;
         if self.config.transplant.is_on() {
             let (path, rows) = (folder.join("transplants.csv"), &progress.transplants);
@@ -388,12 +394,4 @@ impl<'a> Trainer<'a> {
     fn passes(&self) -> Passes {
         Passes { batch_size: self.config.batch_size, mirrored: false }
     }
-}
-
-fn summary(validation: &Validation) -> String {
-    let figure = |name: &str, value: Option<f64>| {
-        value.map(|value| format!("{name} {value:.2}")).into_iter()
-    };
-    let parts = figure("val Dice", validation.dice).chain(figure("val AUROC", validation.auroc));
-    parts.collect::<Vec<_>>().join(", ")
 }

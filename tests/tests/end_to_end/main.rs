@@ -10,6 +10,7 @@ mod cohort;
 mod concurrency;
 mod damage;
 mod export;
+mod finetune;
 mod finished;
 mod interruption;
 mod mistakes;

@@ -17,7 +17,7 @@ const ROLES: [&str; 9] =
     ["train", "train", "train", "train", "train", "train", "val", "val", "test"];
 
 /// Brains with a bleed each, somewhere else in every case.
-fn write_cohort(root: &Path) {
+pub(crate) fn write_cohort(root: &Path) {
     for folder in ["cases/images", "cases/brain", "labels/masks", "splits"] {
         std::fs::create_dir_all(root.join(folder)).unwrap();
     }
@@ -69,7 +69,7 @@ fn write_cohort(root: &Path) {
     json::write(&root.join("cases/geometry.json"), &json!({})).unwrap();
 }
 
-fn request(root: &Path) -> Request {
+pub(crate) fn request(root: &Path) -> Request {
     let input = |name: &str, kind| {
         let artifact = InputArtifact { path: root.join(name), kind, axes: BTreeMap::new() };
         (name.to_owned(), vec![artifact])
