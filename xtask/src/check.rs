@@ -17,6 +17,7 @@ pub(crate) fn run() -> Result<()> {
     let lints =
         ["clippy", "--release", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"];
     step("lints", &lints, &[])?;
+    gpu()?;
     // Without libFuzzer itself, which asks for a C++ compiler.
     let fuzz = ["check", "--release", "--locked", "--manifest-path", "fuzz/Cargo.toml"];
     let fuzz = [&fuzz[..], &["--target-dir", "target/fuzz"]].concat();
@@ -26,6 +27,17 @@ pub(crate) fn run() -> Result<()> {
     step("documentation", &docs, &[("RUSTDOCFLAGS", "-D warnings")])?;
     println!("all checks passed");
     Ok(())
+}
+
+/// Types and lints of the programs that run on a graphics card.
+///
+/// Nothing is linked, so neither CUDA nor LLVM is needed. The build scripts that would download LLVM leave it where
+/// `DOCS_RS` says that no more than documentation is made of their crates.
+fn gpu() -> Result<()> {
+    let lints = ["clippy", "--release", "--locked", "-p", "hemex-train", "-p", "hemex-predict"];
+    let features = "hemex-train/cuda,hemex-train/wgpu,hemex-predict/cuda,hemex-predict/wgpu";
+    let lints = [&lints[..], &["--features", features, "--", "-D", "warnings"]].concat();
+    step("types and lints of the features cuda and wgpu", &lints, &[("DOCS_RS", "1")])
 }
 
 fn step(name: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Result<()> {

@@ -23,7 +23,7 @@ pub use cases::{CaseRow, Cases, DescriptorRow, ExclusionRow, GeometryRecord, Pre
 pub use clinical::{CLINICAL_FEATURES, ClinicalRow, clinical_feature};
 pub use error::ArtifactError;
 pub use labels::{LabelRow, LabelSummary, LesionRow, Oracle};
-pub use model::{ConformalCalibration, HistoryRow, LogitCalibration, ModelCard};
+pub use model::{ConformalCalibration, HistoryRow, LogitCalibration, ModelCard, ModelPatientRow};
 pub use picture::Picture;
 pub use predictions::{LabelShiftEstimate, PredictionCard, PredictionRow, PredictionStatus};
 pub use signs::SignRow;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Preparation, Regime};
+use crate::{Preparation, Regime, Role};
 
 /// `model.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -110,6 +110,20 @@ pub struct ConformalCalibration {
 impl ModelCard {
     /// The format that the crate `predict` reads.
     pub const FORMAT: &'static str = "hemex-model/1";
+}
+
+/// A row of `patients.csv`: a patient whose label or mask has shaped the model, or one that it began with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelPatientRow {
+    /// Pseudonym of the patient.
+    pub patient_id: String,
+    /// `train`, or `val` where it has chosen the epoch and no more.
+    pub role: Role,
+}
+
+impl ModelPatientRow {
+    /// The columns, in order.
+    pub const COLUMNS: [&str; 2] = ["patient_id", "role"];
 }
 
 /// A row of `history.csv`: one epoch.

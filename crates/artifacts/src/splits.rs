@@ -71,3 +71,16 @@ pub enum Role {
     /// Its image features alone, never its label, shape the weights.
     Target,
 }
+
+impl Role {
+    /// The name in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Role::Train => "train",
+            Role::Val => "val",
+            Role::Calibration => "calibration",
+            Role::Test => "test",
+            Role::Target => "target",
+        }
+    }
+}

@@ -186,6 +186,11 @@ impl NetworkSpec {
         self.0.n_groups
     }
 
+    /// How many levels from the finest keep the depth.
+    pub(crate) fn n_planar_levels(&self) -> usize {
+        self.0.n_planar_levels
+    }
+
     /// What the classification head is given.
     pub fn pooling(&self) -> Pooling {
         self.0.pooling

@@ -1,11 +1,12 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Tensor, TensorData};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
-use crate::ModelError;
+use crate::part::part_of;
+use crate::{ModelError, Network};
 
 /// Writes every weight as a safetensors file of 32-bit floats, named by its path in the module.
 ///
@@ -34,20 +35,53 @@ pub fn save_weights<M: Module>(module: &M, path: &Path) -> Result<(), ModelError
 /// [`ModelError::Weights`] if the file cannot be read, a weight is missing, has another shape or is
 /// not finite, or the file holds one too many.
 pub fn load_weights<M: Module>(module: M, path: &Path) -> Result<M, ModelError> {
+    load(module, path, None)
+}
+
+/// Reads some [parts](Network::parts) of a network from a file that [`save_weights`] wrote of another, which may be of
+/// another kind; all else stays as it is.
+///
+/// # Errors
+/// [`ModelError::Weights`] as [`load_weights`], for these parts, and if the file holds none of that name.
+pub fn load_parts(network: Network, path: &Path, parts: &[String]) -> Result<Network, ModelError> {
+    load(network, path, Some(parts))
+}
+
+fn load<M: Module>(module: M, path: &Path, parts: Option<&[String]>) -> Result<M, ModelError> {
     let error = |problem: String| ModelError::Weights { path: path.to_owned(), problem };
     let bytes = std::fs::read(path).map_err(|e| error(e.to_string()))?;
     let file = SafeTensors::deserialize(&bytes)
         .map_err(|e| error(format!("no sound safetensors file: {e}")))?;
-    let mut loader = Loader { file: &file, path: Vec::new(), problems: Vec::new(), n_loaded: 0 };
+    let names = file.names();
+    if let Some(missing) = parts
+        .unwrap_or_default()
+        .iter()
+        .find(|part| !names.iter().any(|name| part_of(name.split('.')) == Some(part.as_str())))
+    {
+        let known: BTreeSet<&str> = names.iter().filter_map(|n| part_of(n.split('.'))).collect();
+        let known = known.into_iter().map(|part| format!("`{part}`")).collect::<Vec<_>>();
+        return Err(error(format!("it has no part `{missing}`; it has {}", known.join(", "))));
+    }
+    let kind = parts.and_then(|_| names.first()?.split('.').next());
+    let mut loader =
+        Loader { file: &file, parts, kind, path: Vec::new(), problems: Vec::new(), n_loaded: 0 };
     let module = module.map(&mut loader);
-    if loader.n_loaded < file.len() && loader.problems.is_empty() {
-        let n = file.len() - loader.n_loaded;
+    let n = names.iter().filter(|name| is_wanted(parts, name.split('.'))).count();
+    if loader.n_loaded < n && loader.problems.is_empty() {
+        let n = n - loader.n_loaded;
         loader.problems.push(format!("{n} tensors that the network does not have"));
     }
     match loader.problems.as_slice() {
         [] => Ok(module),
         [first, rest @ ..] => Err(error(format!("{first} (and {} more problems)", rest.len()))),
     }
+}
+
+/// Whether a weight is to be read, by its path; without a choice of parts all are.
+fn is_wanted<'a>(parts: Option<&[String]>, path: impl IntoIterator<Item = &'a str>) -> bool {
+    parts.is_none_or(|parts| {
+        part_of(path).is_some_and(|part| parts.iter().any(|wanted| wanted == part))
+    })
 }
 
 #[derive(Default)]
@@ -80,6 +114,10 @@ impl ModuleVisitor for Collector {
 
 struct Loader<'a> {
     file: &'a SafeTensors<'a>,
+    /// Those that are read; `None` for all.
+    parts: Option<&'a [String]>,
+    /// What the file's network is called, where it may be another than the module.
+    kind: Option<&'a str>,
     path: Vec<String>,
     problems: Vec<String>,
     n_loaded: usize,
@@ -95,13 +133,20 @@ impl ModuleMapper for Loader<'_> {
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let name = self.path.join(".");
+        if !is_wanted(self.parts, self.path.iter().map(String::as_str)) {
+            return param;
+        }
+        let name = match (self.kind, self.path.as_slice()) {
+            (Some(kind), [_, within @ ..]) => format!("{kind}.{}", within.join(".")),
+            _ => self.path.join("."),
+        };
         let dims = param.dims();
         match read(self.file, &name, &dims) {
             Ok(values) => {
                 self.n_loaded += 1;
                 param.map(|tensor| {
-                    Tensor::from_data(TensorData::new(values, dims), &tensor.device())
+                    let read = Tensor::from_data(TensorData::new(values, dims), &tensor.device());
+                    if tensor.is_require_grad() { read.require_grad() } else { read }
                 })
             }
             Err(problem) => {
@@ -133,7 +178,7 @@ mod tests {
 
     use super::*;
     use crate::spec::tests::raw;
-    use crate::{Dims, Network, NetworkKind, NetworkSpec};
+    use crate::{Dims, NetworkKind, NetworkSpec};
 
     fn network(kind: NetworkKind, seed: u64) -> Network {
         let spec = NetworkSpec::try_from(raw(kind, Dims::Slices)).unwrap();
@@ -168,5 +213,70 @@ mod tests {
             error.contains("`hidden.weight` is missing") || error.contains("missing"),
             "{error}"
         );
+    }
+    /// The weights of a file by their name, without that of the network.
+    fn weights(path: &Path) -> BTreeMap<String, Vec<u8>> {
+        let bytes = std::fs::read(path).unwrap();
+        let file = SafeTensors::deserialize(&bytes).unwrap();
+        let weight = |(name, view): (&str, TensorView<'_>)| {
+            (name.split_once('.').unwrap().1.to_owned(), view.data().to_vec())
+        };
+        file.iter().map(weight).collect()
+    }
+
+    fn parts(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    #[test]
+    fn parts_of_another_network_are_copied_to_the_bit_and_the_rest_is_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let [pretrained, own, found] = ["a", "b", "c"].map(|name| folder.path().join(name));
+        for (from, to, copied) in [
+            (NetworkKind::Unet, NetworkKind::JointUnet, &["encoder", "decoder", "segment"][..]),
+            (NetworkKind::JointUnet, NetworkKind::Vgg, &["encoder"]),
+        ] {
+            save_weights(&network(from, 1), &pretrained).unwrap();
+            save_weights(&network(to, 2), &own).unwrap();
+            let network = load_parts(network(to, 2), &pretrained, &parts(copied)).unwrap();
+            save_weights(&network, &found).unwrap();
+            let [pretrained, own, found] = [&pretrained, &own, &found].map(|path| weights(path));
+            assert_eq!(found.len(), own.len());
+            let (mut n_copied, mut n_left) = (0, 0);
+            for (name, values) in &found {
+                let is_copied = copied.contains(&name.split('.').next().unwrap());
+                let expected = if is_copied { &pretrained[name] } else { &own[name] };
+                assert!(values == expected, "{name}");
+                // What is not drawn is the same in both.
+                let differs = is_copied && pretrained[name] != own[name];
+                n_copied += usize::from(differs);
+                n_left += usize::from(!is_copied);
+            }
+            assert!(n_copied > 5 && n_left > 1, "{n_copied} {n_left}");
+        }
+    }
+
+    #[test]
+    fn a_part_that_is_not_there_or_has_another_shape_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model.safetensors");
+        save_weights(&network(NetworkKind::Vgg, 1), &path).unwrap();
+        let refused = |network: Network, names: &[&str]| {
+            load_parts(network, &path, &parts(names)).unwrap_err().to_string()
+        };
+        let error = refused(network(NetworkKind::JointUnet, 1), &["encoder", "decoder"]);
+        for part in ["no part `decoder`", "`classify`, `encoder`, `hidden`"] {
+            assert!(error.contains(part), "{error}");
+        }
+        let error = refused(network(NetworkKind::JointUnet, 1), &["classify"]);
+        assert!(
+            error.contains("`Vgg.classify.weight` is F32 [8, 2], expected F32 [16, 1]"),
+            "{error}"
+        );
+        let mut spec = raw(NetworkKind::JointUnet, Dims::Slices);
+        spec.channels = vec![4, 8];
+        let spec = NetworkSpec::try_from(spec).unwrap();
+        let error = refused(Network::new(&spec, 1, &Device::flex()), &["encoder"]);
+        assert!(error.contains("tensors that the network does not have"), "{error}");
     }
 }

@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use hemex_artifacts::{Role, table};
+use hemex_artifacts::table;
 use polars_core::prelude::{Column, DataFrame, PolarsResult};
 use polars_io::prelude::ParquetWriter;
 
@@ -76,7 +76,7 @@ fn frame(rows: &[CaseResult]) -> PolarsResult<DataFrame> {
         Column::new("fold".into(), rows.iter().map(|row| row.fold as u64).collect::<Vec<_>>()),
         Column::new("seed".into(), rows.iter().map(|row| row.seed).collect::<Vec<_>>()),
         text("arm", |row| &row.arm),
-        text("role", |row| role_name(row.role)),
+        text("role", |row| row.role.name()),
         text("status", |row| row.status.name()),
         Column::new("reason".into(), rows.iter().map(|r| r.reason.clone()).collect::<Vec<_>>()),
         Column::new("growth".into(), rows.iter().map(|row| row.growth).collect::<Vec<_>>()),
@@ -98,15 +98,4 @@ fn frame(rows: &[CaseResult]) -> PolarsResult<DataFrame> {
         number("reference_volume_ml", |row| row.reference_volume_ml),
     ];
     DataFrame::new(rows.len(), columns)
-}
-
-/// The role's name in tables.
-pub(crate) fn role_name(role: Role) -> &'static str {
-    match role {
-        Role::Train => "train",
-        Role::Val => "val",
-        Role::Calibration => "calibration",
-        Role::Test => "test",
-        Role::Target => "target",
-    }
 }

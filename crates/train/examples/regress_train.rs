@@ -139,6 +139,7 @@ fn config() -> serde_json::Value {
                         "csf_share": 0.05, "n_tries": 200 },
         "growth": { "relative": 0.33, "absolute_ml": 6.0 },
         "growth_regression": { "established": ["ln_volume_ml"], "established_penalty": 0.2 },
+        "finetune": {},
         "growth_from": {
             "joint": { "scan": "network", "clinical": [] },
             "vgg": { "scan": "network", "clinical": [] },

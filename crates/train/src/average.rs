@@ -76,7 +76,12 @@ struct Weights(GradientsParams);
 impl ModuleVisitor for Weights {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let weights = param.val();
-        let weights = if weights.device().is_autodiff() { weights.inner() } else { weights };
+        let weights = match weights.device().is_autodiff() {
+            // Held as they are: the average has them already, and its rounding would move them.
+            true if !weights.is_require_grad() => return,
+            true => weights.inner(),
+            false => weights,
+        };
         self.0.register::<D>(param.id, weights);
     }
 }
@@ -88,7 +93,7 @@ struct Blend {
 
 impl ModuleMapper for Blend {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        // The average is a copy of the network: it has the same parameters.
+        // The average is a copy of the network: it has the same parameters, but for those that are held.
         let Some(latest) = self.latest.remove::<D>(param.id) else { return param };
         param.map(|average| average.mul_scalar(self.kept) + latest.mul_scalar(1.0 - self.kept))
     }

@@ -13,10 +13,12 @@ use crate::growth_source::{
 use crate::{Balancing, SamplerKind};
 
 mod align;
+mod finetune;
 mod loss;
 mod optimizer;
 
 pub use align::Align;
+pub use finetune::RawFinetune;
 pub use loss::{RawLoss, Tversky};
 pub use optimizer::{Averaging, RawOptimizer};
 
@@ -66,6 +68,8 @@ pub struct RawConfig {
     pub growth_from: BTreeMap<String, RawGrowthSource>,
     /// How what tells growth is weighed, where the network's own logit does not.
     pub growth_regression: RawGrowthRegression,
+    /// The arms that begin with parts of the network wired as `pretrained`, and how.
+    pub finetune: BTreeMap<String, RawFinetune>,
     /// The networks by name; the arm is an axis of the matrix.
     pub arm: BTreeMap<String, RawNetworkSpec>,
     /// What an arm has otherwise than the rest, by its name.
@@ -164,6 +168,8 @@ pub(crate) struct Arm {
     pub(crate) sampler: RawSampler,
     pub(crate) loss: RawLoss,
     pub(crate) augment: Policy,
+    /// `None` for an arm that begins with weights that are drawn.
+    pub(crate) finetune: Option<RawFinetune>,
 }
 
 impl TryFrom<RawConfig> for Config {
@@ -188,6 +194,7 @@ impl TryFrom<RawConfig> for Config {
             let key = format!("change.{name}");
             return Err(ConfigError::new(&key, &format!("the name of an arm{hint}"), name));
         }
+        finetune::check_arms(&raw.finetune, &raw.arm)?;
         let arms = arms(&raw)?;
         let transplant =
             TransplantPolicy::try_from(raw.transplant).map_err(|e| e.within("transplant"))?;
@@ -244,7 +251,12 @@ fn arms(raw: &RawConfig) -> Result<BTreeMap<String, Arm>, ConfigError> {
             Some(false) => unchanged.clone(),
             _ => augment.clone(),
         };
-        Ok((name, Arm { spec, learning_rate, growth_from, sampler, loss, augment }))
+        let finetune = raw.finetune.get(&name).cloned();
+        if let Some(finetune) = &finetune {
+            let within = |e: ConfigError| e.within(&format!("finetune.{name}"));
+            finetune.check(&spec, raw.n_epochs).map_err(within)?;
+        }
+        Ok((name, Arm { spec, learning_rate, growth_from, sampler, loss, augment, finetune }))
     });
     arms.collect()
 }

@@ -1,4 +1,4 @@
-use hemex_artifacts::ArtifactError;
+use hemex_artifacts::{ArtifactError, Preparation};
 use hemex_augment::AugmentError;
 use hemex_model::ModelError;
 
@@ -104,6 +104,60 @@ pub enum TrainError {
         /// The arm.
         arm: String,
     },
+    /// An arm begins with a model that is not there.
+    #[error(
+        "[finetune] has this arm begin with parts of a model, and none is wired: wire a `model/1` as the input \
+         `pretrained`, or take the arm out of [finetune]"
+    )]
+    NoPretrained,
+    /// A model with which no arm begins.
+    #[error(
+        "a model is wired as `pretrained`, and no arm begins with it: say in [finetune] what is copied, or wire none"
+    )]
+    UnusedPretrained,
+    /// A model that cannot be begun with.
+    #[error("the pretrained model {path}: {problem}")]
+    Pretrained {
+        /// Its card.
+        path: std::path::PathBuf,
+        /// Why not.
+        problem: String,
+    },
+    /// Cases prepared in another way than those of the model that the training begins with.
+    #[error(
+        "the cases were prepared with {cases:?}, the pretrained model was trained on {pretrained:?}: ingest them with \
+         the same settings"
+    )]
+    OtherPreparation {
+        /// How the cases were prepared.
+        cases: Box<Preparation>,
+        /// How the model's training cases were.
+        pretrained: Box<Preparation>,
+    },
+    /// A patient who shaped the pretrained model is to choose or to test what follows from it.
+    #[error(
+        "the pretrained model has learnt from patient `{patient_id}`, whose role is `{role}` in regime `{regime}`, fold \
+         {fold}, and from {n_more} more who do not train there: pretrain on that fold's training cases, or on another \
+         cohort"
+    )]
+    PretrainedLeak {
+        /// Pseudonym of the first.
+        patient_id: String,
+        /// Its role here.
+        role: &'static str,
+        /// Further patients.
+        n_more: usize,
+        /// How the cohort is split.
+        regime: &'static str,
+        /// Index of the fold.
+        fold: usize,
+    },
+    /// Roles by slice leave no patient out.
+    #[error(
+        "regime `same_patient` splits slices: a pretrained model has learnt from patients that are tested; leave \
+         [finetune] empty"
+    )]
+    SlicesForPretrained,
     /// Growth cannot be told by a regression.
     #[error(
         "growth_from: the network finds a hematoma in {n_found} of {n} cases, {n_growth} of which grew: \

@@ -1,7 +1,8 @@
 //! The stage `train`: joint loss, class-balanced sampling with shift weights, the loop.
 //!
-//! Reads `cases`, `labels`, `splits` and `weights`, writes `model`. Every sample is drawn under its own
-//! key, so that the same request gives the same weights, bit for bit, also after an interruption.
+//! Reads `cases`, `labels`, `splits` and, where they are wired, `weights` and a model `pretrained`; writes `model`. Every
+//! sample is drawn under its own key, so that the same request gives the same weights, bit for bit, also after an
+//! interruption.
 
 mod across;
 mod align;
@@ -16,10 +17,12 @@ mod curves;
 mod deep_supervision;
 mod error;
 mod feed;
+mod finetune;
 mod growth_source;
 mod history;
 mod learner;
 mod loss;
+mod patients;
 mod profile;
 mod sample;
 mod sampler;
@@ -34,7 +37,9 @@ mod validation;
 pub use across::Across;
 pub use align::{coral, reverse_gradient};
 pub use clip::clip_gradients;
-pub use config::{Align, Averaging, Config, RawConfig, RawLoss, RawOptimizer, SelectBy, Tversky};
+pub use config::{
+    Align, Averaging, Config, RawConfig, RawFinetune, RawLoss, RawOptimizer, SelectBy, Tversky,
+};
 pub use error::TrainError;
 pub use loss::{GrowthLoss, bce_with_logits, tversky_loss};
 pub use sampler::{Balancing, DrawnCase, Sampler, SamplerKind, effective_number_weights};

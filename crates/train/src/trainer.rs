@@ -14,6 +14,7 @@ use crate::cohort::{Cohort, Fold, TrainCase};
 use crate::config::Arm;
 use crate::curves;
 use crate::feed::Feed;
+use crate::finetune::Start;
 use crate::growth_source::GrowthSource;
 use crate::history::TransplantRow;
 use crate::learner::{At, EpochLoss, Learner};
@@ -76,6 +77,7 @@ pub(crate) struct Trainer<'a> {
     request: &'a Request,
     arm: &'a Arm,
     cohort: &'a Cohort,
+    start: Start<'a>,
     sampler: Sampler,
     pub(crate) loss: JointLoss<'a>,
     /// What is added to a growth logit so that it speaks of the true prior.
@@ -90,7 +92,7 @@ impl<'a> Trainer<'a> {
         request: &'a Request,
         arm: &'a Arm,
         cohort: &'a Cohort,
-    ) -> Result<Self, TrainError> {
+    ) -> anyhow::Result<Self> {
         let drawn: Vec<DrawnCase<'_>> = cohort.train.iter().map(TrainCase::drawn).collect();
         let sampler = Sampler::new(arm.sampler.kind, arm.sampler.beta.unwrap_or(0.0), &drawn)?
             .by(arm.sampler.by);
@@ -103,6 +105,7 @@ impl<'a> Trainer<'a> {
             request,
             arm,
             cohort,
+            start: Start::new(config, request, arm, cohort)?,
             sampler,
             loss: JointLoss { weights: &arm.loss, growth },
             prior_logit_offset,
@@ -121,6 +124,7 @@ impl<'a> Trainer<'a> {
             && !progress.is_over(self.config.patience_epochs)
         {
             let epoch = progress.epoch;
+            learner.network = self.start.held(learner.network, epoch);
             let (trained, loss) = self.epoch(epoch, learner, &bar)?;
             learner = trained;
             let evaluated = learner.evaluated();
@@ -143,6 +147,7 @@ impl<'a> Trainer<'a> {
     /// What learns, from the last checkpoint on, and how far it has come.
     pub(crate) fn learner(&self) -> Result<(Learner, Progress), TrainError> {
         let network = Network::new(&self.arm.spec, self.request.seed, &self.learning_device());
+        let network = self.start.of(network)?;
         let weight_decay = self.config.optimizer.weight_decay as f32;
         let optimizer = ModuleOptimizer::from(FusedAdamW::new(weight_decay));
         let (network, optimizer, progress) = self.checkpoints.load(network, optimizer)?;
@@ -310,8 +315,8 @@ impl<'a> Trainer<'a> {
         Ok(())
     }
 
-    /// Writes `model/1`: the best weights, the last ones, the card, the history, and whose hematomas were planted
-    /// where.
+    /// Writes `model/1`: the best weights, the last ones, the card, the history, whom it has learnt from, and whose
+    /// hematomas were planted where.
     fn write(
         &self,
         arm: &str,
@@ -346,6 +351,7 @@ impl<'a> Trainer<'a> {
         save_weights(network, &folder.join("last.safetensors"))?;
         json::write(&folder.join("model.json"), &card)?;
         table::write_rows(&folder.join("history.csv"), &HistoryRow::COLUMNS, &progress.history)?;
+        self.start.write_patients(self.cohort, &folder.join("patients.csv"))?;
         curves::write(folder, &progress.history)?;
         if self.config.transplant.is_on() {
             let (path, rows) = (folder.join("transplants.csv"), &progress.transplants);

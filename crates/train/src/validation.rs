@@ -24,6 +24,15 @@ pub(crate) struct Validation {
 }
 
 impl Validation {
+    /// Its figures in few words.
+    pub(crate) fn summary(&self) -> String {
+        let figure = |name: &str, value: Option<f64>| {
+            value.map(|value| format!("{name} {value:.2}")).into_iter()
+        };
+        let parts = figure("val Dice", self.dice).chain(figure("val AUROC", self.auroc));
+        parts.collect::<Vec<_>>().join(", ")
+    }
+
     /// What tells the best epoch; the higher the better.
     pub(crate) fn score(&self, by: SelectBy) -> Result<f64, TrainError> {
         let missing = |figure, reason| TrainError::NoSelection { figure, reason };
@@ -36,15 +45,6 @@ impl Validation {
                 missing("dice", "the network makes no mask, or no case has a lesion")
             }),
         }
-    }
-
-    /// A line of progress.
-    pub(crate) fn summary(&self) -> String {
-        let figure = |name: &str, value: Option<f64>| {
-            value.map(|value| format!("{name} {value:.2}")).into_iter()
-        };
-        let parts = figure("val Dice", self.dice).chain(figure("val AUROC", self.auroc));
-        parts.collect::<Vec<_>>().join(", ")
     }
 }
 

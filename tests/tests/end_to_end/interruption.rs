@@ -26,7 +26,7 @@ fn training(bench: &Workbench) -> Running {
 }
 
 /// The checkpoint in a task's scratch folder.
-fn checkpoint(scratch: &Path) -> Option<PathBuf> {
+pub(crate) fn checkpoint(scratch: &Path) -> Option<PathBuf> {
     let entries = fs::read_dir(scratch).ok()?.flatten();
     entries.map(|entry| entry.path()).find(|path| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();

@@ -11,6 +11,7 @@ mod concurrency;
 mod conformal;
 mod damage;
 mod export;
+mod finetune;
 mod finished;
 mod interruption;
 mod mistakes;

@@ -243,8 +243,10 @@ impl Pipeline {
 }
 
 fn kind_named(name: &str) -> Option<Kind> {
-    if name == "raw" {
-        return Some(Kind::Dataset);
+    match name {
+        "raw" => return Some(Kind::Dataset),
+        "pretrained" => return Some(Kind::Model),
+        _ => (),
     }
     Kind::ALL.into_iter().find(|kind| kind.name().split('/').next() == Some(name))
 }

@@ -187,3 +187,49 @@ fn a_loss_that_distorts_probabilities_is_recalibrated() {
         }
     }
 }
+
+#[test]
+fn what_is_taken_over_are_parts_of_the_network() {
+    let finetune =
+        |value: &str| checked("", "finetune", value).map(|_| ()).map_err(|e| e.to_string());
+    for fine in [
+        "{}",
+        r#"{ joint = { copied = ["encoder"], frozen = [] } }"#,
+        r#"{ vgg = { copied = ["encoder", "hidden"], frozen = ["encoder"], thaw_from_epoch = 6 } }"#,
+    ] {
+        assert_eq!(finetune(fine), Ok(()), "{fine}");
+    }
+    let refused = |value: &str, parts: &[&str]| {
+        let error = finetune(value).unwrap_err();
+        assert!(parts.iter().all(|part| error.contains(part)), "{error}");
+    };
+    let both = r#"copied = ["encoder"], frozen = ["encoder"]"#;
+    refused(&format!("{{ jiont = {{ {both} }} }}"), &["finetune.jiont", "joint"]);
+    refused(r#"{ joint = { copied = [], frozen = [] } }"#, &["finetune.joint.copied"]);
+    let parts = "`encoder`, `up`, `decoder`, `segment`, `classify`";
+    refused(
+        r#"{ joint = { copied = ["encoder", "head"], frozen = [] } }"#,
+        &["finetune.joint.copied", parts, "`head`"],
+    );
+    refused(
+        r#"{ joint = { copied = ["encoder", "encoder"], frozen = [] } }"#,
+        &["finetune.joint.copied", "once"],
+    );
+    refused(
+        r#"{ joint = { copied = ["encoder"], frozen = ["segment"] } }"#,
+        &["finetune.joint.frozen", "(`encoder`)", "`segment`"],
+    );
+    let all = r#"["encoder", "hidden", "classify"]"#;
+    refused(
+        &format!("{{ vgg = {{ copied = {all}, frozen = {all} }} }}"),
+        &["finetune.vgg.frozen", "fewer than all"],
+    );
+    for epoch in [0, 7] {
+        let value = format!("{{ joint = {{ {both}, thaw_from_epoch = {epoch} }} }}");
+        refused(&value, &["finetune.joint.thaw_from_epoch", "7 epochs"]);
+    }
+    refused(
+        r#"{ joint = { copied = ["encoder"], frozen = [], thaw_from_epoch = 2 } }"#,
+        &["finetune.joint.thaw_from_epoch", "no part is frozen"],
+    );
+}
