@@ -74,6 +74,7 @@ impl DomainClassifier {
 }
 
 /// What brings the domains together, and what it learns itself.
+#[expect(clippy::large_enum_variant, reason = "a training holds one")]
 pub(crate) enum Aligner {
     Coral { weight: f64 },
     Dann(Adversary),
