@@ -26,11 +26,18 @@ pub struct PredictionRow {
     /// model that tells growth from a hematoma it does not find.
     #[serde(default)]
     pub twin_logit: Option<f64>,
+    /// Shannon entropy of growth or not, nats, 0 to ln 2: how far the case is from being told. Of a single model that
+    /// of its probability, of several that of the mean of their probabilities; empty unless the status is `ok`.
+    #[serde(default)]
+    pub entropy_nats: Option<f64>,
+    /// The part of it that comes from models that contradict each other; empty where one model speaks.
+    #[serde(default)]
+    pub mutual_information_nats: Option<f64>,
 }
 
 impl PredictionRow {
     /// The columns, in order.
-    pub const COLUMNS: [&str; 8] = [
+    pub const COLUMNS: [&str; 10] = [
         "case_id",
         "status",
         "reason",
@@ -39,6 +46,8 @@ impl PredictionRow {
         "volume_ml",
         "uncertainty",
         "twin_logit",
+        "entropy_nats",
+        "mutual_information_nats",
     ];
 }
 

@@ -35,6 +35,8 @@ pub struct Verdict {
     pub reading: Reading,
     /// Calibrated logit of growth; `None` where no hematoma was found.
     pub logit: Option<f64>,
+    /// The logits that it is the mean of, one a model.
+    pub model_logits: Vec<f64>,
     /// Standard deviation of the models' logits, or of one network's over the windows; `None` of one regression.
     pub uncertainty: Option<f64>,
 }
@@ -126,7 +128,7 @@ impl Ensemble {
             1 => reading.uncertainty.filter(|_| !self.reads_whole_cases()),
             _ => spread(&logits),
         };
-        Ok(Verdict { logit: mean(&logits), uncertainty, reading })
+        Ok(Verdict { logit: mean(&logits), model_logits: logits, uncertainty, reading })
     }
 
     /// The logit of growth of a head without its hematoma: a network's own, found or not; that of a regression on

@@ -6,6 +6,7 @@
 
 mod config;
 mod ensemble;
+mod entropy;
 mod error;
 mod label_shift;
 mod model;
@@ -13,5 +14,6 @@ mod stage;
 
 pub use config::{Config, LabelShift, RawConfig};
 pub use ensemble::{Ensemble, Known, Verdict};
+pub use entropy::Doubt;
 pub use error::PredictError;
 pub use stage::run;

@@ -11,7 +11,7 @@ use hemex_volume::{Geometry, Image, LabelMap, Lesion};
 
 use crate::config::LabelShift;
 use crate::label_shift::estimate;
-use crate::{Config, Ensemble, Known, PredictError};
+use crate::{Config, Doubt, Ensemble, Known, PredictError};
 
 /// Runs the stage.
 ///
@@ -227,6 +227,7 @@ impl Predictor<'_> {
         };
         let offset = if *role == Role::Test { self.test_offset } else { 0.0 };
         let logit = verdict.logit.map(|logit| logit + offset);
+        let doubt = Doubt::of(verdict.model_logits.iter().map(|logit| logit + offset));
         // Some slices of a case give no volume and no mask of it.
         let mask = verdict.reading.mask.filter(|_| slices.is_empty());
         let mut volume_ml = None;
@@ -242,6 +243,8 @@ impl Predictor<'_> {
             volume_ml,
             uncertainty: verdict.uncertainty,
             twin_logit,
+            entropy_nats: doubt.map(|doubt| doubt.entropy_nats),
+            mutual_information_nats: doubt.and_then(|doubt| doubt.mutual_information_nats),
         };
         Ok((row, mask.is_some()))
     }
@@ -291,5 +294,7 @@ fn refused(case_id: &str, reason: String) -> PredictionRow {
         volume_ml: None,
         uncertainty: None,
         twin_logit: None,
+        entropy_nats: None,
+        mutual_information_nats: None,
     }
 }

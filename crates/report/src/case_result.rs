@@ -36,6 +36,12 @@ pub struct CaseResult {
     /// Logit of growth of the same head without its hematoma (phantom alone).
     #[serde(default)]
     pub twin_logit: Option<f64>,
+    /// Entropy of growth or not, nats; of several models that of the mean of their probabilities.
+    #[serde(default)]
+    pub entropy_nats: Option<f64>,
+    /// The part of it that comes from models that contradict each other, nats.
+    #[serde(default)]
+    pub mutual_information_nats: Option<f64>,
     /// True probability of growth, all inputs known (phantom alone).
     pub true_probability: Option<f64>,
     /// True probability of growth given the image signs alone (phantom alone).
@@ -60,7 +66,7 @@ pub struct CaseResult {
 
 impl CaseResult {
     /// The columns, in order.
-    pub const COLUMNS: [&str; 25] = [
+    pub const COLUMNS: [&str; 27] = [
         "case_id",
         "patient_id",
         "site",
@@ -76,6 +82,8 @@ impl CaseResult {
         "logit",
         "uncertainty",
         "twin_logit",
+        "entropy_nats",
+        "mutual_information_nats",
         "true_probability",
         "true_probability_image_signs",
         "dice",

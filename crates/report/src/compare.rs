@@ -88,6 +88,8 @@ fn result(
         logit: row.and_then(|row| row.logit),
         uncertainty: row.and_then(|row| row.uncertainty),
         twin_logit: row.and_then(|row| row.twin_logit),
+        entropy_nats: row.and_then(|row| row.entropy_nats),
+        mutual_information_nats: row.and_then(|row| row.mutual_information_nats),
         true_probability: label.and_then(|label| label.true_probability),
         true_probability_image_signs: label.and_then(|label| label.true_probability_image_signs),
         dice: overlap.and_then(|overlap| overlap.dice()),

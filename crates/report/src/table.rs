@@ -84,6 +84,8 @@ fn frame(rows: &[CaseResult]) -> PolarsResult<DataFrame> {
         number("logit", |row| row.logit),
         number("uncertainty", |row| row.uncertainty),
         number("twin_logit", |row| row.twin_logit),
+        number("entropy_nats", |row| row.entropy_nats),
+        number("mutual_information_nats", |row| row.mutual_information_nats),
         number("true_probability", |row| row.true_probability),
         number("true_probability_image_signs", |row| row.true_probability_image_signs),
         number("dice", |row| row.dice),

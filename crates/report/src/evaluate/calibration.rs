@@ -232,6 +232,8 @@ pub(super) mod tests {
             logit: None,
             uncertainty: None,
             twin_logit: None,
+            entropy_nats: None,
+            mutual_information_nats: None,
             true_probability: None,
             true_probability_image_signs: None,
             dice: None,
