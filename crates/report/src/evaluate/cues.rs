@@ -94,7 +94,7 @@ pub struct PairShare {
 }
 
 /// What a scan can betray of how it was made.
-enum Property {
+pub(super) enum Property {
     /// Parted at the median of each fold's test cases, where it varies enough for that.
     Number(fn(&CaseRow) -> Option<f64>),
     /// The most frequent value of all test cases against all others.
@@ -105,7 +105,7 @@ enum Property {
 /// how it is measured.
 const LEAST_SPREAD: f64 = 0.05;
 
-const PROPERTIES: [(&str, Property); 8] = [
+pub(super) const PROPERTIES: [(&str, Property); 8] = [
     ("site", Property::Name(|case| Some(case.site.clone()))),
     ("convolution kernel", Property::Name(|case| case.convolution_kernel.clone())),
     ("manufacturer", Property::Name(|case| case.manufacturer.clone())),
@@ -138,10 +138,10 @@ pub(super) fn cues(
 }
 
 /// The names of the two sides, and whether a fold's test case is on the second.
-type Parted<'a> = ([String; 2], BTreeMap<(usize, &'a str), bool>);
+pub(super) type Parted<'a> = ([String; 2], BTreeMap<(usize, &'a str), bool>);
 
 /// `None` where no fold has cases on both sides. A case whose value is not known is on neither.
-fn parted<'a>(
+pub(super) fn parted<'a>(
     evaluation: &Evaluation,
     tested: &[&'a CaseResult],
     property: &Property,

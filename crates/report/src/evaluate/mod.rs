@@ -9,6 +9,7 @@ mod decision;
 mod definitions;
 mod discrimination;
 mod estimate;
+mod groups;
 mod models;
 mod oracle;
 mod paired;
@@ -27,6 +28,8 @@ pub use decision::{Decision, ThresholdBenefit};
 pub use definitions::GrowthDefinition;
 pub use discrimination::{Difference, MeanRoc};
 pub use estimate::{Estimate, MeanEstimate};
+pub(crate) use groups::LEAST_CASES;
+pub use groups::{GroupAccuracies, GroupAccuracy};
 pub use models::ModelFindings;
 pub use oracle::OracleFindings;
 pub use paired::PairedMean;
@@ -67,6 +70,8 @@ pub struct Findings {
     pub subgroups: Vec<Subgroup>,
     /// Whether predictions follow how scans were made.
     pub cues: Vec<Cue>,
+    /// How right the arms are in the groups that sites and cues make with the outcome.
+    pub groups: Vec<GroupAccuracies>,
     /// What the arms say of heads without their hematoma; empty without such scans.
     pub twins: Vec<TwinFigures>,
     /// What the true probabilities reach; `None` where no truth is known.
@@ -156,6 +161,7 @@ pub fn evaluate(
         comparators: comparators::comparators(evaluation, &tested, signs, &by_arm, &resampling)?,
         signs: signs::signs(evaluation, &tested, signs),
         cues: cues::cues(evaluation, &tested, &by_arm, &resampling)?,
+        groups: groups::groups(evaluation, results, &evaluation.arms())?,
         twins: cues::twins(&by_arm, &resampling)?,
         arms,
         differences,

@@ -1,3 +1,4 @@
+use super::groups::groups;
 use crate::evaluate::{Cue, PairShare, TwinFigures};
 use crate::html::Page;
 use crate::html::text::{escape, fixed, list, swatch, table, with_interval};
@@ -6,7 +7,7 @@ use crate::html::text::{escape, fixed, list, swatch, table, with_interval};
 pub(in crate::html) fn cues(page: &Page) -> String {
     let is_met = |cue: &&Cue| cue.arms.iter().any(|figures| figures.told.n_pairs > 0);
     let (met, unmet): (Vec<&Cue>, Vec<&Cue>) = page.findings.cues.iter().partition(is_met);
-    let unmet = not_met(&unmet) + &twins(page);
+    let unmet = not_met(&unmet) + &groups(page) + &twins(page);
     if met.is_empty() {
         return format!(
             "<p>As far as headers and noise say, no property of the scan differs among the test cases of one model: \

@@ -7,6 +7,7 @@ mod crosswalk;
 mod cues;
 mod discrimination;
 mod flow;
+mod groups;
 mod headline;
 mod intended_use;
 mod methods;
