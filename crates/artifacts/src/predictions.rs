@@ -1,4 +1,7 @@
 //! `predictions/1`: what a model says of each case.
+//!
+//! Beside the tables lie `masks/CASE.nii.gz`, the hematoma in the geometry of the scan, and on request
+//! `saliency/CASE.nii.gz`, on the canonical grid: what each voxel has to do with the logit, nowhere negative.
 
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +29,10 @@ pub struct PredictionRow {
     /// model that tells growth from a hematoma it does not find.
     #[serde(default)]
     pub twin_logit: Option<f64>,
+    /// The same of the head with the hematoma that the network found filled in like the brain around it: for cases
+    /// without such a scan. Empty where none was found, and for a network without masks, which finds no outline.
+    #[serde(default)]
+    pub inpainted_logit: Option<f64>,
     /// Shannon entropy of growth or not, nats, 0 to ln 2: how far the case is from being told. Of a single model that
     /// of its probability, of several that of the mean of their probabilities; empty unless the status is `ok`.
     #[serde(default)]
@@ -37,7 +44,7 @@ pub struct PredictionRow {
 
 impl PredictionRow {
     /// The columns, in order.
-    pub const COLUMNS: [&str; 10] = [
+    pub const COLUMNS: [&str; 11] = [
         "case_id",
         "status",
         "reason",
@@ -46,6 +53,7 @@ impl PredictionRow {
         "volume_ml",
         "uncertainty",
         "twin_logit",
+        "inpainted_logit",
         "entropy_nats",
         "mutual_information_nats",
     ];

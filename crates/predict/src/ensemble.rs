@@ -149,6 +149,29 @@ impl Ensemble {
         Ok(mean(&logits))
     }
 
+    /// What each voxel has to do with the logit of growth, `[D, H, W]`, not negative: the size of the models' mean
+    /// [`growth_saliency`](hemex_model::growth_saliency). `None` where growth is told from a hematoma's features, by a
+    /// network without that head, or where none was found.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read), or if a device gives no gradient.
+    pub fn saliency(
+        &self,
+        input: &CaseInput,
+        passes: Passes,
+    ) -> Result<Option<Vec<f32>>, PredictError> {
+        let mut sum: Option<Vec<f32>> = None;
+        for (model, output) in self.models().zip(&self.outputs(input, passes)?) {
+            let Some(map) = model.saliency(output, input, passes)? else { continue };
+            sum = Some(match sum {
+                Some(sum) => sum.iter().zip(map).map(|(sum, value)| sum + value).collect(),
+                None => map,
+            });
+        }
+        let size = |sum: Vec<f32>| sum.iter().map(|v| v.abs() / self.n_models() as f32).collect();
+        Ok(sum.map(size))
+    }
+
     /// What each network says, all with the mean probability of lesion.
     fn outputs(&self, input: &CaseInput, passes: Passes) -> Result<Vec<CaseOutput>, PredictError> {
         let outputs = self.models().map(|model| model.output(input, passes));

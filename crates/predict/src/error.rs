@@ -9,6 +9,9 @@ pub enum PredictError {
     /// The signs of a hematoma cannot be read.
     #[error("the signs of a hematoma: {0}")]
     Signs(hemex_volume::VolumeError),
+    /// A hematoma cannot be filled in, or a map of what the logit rests on put on the grid.
+    #[error("the head without its hematoma, or the map of it: {0}")]
+    Grid(hemex_volume::VolumeError),
     /// An input cannot be read.
     #[error(transparent)]
     Artifact(#[from] ArtifactError),

@@ -2,7 +2,8 @@
 //!
 //! Reads `cases` and `model`, and `splits` where a cohort is evaluated: then the test and validation
 //! units of the model's fold are predicted, otherwise every case. Writes `predictions`. Labels are not
-//! among its inputs. A head without hematoma is `no_lesion` with an empty probability.
+//! among its inputs. On request a head is read once more with its hematoma filled in, and a map is written of what each
+//! voxel has to do with the logit. A head without hematoma is `no_lesion` with an empty probability.
 
 mod config;
 mod ensemble;

@@ -36,6 +36,9 @@ pub struct CaseResult {
     /// Logit of growth of the same head without its hematoma (phantom alone).
     #[serde(default)]
     pub twin_logit: Option<f64>,
+    /// The same of the head with the hematoma that the network found filled in.
+    #[serde(default)]
+    pub inpainted_logit: Option<f64>,
     /// Entropy of growth or not, nats; of several models that of the mean of their probabilities.
     #[serde(default)]
     pub entropy_nats: Option<f64>,
@@ -58,6 +61,18 @@ pub struct CaseResult {
     pub surface_dice: Option<f64>,
     /// F1 of finding connected lesions, one voxel in common being enough.
     pub lesion_f1: Option<f64>,
+    /// Share of what the logit rests on that lies in the reference lesion.
+    #[serde(default)]
+    pub saliency_lesion: Option<f64>,
+    /// Share of it that lies within 5 mm around.
+    #[serde(default)]
+    pub saliency_rim: Option<f64>,
+    /// Share of it that lies elsewhere in the brain; what is left of 1 lies outside.
+    #[serde(default)]
+    pub saliency_brain: Option<f64>,
+    /// Share of the voxels of brain and lesion that the lesion holds: what a map that favours none has in it.
+    #[serde(default)]
+    pub lesion_share: Option<f64>,
     /// Predicted volume, mL.
     pub volume_ml: Option<f64>,
     /// Reference volume, mL.
@@ -66,7 +81,7 @@ pub struct CaseResult {
 
 impl CaseResult {
     /// The columns, in order.
-    pub const COLUMNS: [&str; 27] = [
+    pub const COLUMNS: [&str; 32] = [
         "case_id",
         "patient_id",
         "site",
@@ -82,6 +97,7 @@ impl CaseResult {
         "logit",
         "uncertainty",
         "twin_logit",
+        "inpainted_logit",
         "entropy_nats",
         "mutual_information_nats",
         "true_probability",
@@ -92,6 +108,10 @@ impl CaseResult {
         "hd95_mm",
         "surface_dice",
         "lesion_f1",
+        "saliency_lesion",
+        "saliency_rim",
+        "saliency_brain",
+        "lesion_share",
         "volume_ml",
         "reference_volume_ml",
     ];

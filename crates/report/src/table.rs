@@ -84,6 +84,7 @@ fn frame(rows: &[CaseResult]) -> PolarsResult<DataFrame> {
         number("logit", |row| row.logit),
         number("uncertainty", |row| row.uncertainty),
         number("twin_logit", |row| row.twin_logit),
+        number("inpainted_logit", |row| row.inpainted_logit),
         number("entropy_nats", |row| row.entropy_nats),
         number("mutual_information_nats", |row| row.mutual_information_nats),
         number("true_probability", |row| row.true_probability),
@@ -94,6 +95,10 @@ fn frame(rows: &[CaseResult]) -> PolarsResult<DataFrame> {
         number("hd95_mm", |row| row.hd95_mm),
         number("surface_dice", |row| row.surface_dice),
         number("lesion_f1", |row| row.lesion_f1),
+        number("saliency_lesion", |row| row.saliency_lesion),
+        number("saliency_rim", |row| row.saliency_rim),
+        number("saliency_brain", |row| row.saliency_brain),
+        number("lesion_share", |row| row.lesion_share),
         number("volume_ml", |row| row.volume_ml),
         number("reference_volume_ml", |row| row.reference_volume_ml),
     ];

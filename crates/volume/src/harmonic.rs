@@ -176,7 +176,8 @@ mod tests {
         let [_, n_h, n_w] = geometry.shape();
         let is_in = |i: usize| {
             let [d, h, w] = [i / (n_h * n_w), i / n_w % n_h, i % n_w];
-            let in_ball = d.abs_diff(4).pow(2) * 6 + h.abs_diff(9).pow(2) + w.abs_diff(8).pow(2) < 36;
+            let in_ball =
+                d.abs_diff(4).pow(2) * 6 + h.abs_diff(9).pow(2) + w.abs_diff(8).pow(2) < 36;
             in_ball || (d == 4 && h == 9 && (8..18).contains(&w))
         };
         (0..geometry.n_voxels()).map(is_in).collect()
@@ -215,14 +216,23 @@ mod tests {
         let hole = inside(&|[d, h, w]| d < 3 && (3..8).contains(&h) && (4..8).contains(&w));
         let filled = harmonic_fill(&image, &hole, &known).unwrap().unwrap();
         let at = |index: [usize; 3]| f64::from(filled.voxels()[geometry.offset(index)]);
-        let sum: f64 = filled.voxels().iter().zip(&hole).filter(|(_, h)| **h).map(|(v, _)| f64::from(*v)).sum();
+        let sum: f64 = filled
+            .voxels()
+            .iter()
+            .zip(&hole)
+            .filter(|(_, h)| **h)
+            .map(|(v, _)| f64::from(*v))
+            .sum();
         for (found, expected) in [
             (sum, 1_819.198_470_390_338),
             (at([0, 5, 7]), 30.521_053_635_177_61),
             (at([1, 3, 4]), 26.082_089_614_631_54),
             (at([2, 7, 6]), 35.657_600_563_212_02),
         ] {
-            assert!((found - expected).abs() < 1e-4 * expected.abs().max(1.0), "{found} {expected}");
+            assert!(
+                (found - expected).abs() < 1e-4 * expected.abs().max(1.0),
+                "{found} {expected}"
+            );
         }
     }
 

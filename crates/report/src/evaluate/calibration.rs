@@ -232,6 +232,7 @@ pub(super) mod tests {
             logit: None,
             uncertainty: None,
             twin_logit: None,
+            inpainted_logit: None,
             entropy_nats: None,
             mutual_information_nats: None,
             true_probability: None,
@@ -242,6 +243,10 @@ pub(super) mod tests {
             hd95_mm: None,
             surface_dice: None,
             lesion_f1: None,
+            saliency_lesion: None,
+            saliency_rim: None,
+            saliency_brain: None,
+            lesion_share: None,
             volume_ml: None,
             reference_volume_ml: None,
         }

@@ -231,8 +231,12 @@ mod tests {
         let found = by_site(&cohort(3));
         let shares: Vec<_> =
             found.groups.iter().map(|g| (g.side.as_str(), g.growth, g.n, g.value)).collect();
-        let expected =
-            [("A", false, 12, 1.0), ("A", true, 12, 1.0), ("B", false, 9, 0.0), ("B", true, 12, 0.25)];
+        let expected = [
+            ("A", false, 12, 1.0),
+            ("A", true, 12, 1.0),
+            ("B", false, 9, 0.0),
+            ("B", true, 12, 0.25),
+        ];
         assert_eq!(shares, expected);
         // Sensitivity (12 + 3) / 24, specificity 12 / 21.
         let balanced = (15.0 / 24.0 + 12.0 / 21.0) / 2.0;
@@ -240,7 +244,11 @@ mod tests {
         // Nine cases are too few to be the worst. statsmodels: proportion_confint(3, 12, method="wilson")
         assert_eq!(found.worst, Some(0.25));
         let [low, high] = found.worst_ci95.unwrap();
-        assert!((low - 0.088_941_668_394_054_71).abs() < 1e-9 && (high - 0.532_305_334_933_565_7).abs() < 1e-9, "{low} {high}");
+        assert!(
+            (low - 0.088_941_668_394_054_71).abs() < 1e-9
+                && (high - 0.532_305_334_933_565_7).abs() < 1e-9,
+            "{low} {high}"
+        );
     }
 
     #[test]

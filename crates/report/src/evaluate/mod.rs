@@ -15,6 +15,7 @@ mod oracle;
 mod paired;
 mod referral;
 mod resampling;
+mod saliency;
 mod signs;
 mod subgroups;
 
@@ -35,6 +36,7 @@ pub use oracle::OracleFindings;
 pub use paired::PairedMean;
 pub(crate) use paired::{RunFigures, paired_runs};
 pub use referral::Referral;
+pub use saliency::SaliencyFigures;
 pub use signs::{GrowthCount, SignFindings};
 pub use subgroups::{Subgroup, SubgroupFigures};
 
@@ -74,6 +76,10 @@ pub struct Findings {
     pub groups: Vec<GroupAccuracies>,
     /// What the arms say of heads without their hematoma; empty without such scans.
     pub twins: Vec<TwinFigures>,
+    /// What the arms say of heads in which the hematoma that they found is filled in; empty without such predictions.
+    pub inpainted: Vec<TwinFigures>,
+    /// Where what the arms' logits rest on lies; empty without maps of it.
+    pub saliency: Vec<SaliencyFigures>,
     /// What the true probabilities reach; `None` where no truth is known.
     pub oracle: Option<OracleFindings>,
     /// Draws behind each interval.
@@ -163,6 +169,8 @@ pub fn evaluate(
         cues: cues::cues(evaluation, &tested, &by_arm, &resampling)?,
         groups: groups::groups(evaluation, results, &evaluation.arms())?,
         twins: cues::twins(&by_arm, &resampling)?,
+        inpainted: cues::inpainted(&by_arm, |arm| writes_masks(evaluation, arm), &resampling)?,
+        saliency: saliency::saliency(&by_arm),
         arms,
         differences,
         definitions: definitions::definitions(evaluation, &by_arm, bootstrap)?,

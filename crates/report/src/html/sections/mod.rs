@@ -14,6 +14,7 @@ mod methods;
 mod model_card;
 mod referral;
 mod reproducibility;
+mod saliency;
 mod segmentation;
 mod shift;
 mod signs;
