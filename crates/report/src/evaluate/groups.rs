@@ -26,7 +26,7 @@ pub struct GroupAccuracies {
     pub arm: String,
     /// Mean of sensitivity and specificity over the cases of all groups together; `None` if one class has no case.
     pub balanced_accuracy: Option<f64>,
-    /// The least accuracy of a group of [`LEAST_CASES`] or more; `None` without such a group.
+    /// The least accuracy of a group of 10 cases or more; `None` without such a group.
     pub worst: Option<f64>,
     /// Wilson's 95 % interval of that, as if it had been the one group looked at.
     pub worst_ci95: Option<[f64; 2]>,
