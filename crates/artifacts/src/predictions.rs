@@ -1,4 +1,7 @@
 //! `predictions/1`: what a model says of each case.
+//!
+//! Beside the tables lie `masks/CASE.nii.gz`, the hematoma in the geometry of the scan, and on request
+//! `saliency/CASE.nii.gz`, on the canonical grid: what each voxel has to do with the logit, nowhere negative.
 
 use serde::{Deserialize, Serialize};
 
@@ -33,11 +36,22 @@ pub struct PredictionRow {
     /// The same of those that grew.
     #[serde(default)]
     pub p_value_growth: Option<f64>,
+    /// The same of the head with the hematoma that the network found filled in like the brain around it: for cases
+    /// without such a scan. Empty where none was found, and for a network without masks, which finds no outline.
+    #[serde(default)]
+    pub inpainted_logit: Option<f64>,
+    /// Shannon entropy of growth or not, nats, 0 to ln 2: how far the case is from being told. Of a single model that
+    /// of its probability, of several that of the mean of their probabilities; empty unless the status is `ok`.
+    #[serde(default)]
+    pub entropy_nats: Option<f64>,
+    /// The part of it that comes from models that contradict each other; empty where one model speaks.
+    #[serde(default)]
+    pub mutual_information_nats: Option<f64>,
 }
 
 impl PredictionRow {
     /// The columns, in order.
-    pub const COLUMNS: [&str; 10] = [
+    pub const COLUMNS: [&str; 13] = [
         "case_id",
         "status",
         "reason",
@@ -48,6 +62,9 @@ impl PredictionRow {
         "twin_logit",
         "p_value_stable",
         "p_value_growth",
+        "inpainted_logit",
+        "entropy_nats",
+        "mutual_information_nats",
     ];
 }
 

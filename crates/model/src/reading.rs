@@ -53,6 +53,8 @@ pub struct Reading {
     pub uncertainty: Option<f64>,
     /// The hematoma ([`Lesion::Intraparenchymal`]) on the case's grid; networks that segment.
     pub mask: Option<LabelMap>,
+    /// By how much each window counts for the logit, in their order.
+    pub window_weights: Vec<f64>,
 }
 
 /// Reads a case from its windows: the mean of their growth logits, weighted by the hematoma each shows.
@@ -78,16 +80,16 @@ pub fn read_case(
             None => presence(window, decision),
         })
         .collect();
-    let told = output.windows.iter().zip(weights);
+    let told = output.windows.iter().zip(&weights);
     let told: Vec<(f64, f64)> =
-        told.filter_map(|(window, weight)| Some((weight, window.growth_logit?))).collect();
+        told.filter_map(|(window, weight)| Some((*weight, window.growth_logit?))).collect();
     let growth_logit = weighted_mean(&told);
     let uncertainty = growth_logit.and_then(|logit| {
         let squares: Vec<(f64, f64)> =
             told.iter().map(|(w, z)| (*w, (z - logit).powi(2))).collect();
         weighted_mean(&squares).map(f64::sqrt)
     });
-    Reading { growth_logit, uncertainty, mask }
+    Reading { growth_logit, uncertainty, mask, window_weights: weights }
 }
 
 /// The mean of pairs of a weight and a value; `None` without any weight.

@@ -98,14 +98,14 @@ pub fn predict_case(
 }
 
 /// What the network says of some windows.
-struct BatchOutput {
-    growth: Option<Tensor<1>>,
+pub(crate) struct BatchOutput {
+    pub(crate) growth: Option<Tensor<1>>,
     presence: Option<Tensor<1>>,
     /// Probability of lesion.
     lesion: Option<Tensor<5>>,
 }
 
-fn pass(network: &Network, x: Tensor<5>, mirrored: bool) -> BatchOutput {
+pub(crate) fn pass(network: &Network, x: Tensor<5>, mirrored: bool) -> BatchOutput {
     let said = |x| {
         let output = network.forward(x);
         let lesion = output.mask_logits.map(sigmoid);
@@ -128,7 +128,7 @@ fn mean<const D: usize>(a: Option<Tensor<D>>, b: Option<Tensor<D>>) -> Option<Te
 }
 
 /// The voxels of a window, padded with −1 where it leaves the volume.
-fn cut(input: &[f32], shape: [usize; 3], start: Window, size: [usize; 3]) -> Vec<f32> {
+pub(crate) fn cut(input: &[f32], shape: [usize; 3], start: Window, size: [usize; 3]) -> Vec<f32> {
     let mut voxels = vec![-1.0; size.iter().product()];
     for_each_row(shape, start, size, |volume, window, n| {
         voxels[window..window + n].copy_from_slice(&input[volume..volume + n]);
@@ -201,7 +201,7 @@ impl Blend {
     }
 }
 
-fn values<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, ModelError> {
+pub(crate) fn values<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, ModelError> {
     let data = tensor.into_data();
     data.try_into_vec::<f32>().map_err(|e| ModelError::Output { problem: format!("{e:?}") })
 }

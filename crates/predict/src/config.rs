@@ -1,6 +1,6 @@
 use hemex_artifacts::Role;
 use hemex_model::Passes;
-use hemex_stage::ConfigError;
+use hemex_stage::{ConfigError, check_range};
 use serde::Deserialize;
 
 /// The config as it is written.
@@ -15,6 +15,12 @@ pub struct RawConfig {
     pub label_shift: LabelShift,
     /// Cases of which roles are read without their hematoma too, where they have such a scan.
     pub twin_roles: Vec<Role>,
+    /// Cases of which roles are read with the hematoma that the network found filled in.
+    pub inpainted_roles: Vec<Role>,
+    /// How far around that hematoma is filled too, mm.
+    pub inpainted_margin_mm: f64,
+    /// Of cases of which roles a map is written of what each voxel has to do with the logit.
+    pub saliency_roles: Vec<Role>,
 }
 
 /// What tells how frequent growth is among test cases, where it may be more or less so than in training and nothing
@@ -36,6 +42,9 @@ pub struct Config {
     pub(crate) passes: Passes,
     pub(crate) label_shift: LabelShift,
     pub(crate) twin_roles: Vec<Role>,
+    pub(crate) inpainted_roles: Vec<Role>,
+    pub(crate) inpainted_margin_mm: f64,
+    pub(crate) saliency_roles: Vec<Role>,
 }
 
 impl TryFrom<RawConfig> for Config {
@@ -46,7 +55,15 @@ impl TryFrom<RawConfig> for Config {
             let expected = "a whole number from 1 to 4096";
             return Err(ConfigError::new("batch_size", expected, raw.batch_size));
         }
+        check_range("inpainted_margin_mm", raw.inpainted_margin_mm, 0.0..=30.0)?;
         let passes = Passes { batch_size: raw.batch_size, mirrored: raw.mirrored };
-        Ok(Self { passes, label_shift: raw.label_shift, twin_roles: raw.twin_roles })
+        Ok(Self {
+            passes,
+            label_shift: raw.label_shift,
+            twin_roles: raw.twin_roles,
+            inpainted_roles: raw.inpainted_roles,
+            inpainted_margin_mm: raw.inpainted_margin_mm,
+            saliency_roles: raw.saliency_roles,
+        })
     }
 }

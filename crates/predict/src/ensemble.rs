@@ -36,6 +36,8 @@ pub struct Verdict {
     pub reading: Reading,
     /// Calibrated logit of growth; `None` where no hematoma was found.
     pub logit: Option<f64>,
+    /// The logits that it is the mean of, one a model.
+    pub model_logits: Vec<f64>,
     /// Standard deviation of the models' logits, or of one network's over the windows; `None` of one regression.
     pub uncertainty: Option<f64>,
 }
@@ -138,7 +140,7 @@ impl Ensemble {
             1 => reading.uncertainty.filter(|_| !self.reads_whole_cases()),
             _ => spread(&logits),
         };
-        Ok(Verdict { logit: mean(&logits), uncertainty, reading })
+        Ok(Verdict { logit: mean(&logits), model_logits: logits, uncertainty, reading })
     }
 
     /// The logit of growth of a head without its hematoma: a network's own, found or not; that of a regression on
@@ -157,6 +159,29 @@ impl Ensemble {
             logits.extend(model.twin_logit(output, input, known)?);
         }
         Ok(mean(&logits))
+    }
+
+    /// What each voxel has to do with the logit of growth, `[D, H, W]`, not negative: the size of the models' mean
+    /// [`growth_saliency`](hemex_model::growth_saliency). `None` where growth is told from a hematoma's features, by a
+    /// network without that head, or where none was found.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read), or if a device gives no gradient.
+    pub fn saliency(
+        &self,
+        input: &CaseInput,
+        passes: Passes,
+    ) -> Result<Option<Vec<f32>>, PredictError> {
+        let mut sum: Option<Vec<f32>> = None;
+        for (model, output) in self.models().zip(&self.outputs(input, passes)?) {
+            let Some(map) = model.saliency(output, input, passes)? else { continue };
+            sum = Some(match sum {
+                Some(sum) => sum.iter().zip(map).map(|(sum, value)| sum + value).collect(),
+                None => map,
+            });
+        }
+        let size = |sum: Vec<f32>| sum.iter().map(|v| v.abs() / self.n_models() as f32).collect();
+        Ok(sum.map(size))
     }
 
     /// What each network says, all with the mean probability of lesion.

@@ -17,6 +17,9 @@ pub enum PredictError {
         /// Why not.
         source: hemex_metrics::MetricError,
     },
+    /// A hematoma cannot be filled in, or a map of what the logit rests on put on the grid.
+    #[error("the head without its hematoma, or the map of it: {0}")]
+    Grid(hemex_volume::VolumeError),
     /// An input cannot be read.
     #[error(transparent)]
     Artifact(#[from] ArtifactError),

@@ -4,7 +4,8 @@ use burn::tensor::Device;
 use hemex_artifacts::{CLINICAL_FEATURES, ModelCard, Preparation, clinical_feature, json};
 use hemex_model::{
     CaseInput, CaseOutput, Decision, GrowthRegression, Network, NetworkSpec, Passes, Reading,
-    SIGN_FEATURES, load_weights, logit_without_decision, predict_case, read_case, sign_features,
+    SIGN_FEATURES, growth_saliency, load_weights, logit_without_decision, predict_case, read_case,
+    sign_features,
 };
 use serde::Deserialize;
 
@@ -135,6 +136,21 @@ impl TrainedModel {
         }
         let logit = logit_without_decision(output, &self.spec, input.geometry().shape());
         Ok(logit.map(|logit| self.calibrated(logit)))
+    }
+
+    /// See [`Ensemble::saliency`](crate::Ensemble::saliency); signed.
+    pub(crate) fn saliency(
+        &self,
+        output: &CaseOutput,
+        input: &CaseInput,
+        passes: Passes,
+    ) -> Result<Option<Vec<f32>>, PredictError> {
+        if self.growth_regression.is_some() {
+            return Ok(None);
+        }
+        let weights = self.reading(output, input).window_weights;
+        let (network, spec) = (&self.network, &self.spec);
+        Ok(growth_saliency(network, spec, input, &weights, passes, &self.device)?)
     }
 
     /// A network's logit as that of a probability.

@@ -1,17 +1,17 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use hemex_artifacts::{
     ArtifactError, CaseRow, Cases, ClinicalRow, LabelShiftEstimate, PredictionCard, PredictionRow,
     PredictionStatus, Role, SplitRow, json, nifti, table,
 };
 use hemex_model::{CaseInput, parse_device};
-use hemex_stage::{Progress, Request, log, warning};
-use hemex_volume::{Geometry, Image, LabelMap, Lesion};
+use hemex_stage::{DrawKey, Progress, Request, log, warning};
+use hemex_volume::{Geometry, Image, LabelMap, Lesion, inpaint};
 
 use crate::config::LabelShift;
 use crate::label_shift::estimate;
-use crate::{Config, Ensemble, Known, PredictError};
+use crate::{Config, Doubt, Ensemble, Known, PredictError};
 
 /// Runs the stage.
 ///
@@ -43,6 +43,7 @@ pub fn run(config: &Config, request: &Request) -> anyhow::Result<()> {
         rows: rows_of,
         clinical,
         output,
+        seed: request.seed,
         test_offset: 0.0,
     };
     let label_shift = predictor.label_shift(request.optional_input("splits")?)?;
@@ -138,6 +139,8 @@ fn evaluated_units(
 struct Input {
     /// HU, canonical grid.
     image: Image,
+    /// 1 within the brain, on that grid.
+    brain: LabelMap,
     /// Normalised, as the network sees it.
     network: CaseInput,
     /// The same head without its hematoma, in HU and as the network sees it.
@@ -153,6 +156,7 @@ struct Predictor<'a> {
     rows: BTreeMap<&'a str, &'a CaseRow>,
     clinical: BTreeMap<String, ClinicalRow>,
     output: &'a Path,
+    seed: u64,
     /// Added to the logits of test cases.
     test_offset: f64,
 }
@@ -210,11 +214,14 @@ impl Predictor<'_> {
         case_id: &str,
         Unit { role, slices }: &Unit,
     ) -> Result<(PredictionRow, bool), PredictError> {
-        let has_twin = slices.is_empty() && self.config.twin_roles.contains(role);
-        let Input { image, network: input, twin, native } = match self.input(case_id, has_twin) {
-            Ok(read) => read,
-            Err(reason) => return Ok((refused(case_id, reason), false)),
-        };
+        // Some slices of a case are no head.
+        let is_asked = |roles: &[Role]| slices.is_empty() && roles.contains(role);
+        let has_twin = is_asked(&self.config.twin_roles);
+        let Input { image, brain, network: input, twin, native } =
+            match self.input(case_id, has_twin) {
+                Ok(read) => read,
+                Err(reason) => return Ok((refused(case_id, reason), false)),
+            };
         let Some(case) = self.rows.get(case_id) else {
             return Ok((refused(case_id, "it has no row in cases.csv".to_owned()), false));
         };
@@ -234,8 +241,17 @@ impl Predictor<'_> {
         // A promise over whole cases.
         let conformal = self.model.conformal(self.config.passes).filter(|_| slices.is_empty());
         let p_values = conformal.zip(verdict.logit).map(|(conformal, z)| conformal.p_values(z));
+        let found = verdict.reading.mask.as_ref();
+        let inpainted_logit = match found.filter(|_| is_asked(&self.config.inpainted_roles)) {
+            Some(mask) => self.inpainted_logit(&image, &brain, mask, case)?,
+            None => None,
+        };
+        if is_asked(&self.config.saliency_roles) {
+            self.write_saliency(case_id, &part)?;
+        }
         let offset = if *role == Role::Test { self.test_offset } else { 0.0 };
         let logit = verdict.logit.map(|logit| logit + offset);
+        let doubt = Doubt::of(verdict.model_logits.iter().map(|logit| logit + offset));
         // Some slices of a case give no volume and no mask of it.
         let mask = verdict.reading.mask.filter(|_| slices.is_empty());
         let mut volume_ml = None;
@@ -253,6 +269,9 @@ impl Predictor<'_> {
             twin_logit,
             p_value_stable: p_values.map(|[stable, _]| stable),
             p_value_growth: p_values.map(|[_, growth]| growth),
+            inpainted_logit,
+            entropy_nats: doubt.map(|doubt| doubt.entropy_nats),
+            mutual_information_nats: doubt.and_then(|doubt| doubt.mutual_information_nats),
         };
         Ok((row, mask.is_some()))
     }
@@ -278,15 +297,51 @@ impl Predictor<'_> {
             let input = of_network(&twin);
             (twin, input)
         });
-        Ok(Input { network: of_network(&image), image, twin, native })
+        Ok(Input { network: of_network(&image), image, brain, twin, native })
+    }
+
+    /// The logit of growth of the head with this hematoma filled in; `None` without one, or without any brain around it.
+    fn inpainted_logit(
+        &self,
+        image: &Image,
+        brain: &LabelMap,
+        mask: &LabelMap,
+        case: &CaseRow,
+    ) -> Result<Option<f64>, PredictError> {
+        let lesion = mask.mask(&[Lesion::Intraparenchymal as u8]);
+        if !lesion.contains(&true) {
+            return Ok(None);
+        }
+        let is_brain: Vec<bool> = brain.voxels().iter().map(|label| *label > 0).collect();
+        let margin_mm = self.config.inpainted_margin_mm;
+        let rng = &mut DrawKey::new(self.seed, "predict.inpaint").case(&case.case_id).rng();
+        let filled = inpaint(image, &lesion, &is_brain, margin_mm, rng);
+        let Some(filled) = filled.map_err(PredictError::Grid)? else { return Ok(None) };
+        let input = CaseInput::new(&filled, brain, self.model.input());
+        self.model.twin_logit(&input, self.config.passes, self.known(&filled, case))
+    }
+
+    /// Writes what each voxel has to do with the logit, on the canonical grid; nothing where no network's own logit
+    /// counts.
+    fn write_saliency(&self, case_id: &str, input: &CaseInput) -> Result<(), PredictError> {
+        let Some(map) = self.model.saliency(input, self.config.passes)? else { return Ok(()) };
+        let map = Image::new(*input.geometry(), map).map_err(PredictError::Grid)?;
+        let folder = self.folder("saliency")?;
+        Ok(nifti::write_image(&folder.join(format!("{case_id}.nii.gz")), &map)?)
+    }
+
+    /// A folder of the output, made if need be.
+    fn folder(&self, name: &str) -> Result<PathBuf, PredictError> {
+        let folder = self.output.join(name);
+        std::fs::create_dir_all(&folder)
+            .map_err(|source| ArtifactError::Io { path: folder.clone(), source })?;
+        Ok(folder)
     }
 
     /// Writes the mask, on the grid of the scan as it came; gives its volume there, mL. A failure is
     /// not the case's: the disk is full, for instance.
     fn write_mask(&self, case_id: &str, mask: &LabelMap) -> Result<f64, PredictError> {
-        let folder = self.output.join("masks");
-        std::fs::create_dir_all(&folder)
-            .map_err(|source| ArtifactError::Io { path: folder.clone(), source })?;
+        let folder = self.folder("masks")?;
         nifti::write_label_map(&folder.join(format!("{case_id}.nii.gz")), mask)?;
         Ok(mask.volume_ml(&[Lesion::Intraparenchymal as u8]))
     }
@@ -311,5 +366,8 @@ fn refused(case_id: &str, reason: String) -> PredictionRow {
         twin_logit: None,
         p_value_stable: None,
         p_value_growth: None,
+        inpainted_logit: None,
+        entropy_nats: None,
+        mutual_information_nats: None,
     }
 }

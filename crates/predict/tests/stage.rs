@@ -11,7 +11,7 @@ use fixture::Model;
 use hemex_artifacts::{
     PredictionCard, PredictionRow, PredictionStatus, Regime, Role, SplitRow, json, nifti, table,
 };
-use hemex_predict::{Config, PredictError};
+use hemex_predict::{Config, Doubt, PredictError};
 use hemex_stage::Request;
 use tempfile::TempDir;
 
@@ -233,6 +233,9 @@ fn models_that_speak_as_one_give_the_mean_of_their_logits() {
         let (a, b, both_logit) = (a.logit.unwrap(), b.logit.unwrap(), both.logit.unwrap());
         assert!(a != b && (both_logit - (a + b) / 2.0).abs() < 1e-9, "{a} {b} {both:?}");
         assert!((both.uncertainty.unwrap() - (a - b).abs() / 2.0).abs() < 1e-9);
+        let doubt = Doubt::of([a, b]).unwrap();
+        assert_eq!(both.entropy_nats, Some(doubt.entropy_nats));
+        assert_eq!(both.mutual_information_nats, doubt.mutual_information_nats);
     }
     let shifted = run_with(root.path(), &[("label_shift", "likelihood".into())]);
     assert!(shifted.unwrap_err().to_string().contains("several models"));
@@ -319,6 +322,61 @@ fn heads_without_hematoma_are_read_of_the_roles_that_are_asked_for() {
     let (rows, _) = run(root.path()).unwrap();
     assert_eq!(rows[1].status, PredictionStatus::Refused);
     assert!(rows[1].reason.as_ref().unwrap().starts_with("lesion-free twin: "), "{rows:?}");
+}
+
+#[test]
+fn heads_are_read_with_the_found_hematoma_filled_in() {
+    let root = cohort(&Model::new("joint_unet"));
+    let asked = [("inpainted_roles", serde_json::json!(["test"]))];
+    let (plain, _) = run(root.path()).unwrap();
+    let (rows, card) = run_with(root.path(), &asked).unwrap();
+    for (plain, row) in plain.iter().zip(&rows) {
+        assert!(row.volume_ml.unwrap() > 0.0 && row.inpainted_logit.is_some(), "{row:?}");
+        assert_ne!(row.inpainted_logit, row.logit);
+        let without = PredictionRow { inpainted_logit: None, ..row.clone() };
+        assert_eq!(&without, plain, "nothing else has changed");
+    }
+    assert!(card.has_masks && run_with(root.path(), &asked).unwrap().0 == rows);
+    // A network without masks finds no outline, and of one that finds nothing there is nothing to fill.
+    for model in [Model::new("vgg"), Model { min_lesion_ml: 1e6, ..Model::new("joint_unet") }] {
+        let (rows, _) = run_with(cohort(&model).path(), &asked).unwrap();
+        assert!(rows.iter().all(|row| row.inpainted_logit.is_none()), "{rows:?}");
+    }
+    let config = fixture::request(root.path())["config"].clone();
+    let raw: hemex_predict::RawConfig = serde_json::from_value(config).unwrap();
+    let far = Config::try_from(hemex_predict::RawConfig { inpainted_margin_mm: 31.0, ..raw });
+    assert_eq!(far.unwrap_err().key, "inpainted_margin_mm");
+}
+
+#[test]
+fn maps_of_what_a_logit_rests_on_are_written_on_request() {
+    for kind in ["joint_unet", "vgg"] {
+        let root = cohort(&Model::new(kind));
+        let map =
+            |case_id: &str| root.path().join(format!("predictions/saliency/{case_id}.nii.gz"));
+        let (plain, _) = run(root.path()).unwrap();
+        assert!(!map("c0").exists());
+        let asked = [("saliency_roles", serde_json::json!(["test"]))];
+        assert_eq!(run_with(root.path(), &asked).unwrap().0, plain);
+        let image = nifti::read_image(&image_path(root.path(), "c0")).unwrap();
+        let found = nifti::read_image(&map("c0")).unwrap();
+        assert!(found.geometry().is_same_grid(image.geometry()));
+        assert!(
+            found.voxels().iter().all(|v| *v >= 0.0) && found.voxels().iter().any(|v| *v > 0.0)
+        );
+        // The first two columns are no brain, and the network is shown nothing else.
+        assert!(found.voxels().chunks(20).all(|row| row[..2] == [0.0; 2]), "{kind}");
+        // A network twice is the network.
+        Model::new(kind).write(&root.path().join("model-b"));
+        run_with(root.path(), &asked).unwrap();
+        let twice = nifti::read_image(&map("c0")).unwrap();
+        let near = |(a, b): (&f32, &f32)| (a - b).abs() < 1e-6;
+        assert!(found.voxels().iter().zip(twice.voxels()).all(near), "{kind}");
+    }
+    // Nothing found, nothing to rest on.
+    let root = cohort(&Model { min_lesion_ml: 1e6, ..Model::new("joint_unet") });
+    run_with(root.path(), &[("saliency_roles", serde_json::json!(["test"]))]).unwrap();
+    assert!(!root.path().join("predictions/saliency").exists());
 }
 
 #[test]

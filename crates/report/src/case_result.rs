@@ -42,6 +42,15 @@ pub struct CaseResult {
     /// P-value of growing.
     #[serde(default)]
     pub p_value_growth: Option<f64>,
+    /// The same of the head with the hematoma that the network found filled in.
+    #[serde(default)]
+    pub inpainted_logit: Option<f64>,
+    /// Entropy of growth or not, nats; of several models that of the mean of their probabilities.
+    #[serde(default)]
+    pub entropy_nats: Option<f64>,
+    /// The part of it that comes from models that contradict each other, nats.
+    #[serde(default)]
+    pub mutual_information_nats: Option<f64>,
     /// True probability of growth, all inputs known (phantom alone).
     pub true_probability: Option<f64>,
     /// True probability of growth given the image signs alone (phantom alone).
@@ -58,6 +67,18 @@ pub struct CaseResult {
     pub surface_dice: Option<f64>,
     /// F1 of finding connected lesions, one voxel in common being enough.
     pub lesion_f1: Option<f64>,
+    /// Share of what the logit rests on that lies in the reference lesion.
+    #[serde(default)]
+    pub saliency_lesion: Option<f64>,
+    /// Share of it that lies within 5 mm around.
+    #[serde(default)]
+    pub saliency_rim: Option<f64>,
+    /// Share of it that lies elsewhere in the brain; what is left of 1 lies outside.
+    #[serde(default)]
+    pub saliency_brain: Option<f64>,
+    /// Share of the voxels of brain and lesion that the lesion holds: what a map that favours none has in it.
+    #[serde(default)]
+    pub lesion_share: Option<f64>,
     /// Predicted volume, mL.
     pub volume_ml: Option<f64>,
     /// Reference volume, mL.
@@ -66,7 +87,7 @@ pub struct CaseResult {
 
 impl CaseResult {
     /// The columns, in order.
-    pub const COLUMNS: [&str; 27] = [
+    pub const COLUMNS: [&str; 34] = [
         "case_id",
         "patient_id",
         "site",
@@ -84,6 +105,9 @@ impl CaseResult {
         "twin_logit",
         "p_value_stable",
         "p_value_growth",
+        "inpainted_logit",
+        "entropy_nats",
+        "mutual_information_nats",
         "true_probability",
         "true_probability_image_signs",
         "dice",
@@ -92,6 +116,10 @@ impl CaseResult {
         "hd95_mm",
         "surface_dice",
         "lesion_f1",
+        "saliency_lesion",
+        "saliency_rim",
+        "saliency_brain",
+        "lesion_share",
         "volume_ml",
         "reference_volume_ml",
     ];

@@ -9,6 +9,7 @@ use hemex_volume::{Connectivity, Geometry, LabelMap, VolumeError};
 use rayon::prelude::*;
 
 use crate::read::{Evaluation, Predictions};
+use crate::saliency::SaliencyShares;
 use crate::{CaseResult, Config, ReportError, Status};
 
 /// The label that predicted masks give the lesion.
@@ -68,6 +69,10 @@ fn result(
         }
         _ => None,
     };
+    let saliency = match &reference {
+        Some(reference) => saliency(evaluation, predictions, case, reference, config)?,
+        None => None,
+    };
     let overlap = masks.as_ref().map(|masks| masks.overlap);
     // A mask network that finds no lesion says 0 mL; a network without masks says nothing.
     let nothing_found = status == Status::NoLesion && predictions.card.has_masks;
@@ -90,6 +95,9 @@ fn result(
         twin_logit: row.and_then(|row| row.twin_logit),
         p_value_stable: row.and_then(|row| row.p_value_stable),
         p_value_growth: row.and_then(|row| row.p_value_growth),
+        inpainted_logit: row.and_then(|row| row.inpainted_logit),
+        entropy_nats: row.and_then(|row| row.entropy_nats),
+        mutual_information_nats: row.and_then(|row| row.mutual_information_nats),
         true_probability: label.and_then(|label| label.true_probability),
         true_probability_image_signs: label.and_then(|label| label.true_probability_image_signs),
         dice: overlap.and_then(|overlap| overlap.dice()),
@@ -98,9 +106,30 @@ fn result(
         hd95_mm: masks.as_ref().and_then(|masks| masks.hd95_mm),
         surface_dice: masks.as_ref().and_then(|masks| masks.surface_dice),
         lesion_f1: masks.as_ref().and_then(|masks| masks.lesion_f1),
+        saliency_lesion: saliency.map(|shares| shares.lesion),
+        saliency_rim: saliency.map(|shares| shares.rim),
+        saliency_brain: saliency.map(|shares| shares.brain),
+        lesion_share: saliency.map(|shares| shares.even),
         volume_ml,
         reference_volume_ml: reference.map(|mask| mask.volume_ml(&config.lesion_labels)),
     })
+}
+
+/// Where the map of what the case's logit rests on lies, if there is one.
+fn saliency(
+    evaluation: &Evaluation,
+    predictions: &Predictions,
+    case: &CaseRow,
+    reference: &LabelMap,
+    config: &Config,
+) -> Result<Option<SaliencyShares>, ReportError> {
+    let path = predictions.folder.join("saliency").join(format!("{}.nii.gz", case.case_id));
+    if !path.exists() {
+        return Ok(None);
+    }
+    let (map, brain) = (nifti::read_image(&path)?, evaluation.cases.brain(&case.case_id)?);
+    SaliencyShares::of(&map, reference, &config.lesion_labels, &brain)
+        .map_err(|_| ReportError::OtherGrid { case_id: case.case_id.clone() })
 }
 
 /// The case's reference mask on the canonical grid, if there is one.

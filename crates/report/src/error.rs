@@ -54,8 +54,10 @@ pub enum ReportError {
         /// The case.
         case_id: String,
     },
-    /// A reference mask that lies elsewhere than its image.
-    #[error("case `{case_id}`: the reference mask is not on the grid of the image")]
+    /// A reference mask, or a map of what a logit rests on, that lies elsewhere than its image.
+    #[error(
+        "case `{case_id}`: the reference mask, or the map of what the logit rests on, is not on the grid of the image"
+    )]
     OtherGrid {
         /// The case.
         case_id: String,

@@ -17,6 +17,7 @@ pub mod metrics_json;
 pub mod metrics_table;
 pub mod read;
 pub mod runs;
+pub mod saliency;
 pub mod scores;
 pub mod signs;
 pub mod table;

@@ -36,7 +36,10 @@ pub fn document(findings: &Findings, config: &Config) -> Value {
         "definitions": definitions,
         "subgroups": findings.subgroups,
         "cues": findings.cues,
+        "groups": findings.groups,
         "twins": findings.twins,
+        "inpainted": findings.inpainted,
+        "saliency": findings.saliency,
         "signs": findings.signs,
         "oracle": findings.oracle,
         "cohort": findings.cohort,
@@ -61,6 +64,13 @@ pub fn document(findings: &Findings, config: &Config) -> Value {
             "cues": "told: share of pairs of one outcome and different sides of the cue in which the second \
                      side has the higher score; within: share of pairs of one side in which the case that \
                      grew has; pairs of one model alone, each alike",
+            "saliency": "quartiles over test cases of the shares of |value x gradient| of the growth logit (values \
+                         counted from the lower end of the window of HU) in the reference lesion, within 5 mm \
+                         around it in the brain, and elsewhere in the brain; even: the lesion's share of voxels",
+            "groups": "share of the cases of one side and outcome that are called rightly, from each model's \
+                       threshold on, which is Youden's over its own validation cases; a case without a \
+                       detected lesion is called stable; worst: the least of groups of 10 cases or more; \
+                       Wilson's intervals, not corrected for the choice",
             "dice": "canonical grid, predicted masks resampled by nearest neighbour; 0 where one \
                      mask is empty (a missed lesion), undefined where both are",
             "surface_dice": "share of the area of both surfaces within surface_tolerance_mm of the other; \

@@ -142,6 +142,7 @@ fn name_of(item: &Value, place: usize) -> String {
     let word = |key: &str| item.get(key).and_then(Value::as_str);
     match (word("by"), word("name"), word("arm")) {
         (Some(by), Some(name), _) => format!("{by}={name}"),
+        (Some(by), None, Some(arm)) => format!("{by}/{arm}"),
         (None, Some(name), _) => name.to_owned(),
         (None, None, Some(arm)) => arm.to_owned(),
         _ => place.to_string(),
@@ -164,6 +165,7 @@ mod tests {
             }},
             "limits": {"l": [1.0, 2.0], "l_ci95": [[0.5, 1.5], [1.5, 2.5]], "n": 8, "kappa": null},
             "subgroups": [{"by": "sex", "name": "men", "n": 4}],
+            "groups": [{"by": "site", "arm": "vgg", "worst": 0.1, "worst_ci95": [0.0, 0.4]}],
             "method": {"auroc": "words"},
         });
         let rows = rows(&document);
@@ -179,6 +181,8 @@ mod tests {
         assert_eq!(found("arms/joint/calibration/slope"), Some(slope));
         assert_eq!(found("arms/joint/auroc/n_positive"), Some((Some(3.0), None, None, None)));
         assert_eq!(found("subgroups/sex=men/n"), Some((Some(4.0), None, None, None)));
+        let worst = (Some(0.1), Some((0.0, 0.4)), None, None);
+        assert_eq!(found("groups/site/vgg/worst"), Some(worst));
         assert_eq!(found("limits/l/1"), Some((Some(2.0), Some((1.5, 2.5)), Some(8.0), None)));
         assert_eq!(found("limits/kappa"), Some((None, None, Some(8.0), None)));
         assert!(rows.iter().all(|row| !row.figure.contains("ci95")), "{rows:?}");

@@ -13,6 +13,7 @@
 //! - grids: [`Affine`], [`Geometry`], [`Image`], [`LabelMap`]
 //! - moving voxels: [`Image::resample`], [`Image::warp`] by a [`Deformation`] (affine, [`DisplacementField`], [`Flow`])
 //! - shapes in masks: [`Components`], [`distance_mm`], [`dilate_mm`], [`erode_mm`]
+//! - a head without its lesion: [`inpaint()`], [`harmonic_fill`]
 //! - what describes a scan: [`BrainDescriptors`], [`LesionDescriptors`], [`NcctSigns`],
 //!   [`surface_area_mm2`]
 //! - the scanner: [`Image::average_slices`], [`Image::coarsened`], [`ConvolutionKernel`], [`correlated_noise`], [`Image::blur_mm`]
@@ -32,8 +33,10 @@ mod error;
 mod filter;
 mod flow;
 mod geometry;
+mod harmonic;
 mod image;
 mod index_map;
+mod inpaint;
 mod label_map;
 mod ncct_signs;
 mod noise;
@@ -53,7 +56,9 @@ pub use distance::{dilate_mm, distance_mm, erode_mm};
 pub use error::VolumeError;
 pub use flow::{Flow, Lobe};
 pub use geometry::Geometry;
+pub use harmonic::harmonic_fill;
 pub use image::Image;
+pub use inpaint::inpaint;
 pub use label_map::{LabelMap, Lesion};
 pub use ncct_signs::NcctSigns;
 pub use noise::{ConvolutionKernel, correlated_noise};

@@ -15,7 +15,7 @@ use super::agreement::median_of_sorted;
 use super::discrimination::{Arm, by_model};
 use super::estimate::{interval, no_spread};
 use super::resampling::Resampling;
-use crate::{CaseResult, Evaluation, ReportError};
+use crate::{CaseResult, Evaluation, ReportError, Status};
 
 /// A property of the scan and how the arms stand to it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -65,16 +65,38 @@ pub(super) fn twins(
     arms: &[Arm<'_>],
     resampling: &Resampling<'_>,
 ) -> Result<Vec<TwinFigures>, ReportError> {
-    let has_twin = |row: &&&CaseResult| row.twin_logit.is_some();
-    if !arms.iter().flat_map(|(_, rows)| rows).any(|row| has_twin(&row)) {
+    without_hematoma(arms, |row| row.twin_logit, |_| true, resampling)
+}
+
+/// The arms on the heads in which the hematoma that they found is filled in; empty where no arm has read one. Arms
+/// without masks have no part in it, nor cases without a found hematoma.
+pub(super) fn inpainted(
+    arms: &[Arm<'_>],
+    has_masks: impl Fn(&str) -> bool,
+    resampling: &Resampling<'_>,
+) -> Result<Vec<TwinFigures>, ReportError> {
+    let with_masks: Vec<Arm<'_>> = arms.iter().filter(|(arm, _)| has_masks(arm)).cloned().collect();
+    let is_found = |row: &CaseResult| row.status == Status::Ok;
+    without_hematoma(&with_masks, |row| row.inpainted_logit, is_found, resampling)
+}
+
+/// What the arms say of heads without their hematoma, of those that count.
+fn without_hematoma(
+    arms: &[Arm<'_>],
+    logit: fn(&CaseResult) -> Option<f64>,
+    counts: fn(&CaseResult) -> bool,
+    resampling: &Resampling<'_>,
+) -> Result<Vec<TwinFigures>, ReportError> {
+    if !arms.iter().flat_map(|(_, rows)| rows).any(|row| logit(row).is_some()) {
         return Ok(Vec::new());
     }
     let figures = |(arm, rows): &Arm<'_>| {
         let growth = |row: &CaseResult| row.growth;
-        let score = |row: &CaseResult| Some(row.twin_logit.unwrap_or(f64::NEG_INFINITY));
+        let score = |row: &CaseResult| counts(row).then(|| logit(row).unwrap_or(f64::NEG_INFINITY));
         let told = pair_share_by(rows, &score, &growth, &|_| Some(true), resampling)?;
-        let n_told = rows.iter().filter(has_twin).count();
-        Ok(TwinFigures { arm: (*arm).to_owned(), told, n_told, n: rows.len() })
+        let n_told = rows.iter().filter(|row| logit(row).is_some()).count();
+        let n = rows.iter().filter(|row| counts(row)).count();
+        Ok(TwinFigures { arm: (*arm).to_owned(), told, n_told, n })
     };
     arms.iter().map(figures).collect()
 }
@@ -94,7 +116,7 @@ pub struct PairShare {
 }
 
 /// What a scan can betray of how it was made.
-enum Property {
+pub(super) enum Property {
     /// Parted at the median of each fold's test cases, where it varies enough for that.
     Number(fn(&CaseRow) -> Option<f64>),
     /// The most frequent value of all test cases against all others.
@@ -105,7 +127,7 @@ enum Property {
 /// how it is measured.
 const LEAST_SPREAD: f64 = 0.05;
 
-const PROPERTIES: [(&str, Property); 8] = [
+pub(super) const PROPERTIES: [(&str, Property); 8] = [
     ("site", Property::Name(|case| Some(case.site.clone()))),
     ("convolution kernel", Property::Name(|case| case.convolution_kernel.clone())),
     ("manufacturer", Property::Name(|case| case.manufacturer.clone())),
@@ -138,10 +160,10 @@ pub(super) fn cues(
 }
 
 /// The names of the two sides, and whether a fold's test case is on the second.
-type Parted<'a> = ([String; 2], BTreeMap<(usize, &'a str), bool>);
+pub(super) type Parted<'a> = ([String; 2], BTreeMap<(usize, &'a str), bool>);
 
 /// `None` where no fold has cases on both sides. A case whose value is not known is on neither.
-fn parted<'a>(
+pub(super) fn parted<'a>(
     evaluation: &Evaluation,
     tested: &[&'a CaseResult],
     property: &Property,
@@ -333,6 +355,26 @@ mod tests {
         // 16 pairs: 4 + 3 · ½ with the first above all, 3 · ½ each of the other growing three but for the second.
         let expected = (4.0 + 3.0 * 3.0 * 0.5) / 16.0;
         assert_eq!(found, Some((Some(expected), 2, 8)));
+    }
+
+    #[test]
+    fn filled_heads_count_where_an_arm_has_masks_and_found_something_to_fill() {
+        let mut rows = cohort(|_, growth, _| if growth { 0.8 } else { 0.2 });
+        // Nothing was found in the first; of the filled second the arm says nothing.
+        rows[0].status = Status::NoLesion;
+        for (i, row) in rows.iter_mut().enumerate().skip(2) {
+            row.inpainted_logit = Some(i as f64);
+        }
+        let of = |rows: &[CaseResult], has_masks: bool| {
+            let rows: Vec<&CaseResult> = rows.iter().collect();
+            let resampling = Resampling::new(&rows, Bootstrap { n_draws: 100, seed: 1 });
+            inpainted(&[("arm", rows)], |_| has_masks, &resampling).ok()
+        };
+        assert_eq!(of(&rows, false), Some(Vec::new()));
+        let found = of(&rows, true).and_then(|found| found.into_iter().next());
+        let found = found.map(|found| (found.told.value, found.n_told, found.n));
+        // Growing are 1, 3, 5, 7 at −∞, 3, 5, 7, stable 2, 4, 6: 0 + 1 + 2 + 3 of 12 pairs.
+        assert_eq!(found, Some((Some(6.0 / 12.0), 6, 7)));
     }
 
     #[test]

@@ -10,11 +10,13 @@ mod decision;
 mod definitions;
 mod discrimination;
 mod estimate;
+mod groups;
 mod models;
 mod oracle;
 mod paired;
 mod referral;
 mod resampling;
+mod saliency;
 mod signs;
 mod subgroups;
 
@@ -29,11 +31,14 @@ pub use decision::{Decision, ThresholdBenefit};
 pub use definitions::GrowthDefinition;
 pub use discrimination::{Difference, MeanRoc};
 pub use estimate::{Estimate, MeanEstimate};
+pub(crate) use groups::LEAST_CASES;
+pub use groups::{GroupAccuracies, GroupAccuracy};
 pub use models::ModelFindings;
 pub use oracle::OracleFindings;
 pub use paired::PairedMean;
 pub(crate) use paired::{RunFigures, paired_runs};
 pub use referral::Referral;
+pub use saliency::SaliencyFigures;
 pub use signs::{GrowthCount, SignFindings};
 pub use subgroups::{Subgroup, SubgroupFigures};
 
@@ -69,8 +74,14 @@ pub struct Findings {
     pub subgroups: Vec<Subgroup>,
     /// Whether predictions follow how scans were made.
     pub cues: Vec<Cue>,
+    /// How right the arms are in the groups that sites and cues make with the outcome.
+    pub groups: Vec<GroupAccuracies>,
     /// What the arms say of heads without their hematoma; empty without such scans.
     pub twins: Vec<TwinFigures>,
+    /// What the arms say of heads in which the hematoma that they found is filled in; empty without such predictions.
+    pub inpainted: Vec<TwinFigures>,
+    /// Where what the arms' logits rest on lies; empty without maps of it.
+    pub saliency: Vec<SaliencyFigures>,
     /// What the true probabilities reach; `None` where no truth is known.
     pub oracle: Option<OracleFindings>,
     /// Draws behind each interval.
@@ -161,7 +172,10 @@ pub fn evaluate(
         comparators: comparators::comparators(evaluation, &tested, signs, &by_arm, &resampling)?,
         signs: signs::signs(evaluation, &tested, signs),
         cues: cues::cues(evaluation, &tested, &by_arm, &resampling)?,
+        groups: groups::groups(evaluation, results, &evaluation.arms())?,
         twins: cues::twins(&by_arm, &resampling)?,
+        inpainted: cues::inpainted(&by_arm, |arm| writes_masks(evaluation, arm), &resampling)?,
+        saliency: saliency::saliency(&by_arm),
         arms,
         differences,
         definitions: definitions::definitions(evaluation, &by_arm, bootstrap)?,

@@ -9,6 +9,15 @@ const REGIMES: [&str; 5] = ["patient", "site", "same_patient", "time", "given"];
 const ROLES: [&str; 5] = ["train", "val", "calibration", "test", "target"];
 const NATIVE_SPACINGS: [&str; 3] =
     ["native_spacing_d_mm", "native_spacing_h_mm", "native_spacing_w_mm"];
+/// Columns that may be missing.
+const NUMBERS_OF_A_PREDICTION: [&str; 6] = [
+    "logit",
+    "uncertainty",
+    "twin_logit",
+    "inpainted_logit",
+    "entropy_nats",
+    "mutual_information_nats",
+];
 const STATUSES: [&str; 3] = ["ok", "no_lesion", "refused"];
 
 pub(super) fn dataset(folder: &Path) -> Result<(), Problem> {
@@ -182,8 +191,9 @@ pub(super) fn predictions(folder: &Path) -> Result<(), Problem> {
             return Err(row.problem(format!("`{case_id}` is predicted twice")));
         }
         let probability = row.probability("probability")?;
-        row.number("logit")?;
-        row.number("uncertainty")?;
+        for column in NUMBERS_OF_A_PREDICTION {
+            row.number(column)?;
+        }
         if row.number("volume_ml")?.is_some_and(|ml| ml < 0.0) {
             return Err(row.problem("`volume_ml` is negative"));
         }

@@ -101,7 +101,7 @@ const ANSWERS: [Answer; 24] = [
         false => "Weights, effective sample size and overlap of each fold.".into(),
     }),
     ("robustness", "cues", |_| {
-        "Cues of the scanner, and referral of uncertain cases. No method of explanation is applied."
+        "Cues of the scanner, and referral of uncertain cases; maps of saliency where they are asked for."
             .into()
     }),
     ("failures", "cases", |_| "Worst overlap and worst ranks, chosen by rule.".into()),

@@ -1,3 +1,5 @@
+use super::groups::groups;
+use super::saliency::saliency;
 use crate::evaluate::{Cue, PairShare, TwinFigures};
 use crate::html::Page;
 use crate::html::text::{escape, fixed, list, swatch, table, with_interval};
@@ -6,7 +8,7 @@ use crate::html::text::{escape, fixed, list, swatch, table, with_interval};
 pub(in crate::html) fn cues(page: &Page) -> String {
     let is_met = |cue: &&Cue| cue.arms.iter().any(|figures| figures.told.n_pairs > 0);
     let (met, unmet): (Vec<&Cue>, Vec<&Cue>) = page.findings.cues.iter().partition(is_met);
-    let unmet = not_met(&unmet) + &twins(page);
+    let unmet = not_met(&unmet) + &groups(page) + &twins(page) + &inpainted(page) + &saliency(page);
     if met.is_empty() {
         return format!(
             "<p>As far as headers and noise say, no property of the scan differs among the test cases of one model: \
@@ -45,22 +47,41 @@ fn twins(page: &Page) -> String {
     if page.findings.twins.is_empty() {
         return String::new();
     }
-    let row = |twins: &TwinFigures| {
-        vec![
-            swatch(page.color(&twins.arm), &twins.arm),
-            told(&twins.told),
-            twins.told.n_pairs.to_string(),
-            format!("{} of {}", twins.n_told, twins.n),
-        ]
-    };
-    let rows: Vec<Vec<String>> = page.findings.twins.iter().map(row).collect();
     format!(
         "<h3>The same heads without their hematoma</h3><p>Each phantom was scanned without its hematoma too. How often \
          an arm still says more of growth of the patient who grew: 0.50 where nothing but the hematoma speaks. A \
          network's logit counts whether or not it finds a hematoma; an arm that tells growth from the hematoma it \
          finds says nothing where it finds none.</p>{}",
-        table(&["Arm", "Growth told", "Pairs", "Heads it speaks of"], 1, &rows)
+        heads_table(page, &page.findings.twins)
     )
+}
+
+/// What the arms say of heads with the hematoma that they found filled in.
+fn inpainted(page: &Page) -> String {
+    if page.findings.inpainted.is_empty() {
+        return String::new();
+    }
+    format!(
+        "<h3>The same heads with the found hematoma filled in</h3><p>What an arm with masks took for a hematoma, and a \
+         margin of it, was filled like the brain around it. How often the arm still says more of growth of the patient \
+         who grew: 0.50 where nothing but the hematoma and its margin speak. A fill is no scan: a missed part of the \
+         hematoma, a shifted midline and blood in the ventricles stay, and speak rightly; where there are twins they \
+         are to be believed. Cases in which the arm found nothing are left out.</p>{}",
+        heads_table(page, &page.findings.inpainted)
+    )
+}
+
+fn heads_table(page: &Page, figures: &[TwinFigures]) -> String {
+    let row = |of: &TwinFigures| {
+        vec![
+            swatch(page.color(&of.arm), &of.arm),
+            told(&of.told),
+            of.told.n_pairs.to_string(),
+            format!("{} of {}", of.n_told, of.n),
+        ]
+    };
+    let rows: Vec<Vec<String>> = figures.iter().map(row).collect();
+    table(&["Arm", "Growth told", "Pairs", "Heads it speaks of"], 1, &rows)
 }
 
 /// Cues of which no model sees both sides.
