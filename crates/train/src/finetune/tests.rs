@@ -81,7 +81,7 @@ fn config(changes: &str) -> Config {
     let mut document: toml::Table = toml::from_str(text).unwrap();
     let own = "regime = \"patient\"\nn_epochs = 3\nsteps_per_epoch = 3\noptimizer.warmup_steps = 2\n\
                optimizer.weight_decay = 0.5\noptimizer.average = { kind = \"none\" }\n\
-               arm.joint.window = [1, 16, 16]\n";
+               arm.joint.window = [1, 16, 16]\narm.joint.deep_supervision = false\n";
     for line in own.lines().chain(changes.lines()) {
         let (key, value) = line.split_once(" = ").unwrap();
         let value: toml::Table = toml::from_str(&format!("value = {value}")).unwrap();
