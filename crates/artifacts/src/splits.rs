@@ -64,12 +64,12 @@ pub enum Role {
     Train,
     /// Chooses the checkpoint.
     Val,
-    /// Its label tells how often sets of labels miss the true one; it neither trains nor chooses.
-    Calibration,
     /// Evaluates the network, once.
     Test,
     /// Its image features alone, never its label, shape the weights.
     Target,
+    /// Its label tells how often sets of labels miss the true one; it neither trains nor chooses.
+    Calibration,
 }
 
 impl Role {
