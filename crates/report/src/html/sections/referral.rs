@@ -57,8 +57,14 @@ fn sets_of_labels(page: &Page) -> String {
         return String::new();
     }
     let promised = fixed(100.0 * (1.0 - page.config.conformal_miss), 0);
-    let head =
-        ["Arm", "Stable held", "Growth held", "Decided", "of these right", "Said stable, grew"];
+    let head = [
+        "Arm",
+        "Stable held (%)",
+        "Growth held (%)",
+        "Decided (%)",
+        "Right of these (%)",
+        "Grew of those said stable (%)",
+    ];
     format!(
         "<h3>Sets of labels</h3><p>A set of labels (conformal prediction) is to hold the true one of at least \
          {promised} % of the stable cases and of those that grew, whatever the network, for patients like those of \
@@ -67,7 +73,7 @@ fn sets_of_labels(page: &Page) -> String {
     )
 }
 
-/// `92 % (88 to 96), n = 120`, or a dash.
+/// `92 (88 to 96), n = 120`, or a dash.
 fn percent(share: SetShare) -> String {
     let hundred = |value: f64| 100.0 * value;
     let figure =
