@@ -128,8 +128,12 @@ fn saliency(
         return Ok(None);
     }
     let (map, brain) = (nifti::read_image(&path)?, evaluation.cases.brain(&case.case_id)?);
-    SaliencyShares::of(&map, reference, &config.lesion_labels, &brain)
-        .map_err(|_| ReportError::OtherGrid { case_id: case.case_id.clone() })
+    SaliencyShares::of(&map, reference, &config.lesion_labels, &brain).map_err(|_| {
+        ReportError::OtherGrid {
+            case_id: case.case_id.clone(),
+            what: "map of what the logit rests on",
+        }
+    })
 }
 
 /// The case's reference mask on the canonical grid, if there is one.

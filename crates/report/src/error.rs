@@ -54,13 +54,13 @@ pub enum ReportError {
         /// The case.
         case_id: String,
     },
-    /// A reference mask, or a map of what a logit rests on, that lies elsewhere than its image.
-    #[error(
-        "case `{case_id}`: the reference mask, or the map of what the logit rests on, is not on the grid of the image"
-    )]
+    /// What lies elsewhere than its image.
+    #[error("case `{case_id}`: the {what} is not on the grid of the image")]
     OtherGrid {
         /// The case.
         case_id: String,
+        /// The mask or map.
+        what: &'static str,
     },
     /// A case was predicted that the split does not know.
     #[error("{path}: the case `{case_id}` has no role in regime `{regime}`, fold {fold}")]

@@ -69,8 +69,9 @@ impl Signs {
                 let label = evaluation.labels.get(case_id);
                 let Some(mask) = reference_mask(evaluation, label)? else { return Ok(None) };
                 let Ok(image) = evaluation.cases.image(case_id) else { return Ok(None) };
-                let signs = NcctSigns::of(&image, &mask, &config.lesion_labels)
-                    .map_err(|_| ReportError::OtherGrid { case_id: case_id.to_owned() })?;
+                let signs = NcctSigns::of(&image, &mask, &config.lesion_labels).map_err(|_| {
+                    ReportError::OtherGrid { case_id: case_id.to_owned(), what: "reference mask" }
+                })?;
                 Ok(signs.map(|signs| (case_id.to_owned(), signs)))
             })
             .collect::<Result<Vec<_>, ReportError>>()?;

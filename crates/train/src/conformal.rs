@@ -10,7 +10,6 @@ use crate::TrainError;
 use crate::cohort::{Fold, ValCase, read_weights};
 
 /// Cases that neither train nor choose the checkpoint, each with its weight.
-#[derive(Default)]
 pub(crate) struct CalibrationCases {
     cases: Vec<(ValCase, f64)>,
     most_weight: f64,

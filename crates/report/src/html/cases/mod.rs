@@ -167,7 +167,10 @@ fn volumes(page: &Page, row: &CaseResult, image: Image) -> Result<CaseVolumes, R
     let label = page.evaluation.labels.get(&row.case_id);
     let reference = reference_mask(page.evaluation, label)?;
     if reference.as_ref().is_some_and(|mask| !mask.geometry().is_same_grid(image.geometry())) {
-        return Err(ReportError::OtherGrid { case_id: row.case_id.clone() });
+        return Err(ReportError::OtherGrid {
+            case_id: row.case_id.clone(),
+            what: "reference mask",
+        });
     }
     let predictions = page.evaluation.predictions.iter().find(|p| {
         (p.card.arm.as_str(), p.card.fold, p.card.seed) == (row.arm.as_str(), row.fold, row.seed)

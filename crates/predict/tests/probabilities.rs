@@ -1,0 +1,147 @@
+//! How a model's logit becomes a probability, and what goes with it: calibration, label shift, several models, sets.
+
+#![expect(clippy::unwrap_used, reason = "a failed test may panic")]
+
+mod fixture;
+#[path = "fixture/run.rs"]
+mod run;
+
+use std::fs;
+
+use fixture::Model;
+use hemex_artifacts::{PredictionRow, Regime, Role, json};
+use hemex_predict::Doubt;
+use run::{cohort, run, run_with, write_splits};
+
+#[test]
+fn the_logit_is_calibrated() {
+    let root = cohort(&Model::new("vgg"));
+    let (plain, _) = run(root.path()).unwrap();
+    let path = root.path().join("model/model.json");
+    let mut card: serde_json::Value = json::read(&path).unwrap();
+    card["calibration"] = serde_json::json!({ "intercept": -0.75, "slope": 0.25 });
+    json::write(&path, &card).unwrap();
+    let (calibrated, _) = run(root.path()).unwrap();
+    for (plain, calibrated) in plain.iter().zip(&calibrated) {
+        let expected = -0.75 + plain.logit.unwrap() / 4.0;
+        assert!((calibrated.logit.unwrap() - expected).abs() < 1e-12, "{plain:?} {calibrated:?}");
+    }
+}
+
+#[test]
+fn probabilities_of_test_cases_follow_how_frequent_growth_is_among_target_cases() {
+    let root = cohort(&Model::new("vgg"));
+    let path = root.path().join("model/model.json");
+    let mut card: serde_json::Value = json::read(&path).unwrap();
+    let asked = |kind: &str| {
+        run_with(root.path(), &[("label_shift", kind.into())]).map_err(|e| e.to_string())
+    };
+    let error = asked("likelihood").unwrap_err();
+    assert!(error.contains("prior_logit") && error.contains("label_shift"), "{error}");
+    card["prior_logit"] = 0.0.into();
+    card["mean_probabilities"] = serde_json::json!([0.01, 0.12]);
+    json::write(&path, &card).unwrap();
+    write_splits(root.path(), Regime::Patient, &[("c0", None, Role::Test)]);
+    assert!(asked("confusion").unwrap_err().contains("target cases"));
+
+    let units = [("c0", None, Role::Test), ("c1", None, Role::Target)];
+    write_splits(root.path(), Regime::Patient, &units);
+    let (plain, card) = run(root.path()).unwrap();
+    assert_eq!(card.label_shift, None);
+    let (shifted, card) = asked("confusion").unwrap();
+    // The one target case has a probability p; of means 0.01 and 0.12 the share (p − 0.01) / 0.11 gives it.
+    write_splits(root.path(), Regime::Patient, &[("c1", None, Role::Test)]);
+    let p = run(root.path()).unwrap().0[0].probability.unwrap();
+    let found = card.label_shift.unwrap();
+    assert_eq!(found.target_share_ci95.map(|[low, high]| low == high), Some(true), "one case");
+    assert!((found.target_share - (p - 0.01) / 0.11).abs() < 1e-12, "{found:?}, {p}");
+    assert_eq!((found.n_target, found.training_share), (1, 0.5));
+    let moved = shifted[0].logit.unwrap() - plain[0].logit.unwrap();
+    assert!((moved - found.logit_offset).abs() < 1e-12 && moved != 0.0, "{found:?}");
+    // Validation cases are of the training's domain.
+    let units = [("c0", None, Role::Val), ("c1", None, Role::Target)];
+    write_splits(root.path(), Regime::Patient, &units);
+    assert_eq!(asked("likelihood").unwrap().0[0].logit, plain[0].logit);
+}
+
+#[test]
+fn models_that_speak_as_one_give_the_mean_of_their_logits() {
+    let (a, b) = (Model::new("vgg"), Model { seed: 5, ..Model::new("vgg") });
+    let alone = |model: &Model| run(cohort(model).path()).unwrap().0;
+    let (of_a, of_b) = (alone(&a), alone(&b));
+    let root = cohort(&a);
+    b.write(&root.path().join("model-b"));
+    let (together, card) = run(root.path()).unwrap();
+    assert_eq!(card.n_models, 2);
+    for ((a, b), both) in of_a.iter().zip(&of_b).zip(&together) {
+        let (a, b, both_logit) = (a.logit.unwrap(), b.logit.unwrap(), both.logit.unwrap());
+        assert!(a != b && (both_logit - (a + b) / 2.0).abs() < 1e-9, "{a} {b} {both:?}");
+        assert!((both.uncertainty.unwrap() - (a - b).abs() / 2.0).abs() < 1e-9);
+        let doubt = Doubt::of([a, b]).unwrap();
+        assert_eq!(both.entropy_nats, Some(doubt.entropy_nats));
+        assert_eq!(both.mutual_information_nats, doubt.mutual_information_nats);
+    }
+    let shifted = run_with(root.path(), &[("label_shift", "likelihood".into())]);
+    assert!(shifted.unwrap_err().to_string().contains("several models"));
+    // A network twice is the network, mask and all.
+    let joint = Model::new("joint_unet");
+    let root = cohort(&joint);
+    let once = run(root.path()).unwrap().0;
+    joint.write(&root.path().join("model-b"));
+    let twice = run(root.path()).unwrap().0;
+    for (once, twice) in once.iter().zip(&twice) {
+        assert_eq!((once.logit, once.volume_ml), (twice.logit, twice.volume_ml));
+    }
+}
+
+#[test]
+fn models_that_cannot_speak_as_one_are_refused_by_name() {
+    let root = cohort(&Model::new("vgg"));
+    Model::new("joint_unet").write(&root.path().join("model-b"));
+    let error = run(root.path()).unwrap_err().to_string();
+    assert!(error.contains("model-b") && error.contains("`arm`"), "{error}");
+    Model { fold: 1, ..Model::new("vgg") }.write(&root.path().join("model-b"));
+    assert!(run(root.path()).is_ok(), "new cases are no test cases of a fold");
+    write_splits(root.path(), Regime::Patient, &[("c0", None, Role::Test)]);
+    let error = run(root.path()).unwrap_err().to_string();
+    assert!(error.contains("folds [0, 1]"), "{error}");
+}
+
+#[test]
+fn sets_of_labels_rest_on_one_models_calibration_cases() {
+    let root = cohort(&Model::new("vgg"));
+    let path = root.path().join("model/model.json");
+    let p_values = |row: &PredictionRow| row.p_value_stable.zip(row.p_value_growth);
+    let (plain, _) = run(root.path()).unwrap();
+    assert!(plain.iter().all(|row| p_values(row).is_none()), "no calibration cases, no claim");
+    let logit = plain[0].logit.unwrap();
+    let mut card: serde_json::Value = json::read(&path).unwrap();
+    card["conformal"] = serde_json::json!({
+        "stable": [[logit - 2.0, 1.0], [logit - 1.0, 1.0], [logit + 1.0, 2.0]],
+        "growth": [[logit - 1.0, 1.0], [logit + 1.0, 1.0]],
+        "most_weight": 1.0,
+    });
+    json::write(&path, &card).unwrap();
+    let (rows, _) = run(root.path()).unwrap();
+    // Of stable cases 2 of 4 weigh in above it, of those that grew 1 of 2 below; it weighs 1 itself.
+    assert_eq!(p_values(&rows[0]), Some((3.0 / 5.0, 2.0 / 3.0)));
+    assert_eq!(rows[0].logit, plain[0].logit);
+    // Other logits than the calibration cases had.
+    let (rows, _) = run_with(root.path(), &[("mirrored", true.into())]).unwrap();
+    assert!(rows.iter().all(|row| p_values(row).is_none()));
+    Model { seed: 5, ..Model::new("vgg") }.write(&root.path().join("model-b"));
+    assert!(run(root.path()).unwrap().0.iter().all(|row| p_values(row).is_none()));
+    fs::remove_dir_all(root.path().join("model-b")).unwrap();
+    card["conformal"]["stable"][0][1] = (-1.0).into();
+    json::write(&path, &card).unwrap();
+    let error = run(root.path()).unwrap_err().to_string();
+    assert!(error.contains("model.json") && error.contains("conformal"), "{error}");
+}
+
+#[test]
+fn windows_may_go_through_mirrored_too() {
+    let root = cohort(&Model::new("joint_unet"));
+    let (plain, _) = run(root.path()).unwrap();
+    let (both, _) = run_with(root.path(), &[("mirrored", true.into())]).unwrap();
+    assert!(plain.iter().zip(&both).any(|(a, b)| a.logit != b.logit), "{both:?}");
+}
