@@ -66,5 +66,5 @@ fn patients_who_shaped_a_model_do_not_test_what_goes_on_from_it() {
     call()
         .args(vgg)
         .fails()
-        .says(&["finetune.joint.copied", "`first_mask_loss`, `hidden`, `classify`"]);
+        .says(&["finetune.joint.copied", "`encoder`, `hidden`, `classify`"]);
 }
