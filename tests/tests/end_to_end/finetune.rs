@@ -63,8 +63,5 @@ fn patients_who_shaped_a_model_do_not_test_what_goes_on_from_it() {
     call().args(fold).fails().says(&["has learnt from patient `patient-", "regime `site`, fold 1"]);
     let vgg =
         ["--set", "train.arm.joint.kind=vgg", "--set", "train.growth_from.joint.scan=network"];
-    call()
-        .args(vgg)
-        .fails()
-        .says(&["finetune.joint.copied", "`encoder`, `hidden`, `classify`"]);
+    call().args(vgg).fails().says(&["finetune.joint.copied", "`encoder`, `hidden`, `classify`"]);
 }
