@@ -21,6 +21,7 @@ fn spec(kind: NetworkKind, dims: Dims, pooling: Pooling) -> NetworkSpec {
         reconstructs: false,
         deep_supervision: false,
         signs: Vec::new(),
+        slice_attention: None,
         attention: None,
         window: if volumes { [4, 16, 16] } else { [1, 16, 16] },
         input: InputSpec { windows_hu: vec![[-10.0, 90.0]], brain_only: true, n_neighbours: 0 },
@@ -79,6 +80,7 @@ fn reading() {
         start: *start,
         growth_logit: Some((i * 5 % 11) as f64 / 4.0 - 1.0),
         presence_logit: Some((i * 3 % 7) as f64 - 3.0),
+        attention: None,
     };
     let windows: Vec<WindowOutput> = windows.iter().enumerate().map(window).collect();
     println!("n_windows {}", windows.len());

@@ -26,6 +26,7 @@ fn spec(dims: Dims, window: [usize; 3]) -> NetworkSpec {
         reconstructs: false,
         deep_supervision: false,
         signs: Vec::new(),
+        slice_attention: None,
         attention: None,
         window,
         input: InputSpec { windows_hu: vec![[0.0, 100.0]], brain_only: false, n_neighbours: 0 },

@@ -77,6 +77,7 @@ impl Tally<'_> {
             self.linear(1, n_features(spec), 1);
         }
         self.linear(1, n_features(spec), spec.signs().len());
+        self.slice_attention(n_features(spec));
     }
 
     fn vgg(&mut self) {
@@ -85,6 +86,7 @@ impl Tally<'_> {
         self.linear(1, n_features(self.spec), n_hidden);
         self.linear(1, n_hidden, 2);
         self.linear(1, n_hidden, self.spec.signs().len());
+        self.slice_attention(n_hidden);
     }
 
     fn resnet(&mut self) {
@@ -104,6 +106,18 @@ impl Tally<'_> {
         }
         self.linear(1, n_features(self.spec), 2);
         self.linear(1, n_features(self.spec), self.spec.signs().len());
+        self.slice_attention(n_features(self.spec));
+    }
+
+    /// Two layers, squashed and multiplied, and a third without a bias.
+    fn slice_attention(&mut self, n_features: usize) {
+        let Some(attention) = self.spec.slice_attention() else { return };
+        let n_hidden = attention.n_hidden;
+        self.linear(1, n_features, n_hidden);
+        self.linear(1, n_features, n_hidden);
+        self.cost.n_parameters += n_hidden;
+        self.cost.n_multiply_adds += n_hidden;
+        self.cost.n_activations += 3 * n_hidden + 1;
     }
 
     fn encoder(&mut self) {

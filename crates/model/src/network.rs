@@ -39,6 +39,9 @@ pub struct Output {
     /// Signs of growth that the hematoma shows, `[B, signs]` in the order of the spec; networks that tell signs, in
     /// training.
     pub sign_logits: Option<Tensor<2>>,
+    /// Logarithm of how much the window counts among those of its case, `[B]`, up to what all of a case have in common;
+    /// networks with attention over slices.
+    pub attention: Option<Tensor<1>>,
 }
 
 impl Output {
@@ -53,6 +56,7 @@ impl Output {
             reconstruction: None,
             features: Some(features),
             sign_logits: None,
+            attention: None,
         }
     }
 }
@@ -141,7 +145,10 @@ mod tests {
             assert_eq!(output.reconstruction.map(|r| r.dims()), input);
             let n_signs = spec.signs().len();
             assert_eq!(output.sign_logits.map(|s| s.dims()), (n_signs > 0).then_some([3, n_signs]));
+            let attention = spec.slice_attention().map(|_| [3]);
+            assert_eq!(output.attention.map(|a| a.dims()), attention);
             let main = network.forward(x);
+            assert_eq!(main.attention.map(|a| a.dims()), attention);
             assert!(main.coarse_masks.is_empty() && main.reconstruction.is_none());
             assert!(main.sign_logits.is_none());
             let bits = |mask: Option<Tensor<5>>| mask.map(Tensor::into_data);
@@ -194,7 +201,8 @@ mod tests {
             let x = TensorData::new(values, [3, n_channels, d, h, w]);
             let network = Network::new(&spec, 1, &device);
             let output = network.forward_training(Tensor::from_data(x, &device));
-            let vectors = [output.growth_logit, output.presence_logit].into_iter().flatten();
+            let vectors = [output.growth_logit, output.presence_logit, output.attention];
+            let vectors = vectors.into_iter().flatten();
             let volumes = [output.mask_logits, output.reconstruction].into_iter().flatten();
             let volumes = volumes.chain(output.coarse_masks);
             let losses = vectors.map(|v| v.square().sum()).chain(volumes.map(|v| v.square().sum()));
@@ -220,6 +228,7 @@ mod tests {
             reconstructs: false,
             deep_supervision: false,
             signs: Vec::new(),
+            slice_attention: None,
             attention: None,
             window: [1, 128, 128],
             input: InputSpec { windows_hu: vec![[0.0, 100.0]], brain_only: false, n_neighbours: 0 },

@@ -60,8 +60,9 @@ pub struct Reading {
 /// Reads a case from its windows: the mean of their growth logits, weighted by the hematoma each shows.
 ///
 /// A window's weight is the number of lesion voxels in it, or, for a network without a segmentation
-/// head, its probability of showing a hematoma where that reaches `min_presence`. No weight at all
-/// means that no hematoma was found.
+/// head, its probability of showing a hematoma where that reaches `min_presence`; with attention over slices, times the
+/// exponential of that ([`logits_of_cases`](crate::logits_of_cases) in training). No weight at all means that no
+/// hematoma was found.
 pub fn read_case(
     output: &CaseOutput,
     spec: &NetworkSpec,
@@ -72,14 +73,11 @@ pub fn read_case(
         .lesion_probability
         .as_ref()
         .map(|probability| clean_mask(probability, decision, geometry));
-    let weights: Vec<f64> = output
-        .windows
-        .iter()
-        .map(|window| match &mask {
-            Some(mask) => lesion_voxels(mask, window, spec.window()) as f64,
-            None => presence(window, decision),
-        })
-        .collect();
+    let seen = output.windows.iter().map(|window| match &mask {
+        Some(mask) => lesion_voxels(mask, window, spec.window()) as f64,
+        None => presence(window, decision),
+    });
+    let weights = attended(&output.windows, seen.collect());
     let told = output.windows.iter().zip(&weights);
     let told: Vec<(f64, f64)> =
         told.filter_map(|(window, weight)| Some((*weight, window.growth_logit?))).collect();
@@ -96,6 +94,18 @@ pub fn read_case(
 fn weighted_mean(pairs: &[(f64, f64)]) -> Option<f64> {
     let total: f64 = pairs.iter().map(|(weight, _)| weight).sum();
     (total > 0.0).then(|| pairs.iter().map(|(weight, value)| weight * value).sum::<f64>() / total)
+}
+
+/// What is seen of the hematoma in each window, times the exponential of the attention that it gets.
+fn attended(windows: &[WindowOutput], mut seen: Vec<f64>) -> Vec<f64> {
+    let of_seen = windows.iter().zip(&seen).filter(|(_, seen)| **seen > 0.0);
+    // Taken from all, the highest of those that count changes nothing, and none overflows.
+    let highest = of_seen.filter_map(|(window, _)| window.attention).reduce(f64::max);
+    let Some(highest) = highest else { return seen };
+    for (window, seen) in windows.iter().zip(&mut seen).filter(|(_, seen)| **seen > 0.0) {
+        *seen *= window.attention.map_or(1.0, |attention| (attention - highest).exp());
+    }
+    seen
 }
 
 /// The logit of growth whether or not a hematoma is found: the mean over windows, weighted by the lesion probability
@@ -115,8 +125,9 @@ pub fn logit_without_decision(
         }
         None => presence_probability(window),
     };
-    let told =
-        output.windows.iter().filter_map(|window| Some((weight(window), window.growth_logit?)));
+    let weights = attended(&output.windows, output.windows.iter().map(weight).collect());
+    let told = output.windows.iter().zip(weights);
+    let told = told.filter_map(|(window, weight)| Some((weight, window.growth_logit?)));
     weighted_mean(&told.collect::<Vec<_>>())
 }
 
@@ -178,7 +189,12 @@ mod tests {
     }
 
     fn window(d: i64, growth_logit: f64, presence_logit: Option<f64>) -> WindowOutput {
-        WindowOutput { start: [d, 0, 0], growth_logit: Some(growth_logit), presence_logit }
+        WindowOutput {
+            start: [d, 0, 0],
+            growth_logit: Some(growth_logit),
+            presence_logit,
+            attention: None,
+        }
     }
 
     #[test]
@@ -241,6 +257,36 @@ mod tests {
         assert_eq!(logit_without_decision(&output, &vgg, geometry().shape()), Some(0.5));
         let nothing = CaseOutput { windows: Vec::new(), ..output };
         assert_eq!(logit_without_decision(&nothing, &vgg, geometry().shape()), None);
+    }
+
+    #[test]
+    fn attention_multiplies_what_is_seen() {
+        let attended = |d, logit, presence, attention| WindowOutput {
+            attention: Some(attention),
+            ..window(d, logit, Some(presence))
+        };
+        let e = std::f64::consts::E;
+        let windows = vec![
+            attended(0, 2.0, 0.0, 701.0),
+            attended(1, -1.0, 0.0, 700.0),
+            // Not seen: whatever it gets.
+            attended(2, 50.0, -5.0, 9000.0),
+        ];
+        let output = CaseOutput { windows, lesion_probability: None };
+        let (decision, spec) = (Decision { min_presence: 0.4, ..DECISION }, spec(NetworkKind::Vgg));
+        let reading = read_case(&output, &spec, &decision, &geometry());
+        let mean = (2.0 * e - 1.0) / (e + 1.0);
+        assert!((reading.growth_logit.unwrap() - mean).abs() < 1e-12);
+        assert_eq!(reading.window_weights, [0.5, 0.5 * (-1.0f64).exp(), 0.0]);
+        // Alike, it changes nothing; and nor does none.
+        let alike = |attention: Option<f64>| {
+            let windows = output.windows.iter().map(|w| WindowOutput { attention, ..w.clone() });
+            let output = CaseOutput { windows: windows.collect(), lesion_probability: None };
+            read_case(&output, &spec, &decision, &geometry())
+        };
+        assert_eq!(alike(Some(-3.0)), alike(None));
+        // Found or not, the third window counts, and is attended beyond all measure.
+        assert_eq!(logit_without_decision(&output, &spec, [3, 16, 24]), Some(50.0));
     }
 
     #[test]

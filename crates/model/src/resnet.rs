@@ -7,6 +7,7 @@ use hemex_kernels::max_pool;
 use crate::conv::{Conv, Norm, Pointwise};
 use crate::heads::{Heads, sign_head};
 use crate::pool::{n_features, pool};
+use crate::slice_attention::SliceAttention;
 use crate::{NetworkSpec, Output, Pooling};
 
 /// A residual classifier (He et al., CVPR 2016): two basic blocks a level, pooling, one linear layer.
@@ -18,6 +19,7 @@ pub struct Resnet {
     levels: Vec<Level>,
     classify: Linear,
     signs: Option<Linear>,
+    attend: Option<SliceAttention>,
     #[module(skip)]
     strides: Vec<[usize; 3]>,
     #[module(skip)]
@@ -31,6 +33,7 @@ impl Resnet {
             levels: (0..n_levels).map(|level| Level::new(spec, level, device)).collect(),
             classify: LinearConfig::new(n_features(spec), 2).init(device),
             signs: sign_head(spec, n_features(spec), device),
+            attend: SliceAttention::new(spec, n_features(spec), device),
             strides: (0..n_levels - 1).map(|level| spec.stride(level)).collect(),
             pooling: spec.pooling(),
         }
@@ -47,8 +50,9 @@ impl Resnet {
         }
         let features = pool(x, self.pooling);
         let sign_logits = heads.tell_signs(self.signs.as_ref(), &features);
+        let attention = self.attend.as_ref().map(|attend| attend.forward(&features));
         let logits = self.classify.forward(features.clone());
-        Output { sign_logits, ..Output::of_classifier(logits, features) }
+        Output { sign_logits, attention, ..Output::of_classifier(logits, features) }
     }
 
     pub(crate) fn n_features(&self) -> usize {

@@ -8,7 +8,7 @@ use crate::{CaseInput, ModelError, Network, NetworkSpec, Passes, Window, plan_wi
 /// Vedaldi & Zisserman, ICLR workshop 2014, for the gradient; Shrikumar et al., arXiv 1605.01713, 2016, for the product).
 ///
 /// The logit is the mean over windows with the given `weights`, one each in the order of [`plan_windows`]; they are
-/// taken as given, although they follow from the input too. A value is counted from −1, the lower end of its window of
+/// taken as given, although they follow from the input too, by its mask and by attention over slices. A value is counted from −1, the lower end of its window of
 /// HU and the value of all that is not shown: such a voxel has 0. What channels say of one voxel, by another window of
 /// HU or as a neighbouring slice, is added; the sign is kept. Passes with left and right exchanged are differentiated
 /// too if they count. `None` for a network that does not classify, or without any weight.

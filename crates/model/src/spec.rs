@@ -2,7 +2,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::attention_spec::check_attention;
 use crate::heads::check_heads;
-use crate::{AttentionSpec, InputSpec, ModelError, Sign};
+use crate::slice_attention::check_slice_attention;
+use crate::{AttentionSpec, InputSpec, ModelError, Sign, SliceAttentionSpec};
 
 /// A network as it is written in a config.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -33,6 +34,10 @@ pub struct RawNetworkSpec {
     /// Networks that classify.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub signs: Vec<Sign>,
+    /// How much each slice of a case counts for its growth; without it, as much as it shows of the hematoma. Networks that
+    /// classify.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slice_attention: Option<SliceAttentionSpec>,
     /// Of a `swin_unet`, and of no other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attention: Option<AttentionSpec>,
@@ -147,6 +152,7 @@ impl TryFrom<RawNetworkSpec> for NetworkSpec {
             _ => (),
         }
         check_heads(&raw)?;
+        check_slice_attention(&raw)?;
         let spec = Self(raw);
         let step = spec.window_multiple();
         let window = spec.window();
@@ -212,6 +218,16 @@ impl NetworkSpec {
     /// Signs of growth that are learnt beside growth itself, in the order of their logits.
     pub fn signs(&self) -> &[Sign] {
         &self.0.signs
+    }
+
+    /// Attention over the slices of a case.
+    pub fn slice_attention(&self) -> Option<SliceAttentionSpec> {
+        self.0.slice_attention
+    }
+
+    /// Windows of a case from which its label is learnt together.
+    pub fn n_windows_of_case(&self) -> usize {
+        self.0.slice_attention.map_or(1, |attention| attention.n_windows)
     }
 
     /// Attention of the levels below the finest; none of a network that convolves throughout.
@@ -283,6 +299,7 @@ pub(crate) mod tests {
             reconstructs: false,
             deep_supervision: false,
             signs: Vec::new(),
+            slice_attention: None,
             attention: (kind == NetworkKind::SwinUnet)
                 .then_some(AttentionSpec { window: [4, 3], head_channels: 4 }),
             window,
@@ -312,6 +329,7 @@ pub(crate) mod tests {
                 raw.deep_supervision = kind.segments();
                 if kind.classifies() {
                     raw.signs = vec![Sign::Blend, Sign::BlackHole, Sign::Swirl];
+                    raw.slice_attention = Some(SliceAttentionSpec { n_windows: 3, n_hidden: 5 });
                 }
                 specs.extend(NetworkSpec::try_from(raw).ok());
             }
@@ -354,6 +372,19 @@ pub(crate) mod tests {
         assert_eq!(key(unet, Dims::Slices), "signs");
         let twice = |r: &mut RawNetworkSpec| r.signs = vec![Sign::Blend, Sign::Swirl, Sign::Blend];
         assert_eq!(key(twice, Dims::Slices), "signs");
+        let unet = |r: &mut RawNetworkSpec| {
+            r.kind = NetworkKind::Unet;
+            r.slice_attention = Some(SliceAttentionSpec { n_windows: 2, n_hidden: 4 });
+        };
+        assert_eq!(key(unet, Dims::Slices), "slice_attention");
+        let one = |r: &mut RawNetworkSpec| {
+            r.slice_attention = Some(SliceAttentionSpec { n_windows: 1, n_hidden: 4 });
+        };
+        assert_eq!(key(one, Dims::Slices), "slice_attention.n_windows");
+        let none = |r: &mut RawNetworkSpec| {
+            r.slice_attention = Some(SliceAttentionSpec { n_windows: 2, n_hidden: 0 });
+        };
+        assert_eq!(key(none, Dims::Slices), "slice_attention.n_hidden");
         assert_eq!(key(|r| r.input.n_neighbours = 1, Dims::Volumes), "input.n_neighbours");
         assert_eq!(key(|r| r.n_planar_levels = 1, Dims::Slices), "n_planar_levels");
         assert_eq!(key(|r| r.n_planar_levels = 3, Dims::Volumes), "n_planar_levels");

@@ -7,6 +7,7 @@ use crate::conv::{Pointwise, UpConv};
 use crate::heads::{Heads, sign_head};
 use crate::pool::{n_features, pool, pool_under_mask};
 use crate::reconstruction::Reconstruction;
+use crate::slice_attention::SliceAttention;
 use crate::{NetworkSpec, Output, Pooling};
 
 /// U-Net with a segmentation head and, unless it is to segment alone, a classification head on one encoder.
@@ -24,6 +25,7 @@ pub struct JointUnet {
     /// `None` where it segments alone.
     classify: Option<Linear>,
     signs: Option<Linear>,
+    attend: Option<SliceAttention>,
     reconstruct: Option<Reconstruction>,
     #[module(skip)]
     pooling: Pooling,
@@ -46,6 +48,7 @@ impl JointUnet {
             classify: (spec.kind().classifies())
                 .then(|| LinearConfig::new(n_features(spec), 1).init(device)),
             signs: sign_head(spec, n_features(spec), device),
+            attend: SliceAttention::new(spec, n_features(spec), device),
             reconstruct: (spec.reconstructs()).then(|| Reconstruction::new(spec, device)),
             pooling: spec.pooling(),
         }
@@ -66,6 +69,8 @@ impl JointUnet {
         });
         let tell_signs = |features| heads.tell_signs(self.signs.as_ref(), features);
         let sign_logits = features.as_ref().and_then(tell_signs);
+        let attention =
+            self.attend.as_ref().zip(features.as_ref()).map(|(attend, f)| attend.forward(f));
         let growth_logit =
             self.classify.as_ref().zip(features.as_ref()).map(|(classify, features)| {
                 let logit = classify.forward(features.clone());
@@ -80,6 +85,7 @@ impl JointUnet {
             reconstruction,
             features,
             sign_logits,
+            attention,
         }
     }
 

@@ -6,6 +6,7 @@ use burn::tensor::{Device, Tensor};
 use crate::block::Encoder;
 use crate::heads::{Heads, sign_head};
 use crate::pool::{n_features, pool};
+use crate::slice_attention::SliceAttention;
 use crate::{NetworkSpec, Output, Pooling};
 
 /// Plain VGG, the baseline: pairs of 3×3 convolutions and pooling, then two linear layers.
@@ -19,6 +20,7 @@ pub struct Vgg {
     hidden: Linear,
     classify: Linear,
     signs: Option<Linear>,
+    attend: Option<SliceAttention>,
     #[module(skip)]
     pooling: Pooling,
 }
@@ -31,6 +33,7 @@ impl Vgg {
             hidden: LinearConfig::new(n_features(spec), n_hidden).init(device),
             classify: LinearConfig::new(n_hidden, 2).init(device),
             signs: sign_head(spec, n_hidden, device),
+            attend: SliceAttention::new(spec, n_hidden, device),
             pooling: spec.pooling(),
         }
     }
@@ -41,8 +44,9 @@ impl Vgg {
         let deepest = levels.remove(levels.len() - 1);
         let features = relu(self.hidden.forward(pool(deepest, self.pooling)));
         let sign_logits = heads.tell_signs(self.signs.as_ref(), &features);
+        let attention = self.attend.as_ref().map(|attend| attend.forward(&features));
         let logits = self.classify.forward(features.clone());
-        Output { sign_logits, ..Output::of_classifier(logits, features) }
+        Output { sign_logits, attention, ..Output::of_classifier(logits, features) }
     }
 
     pub(crate) fn n_features(&self) -> usize {

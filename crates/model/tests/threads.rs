@@ -30,6 +30,7 @@ fn weights(kind: NetworkKind, dims: Dims, window: [usize; 3]) -> Vec<u32> {
         reconstructs: false,
         deep_supervision: false,
         signs: Vec::new(),
+        slice_attention: None,
         attention: (kind == NetworkKind::SwinUnet)
             .then_some(AttentionSpec { window: [6, 5], head_channels: 8 }),
         window,

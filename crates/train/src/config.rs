@@ -241,9 +241,10 @@ fn arms(raw: &RawConfig) -> Result<BTreeMap<String, Arm>, ConfigError> {
             false => e,
         };
         check_sampler(&sampler).map_err(of_change)?;
-        check_loss(&loss, &sampler, raw.n_epochs).map_err(of_change)?;
+        check_loss(&loss, &sampler, [raw.n_epochs, raw.steps_per_epoch]).map_err(of_change)?;
         check_align(loss.align, spec.kind(), raw.batch_size).map_err(of_change)?;
         check_signs(spec.signs(), &loss).map_err(of_change)?;
+        check_whole_cases(&spec, raw.batch_size, &name)?;
         if growth_from == GrowthSource::Network {
             check_calibration(&loss, raw.calibration).map_err(of_change)?;
         }
@@ -275,6 +276,16 @@ fn check_sampler(sampler: &RawSampler) -> Result<(), ConfigError> {
             Err(ConfigError::new("sampler.beta", expected, beta))
         }
     }
+}
+
+/// A batch holds every window of a case from which its label is learnt.
+fn check_whole_cases(spec: &NetworkSpec, n: usize, arm: &str) -> Result<(), ConfigError> {
+    let of_case = spec.n_windows_of_case();
+    if n.is_multiple_of(of_case) {
+        return Ok(());
+    }
+    let expected = format!("a multiple of {of_case}, `arm.{arm}.slice_attention.n_windows`");
+    Err(ConfigError::new("batch_size", &expected, n))
 }
 
 fn check_count(key: &str, n: usize, most: usize) -> Result<(), ConfigError> {

@@ -110,7 +110,7 @@ impl Learner {
         let begin = Instant::now();
         let output = self.network.forward_training(batch.input.clone());
         let rate = loss.weights.task_rate;
-        let mut loss = loss.of(output, batch, at.epoch, &mut self.state);
+        let mut loss = loss.of(output, batch, at, &mut self.state);
         let align = self.align(batch, at);
         if let Some(align) = &align {
             loss.total = loss.total + align.added.clone();
@@ -264,6 +264,20 @@ mod tests {
         // AdamW's first step has one length for all weights: where a gradient is near 0, rounding tells its sign.
         assert!(distance(&whole, &halves) < 1e-3, "{whole:?} {halves:?}");
         assert!(distance(&whole, &half) > 0.02, "{whole:?} {half:?}");
+    }
+
+    /// What the label adds beside the mask: of eight steps a quarter in the second, all from the eighth on.
+    #[test]
+    fn the_label_weighs_more_from_step_to_step() {
+        let raw = RawLoss { label_warmup_steps: 8, label_weight: 0.6, ..loss(0.0) };
+        let growth = GrowthLoss::new(&raw, [4, 4], 0.0).unwrap();
+        let joint = JointLoss { weights: &raw, growth };
+        for (step_in_all, share) in [(1, 0.25), (7, 1.0), (100, 1.0)] {
+            let at = At { step_in_all, ..at(1) };
+            let found = learner("joint_unet", &raw).learn(&joint, &batch(0..8), at).unwrap();
+            let expected = raw.mask_weight * found.mask.unwrap() + 0.6 * share * found.label;
+            assert!((found.total - expected).abs() < 1e-5, "{found:?}");
+        }
     }
 
     #[test]

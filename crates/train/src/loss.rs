@@ -6,6 +6,7 @@ use hemex_model::Output;
 use crate::across::{GroupWeights, across};
 use crate::config::{RawLoss, Tversky};
 use crate::deep_supervision::over_levels;
+use crate::learner::At;
 use crate::sample::Batch;
 use crate::tasks::TaskWeights;
 use crate::{TrainError, effective_number_weights};
@@ -124,22 +125,23 @@ pub(crate) struct LossState {
 }
 
 impl JointLoss<'_> {
-    /// The joint loss: that of the mask, that of the growth label and of signs over the windows that show the hematoma, and
-    /// the cross-entropy of the presence of one for networks without a mask.
+    /// The joint loss: that of the mask, that of the growth label over the cases whose windows show the hematoma, that of
+    /// signs over these windows, and the cross-entropy of the presence of one for networks without a mask.
     pub(crate) fn of(
         &self,
         output: Output,
         batch: &Batch,
-        epoch: usize,
+        at: At,
         state: &mut LossState,
     ) -> BatchLoss {
         let shown = batch.shows_lesion.clone();
         let mut label = Tensor::zeros([1], &shown.device());
         let has_label = output.growth_logit.is_some() || output.presence_logit.is_some();
         if let Some(logit) = output.growth_logit {
-            let growth =
-                self.growth.of(logit, batch.growth.clone(), epoch) * batch.growth_weights.clone();
-            // A window without hematoma holds nothing whose growth could be seen.
+            let logit = batch.of_cases(logit, output.attention);
+            let growth = self.growth.of(logit, batch.growth.clone(), at.epoch)
+                * batch.growth_weights.clone();
+            // A case without hematoma holds nothing whose growth could be seen.
             let how = (self.weights.across, self.weights.across_strength);
             label = across(growth, batch.members(), how, &mut state.groups);
         }
@@ -156,7 +158,7 @@ impl JointLoss<'_> {
         let reconstruction = reconstruction.map(|found| (found - batch.input.clone()).abs().mean());
         let signs = output.sign_logits.zip(batch.signs.as_ref());
         let sign = signs.map(|(logits, targets)| targets.loss(logits));
-        let mut total = label.clone().mul_scalar(state.tasks.label);
+        let mut total = label.clone().mul_scalar(state.tasks.label * self.label_share(at));
         if let Some(mask) = &mask {
             total = total + mask.clone().mul_scalar(state.tasks.mask);
         }
@@ -167,6 +169,14 @@ impl JointLoss<'_> {
             total = total + sign.clone().mul_scalar(state.tasks.sign);
         }
         BatchLoss { total, mask, label, has_label, reconstruction, sign }
+    }
+
+    /// Of the label's weight, at this step.
+    fn label_share(&self, at: At) -> f64 {
+        match self.weights.label_warmup_steps {
+            0 => 1.0,
+            n_steps => ((at.step_in_all + 1) as f64 / n_steps as f64).min(1.0),
+        }
     }
 
     /// Over the batch and not the window, since most windows have no or a small lesion.
@@ -213,6 +223,7 @@ mod tests {
         RawLoss {
             mask_weight: 1.0,
             label_weight: 1.0,
+            label_warmup_steps: 0,
             reconstruction_weight: 0.0,
             sign_weight: 0.0,
             effective_number_beta: 0.0,

@@ -12,6 +12,7 @@ use crate::sampler::Sampler;
 use crate::signs::{Readings, SignTargets};
 
 mod beside;
+mod of_cases;
 
 use beside::{Beside, batch_of_both, in_brain};
 
@@ -21,19 +22,22 @@ pub(crate) struct Batch {
     pub(crate) input: Tensor<5>,
     /// 1 in the hematoma, `[B, 1, D, H, W]`.
     pub(crate) mask: Tensor<5>,
-    /// 1 where the case grew, `[B]`.
+    /// 1 where the case grew, `[cases]`: windows that follow one another are of one case, as many as the network learns a
+    /// label from.
     pub(crate) growth: Tensor<1>,
-    /// What each window counts in the loss of growth, `[B]`.
+    /// What each case counts in the loss of growth, `[cases]`.
     pub(crate) growth_weights: Tensor<1>,
+    /// Voxels of the hematoma that each window shows, `[B]`.
+    pub(crate) seen: Vec<f32>,
     /// 1 where the window shows the hematoma, `[B]`.
     pub(crate) shows_lesion: Tensor<1>,
     /// Signs that a reader saw of the hematomas shown; none where nobody looked for one that is learnt.
     pub(crate) signs: Option<SignTargets>,
-    /// The same, and the sites, off the device.
+    /// Of each case its site, whether it grew and whether any of its windows shows the hematoma.
     sites: Vec<usize>,
     grows: Vec<bool>,
     shows: Vec<bool>,
-    /// The cases, for messages.
+    /// Of the windows, for messages.
     pub(crate) case_ids: Vec<String>,
     /// Where domains are aligned, windows of source cases and as many of target cases behind them, `[2 B, C, D, H, W]`.
     pub(crate) beside: Option<Tensor<5>>,
@@ -50,6 +54,7 @@ impl Batch {
             mask,
             growth: Tensor::from_data(TensorData::new(growth, [n]), &device),
             growth_weights: Tensor::ones([n], &device),
+            seen: vec![1.0; n],
             shows_lesion: Tensor::ones([n], &device),
             signs: None,
             sites: vec![0; n],
@@ -60,7 +65,7 @@ impl Batch {
         }
     }
 
-    /// Whose its windows are.
+    /// Whose cases its windows show.
     pub(crate) fn members(&self) -> Members<'_> {
         Members { sites: &self.sites, grows: &self.grows, shows: &self.shows }
     }
@@ -85,7 +90,6 @@ pub(crate) struct Sample {
     mask: Vec<f32>,
     growth: bool,
     growth_weight: f64,
-    shows_lesion: bool,
     signs: Readings,
     /// Index among the cohort's sites.
     site: usize,
@@ -113,36 +117,42 @@ impl WindowSource<'_> {
             let data = samples.iter().flat_map(|s| voxels(s).iter().copied()).collect();
             Tensor::from_data(TensorData::new(data, [n, n_channels, d, h, w]), device)
         };
-        let vector = |value: &dyn Fn(&Sample) -> f64| {
-            let data: Vec<f32> = samples.iter().map(|s| value(s) as f32).collect();
-            Tensor::from_data(TensorData::new(data, [n]), device)
-        };
+        let vector = |values: Vec<f32>| Tensor::<1>::from_floats(values.as_slice(), device);
         let readings: Vec<&[Option<bool>]> = samples.iter().map(|s| s.signs.as_slice()).collect();
-        let shows: Vec<bool> = samples.iter().map(|s| s.shows_lesion).collect();
+        let seen: Vec<f32> = samples.iter().map(|s| s.mask.iter().sum()).collect();
+        let shows: Vec<bool> = seen.iter().map(|seen| *seen > 0.0).collect();
+        // The first window of each case stands for what the case is.
+        let n_windows = self.spec.n_windows_of_case();
+        let cases = || samples.iter().step_by(n_windows);
         Batch {
             input: volume(shape[0], &|s| &s.input),
             mask: volume(1, &|s| &s.mask),
-            growth: vector(&|s| f64::from(u8::from(s.growth))),
-            growth_weights: vector(&|s| s.growth_weight),
-            shows_lesion: vector(&|s| f64::from(u8::from(s.shows_lesion))),
+            growth: vector(cases().map(|s| f32::from(u8::from(s.growth))).collect()),
+            growth_weights: vector(cases().map(|s| s.growth_weight as f32).collect()),
+            shows_lesion: vector(shows.iter().map(|shows| f32::from(u8::from(*shows))).collect()),
             signs: SignTargets::new(&readings, &shows, device),
-            sites: samples.iter().map(|s| s.site).collect(),
-            grows: samples.iter().map(|s| s.growth).collect(),
-            shows,
+            sites: cases().map(|s| s.site).collect(),
+            grows: cases().map(|s| s.growth).collect(),
+            shows: shows.chunks(n_windows).map(|of_case| of_case.contains(&true)).collect(),
+            seen,
             case_ids: samples.iter().map(|s| s.case_id.clone()).collect(),
             beside: batch_of_both(samples, shape, device),
         }
     }
 
     /// The `index`-th window of the epoch: a case, a place in it, a transform; the same for the same
-    /// seed.
+    /// seed. Windows of one case, as many as a label is learnt from, follow one another.
     pub(crate) fn sample(&self, epoch: usize, index: usize) -> Result<Sample, TrainError> {
         let key = |purpose| DrawKey::new(self.seed, purpose).epoch(epoch).repeat(index);
-        let case_idx = self.sampler.draw(&key("train.case"));
+        let of_case = |purpose| {
+            let nth = index / self.spec.n_windows_of_case();
+            DrawKey::new(self.seed, purpose).epoch(epoch).repeat(nth)
+        };
+        let case_idx = self.sampler.draw(&of_case("train.case"));
         let case = &self.cohort.train[case_idx];
         let start = self.place(case, &key("train.window").case(&case.case_id));
         let window_hu = self.cohort.preparation.window_hu;
-        let planted = self.planted(case, &key("train.transplant").case(&case.case_id))?;
+        let planted = self.planted(case, &of_case("train.transplant").case(&case.case_id))?;
         let (image, labels) =
             planted.as_ref().map_or((&case.image, &case.labels), |p| (&p.image, &p.labels));
         let (start, size) = self.slab(start);
@@ -152,7 +162,6 @@ impl WindowSource<'_> {
         let (input, mask) = self.transformed(&case.case_id, &image, &labels, &key)?;
         Ok(Sample {
             input,
-            shows_lesion: mask.contains(&1.0),
             mask,
             growth: case.growth,
             growth_weight: self.sampler.weight(case_idx),

@@ -15,6 +15,9 @@ pub struct RawLoss {
     pub mask_weight: f64,
     /// Weight of the cross-entropy of the label.
     pub label_weight: f64,
+    /// Steps over which that weight rises from 0, so that the mask is learnt first; 0 for none. The best epoch is told by
+    /// the whole weight.
+    pub label_warmup_steps: usize,
     /// Weight of the mean absolute error of the reconstructed input, for networks that have that decoder.
     pub reconstruction_weight: f64,
     /// Weight of the mean cross-entropy of the signs of growth, for networks that tell them; 0 where none does. The best
@@ -82,11 +85,25 @@ pub(super) fn check_signs(signs: &[Sign], loss: &RawLoss) -> Result<(), ConfigEr
     Err(ConfigError::new("loss.sign_weight", &expected, loss.sign_weight))
 }
 
+/// The label's weight is whole before the training ends, and nothing else moves it on the way.
+fn check_warmup(loss: &RawLoss, n_steps: usize) -> Result<(), ConfigError> {
+    let refuse = |expected: &str| {
+        Err(ConfigError::new("loss.label_warmup_steps", expected, loss.label_warmup_steps))
+    };
+    if loss.label_warmup_steps >= n_steps {
+        return refuse(&format!("below the {n_steps} steps of the training"));
+    }
+    if loss.label_warmup_steps > 0 && loss.task_rate > 0.0 {
+        return refuse("0 with loss.task_rate, which moves the weights of the tasks itself");
+    }
+    Ok(())
+}
+
 /// A weight for each task; no correction is made twice.
 pub(super) fn check_loss(
     loss: &RawLoss,
     sampler: &RawSampler,
-    n_epochs: usize,
+    [n_epochs, steps_per_epoch]: [usize; 2],
 ) -> Result<(), ConfigError> {
     check_range("loss.mask_weight", loss.mask_weight, 0.0..=1e6)?;
     check_positive("loss.label_weight", loss.label_weight)?;
@@ -104,6 +121,7 @@ pub(super) fn check_loss(
         let expected = "0 with across = \"mean\", above 0 with any other";
         return Err(ConfigError::new("loss.across_strength", expected, strength));
     }
+    check_warmup(loss, n_epochs * steps_per_epoch)?;
     if loss.reweight_from_epoch >= n_epochs {
         let expected = format!("below the {n_epochs} epochs of the training");
         let found = loss.reweight_from_epoch;

@@ -91,6 +91,9 @@ fn how_is_learnt_must_end_within_the_training() {
     assert!(error.contains("batches_per_step"), "{error}");
     let error = checked("loss", "task_rate", "2.0").unwrap_err().to_string();
     assert!(error.contains("loss.task_rate"), "{error}");
+    assert!(checked("loss", "label_warmup_steps", "419").is_ok());
+    let error = checked("loss", "label_warmup_steps", "420").unwrap_err().to_string();
+    assert!(error.contains("loss.label_warmup_steps") && error.contains("420"), "{error}");
 }
 
 #[test]
