@@ -9,7 +9,7 @@ mod operations;
 
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, DispatchTensor, backend_extension};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 
 /// Settings of a normalisation with its activation.
 #[derive(Clone, Copy, Debug)]
@@ -39,8 +39,8 @@ impl Convolved {
         self.y
     }
 
-    pub(crate) fn device(&self) -> Device {
-        self.y.device()
+    pub(crate) fn tensor(&self) -> &Tensor<5> {
+        &self.y
     }
 }
 

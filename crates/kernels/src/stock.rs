@@ -1,10 +1,10 @@
 //! The operations composed of Burn's own: what other devices than the CPU run, and what the fast ones
 //! are tested against.
 
-use burn::tensor::Tensor;
 use burn::tensor::activation::{leaky_relu, log_sigmoid, sigmoid};
 use burn::tensor::module::{conv_transpose3d, conv2d, conv3d, max_pool2d};
 use burn::tensor::ops::{ConvOptions, ConvTransposeOptions, MaxPoolOptions};
+use burn::tensor::{FloatDType, Tensor};
 
 use crate::NormSettings;
 
@@ -20,6 +20,7 @@ fn channels_last(x: Tensor<5>) -> Tensor<5> {
 pub fn conv(x: Tensor<5>, weight: Tensor<5>) -> Tensor<5> {
     let [b, d, h, w, c] = x.dims();
     let [n_out, n_in, depth, ..] = weight.dims();
+    let weight = weight.cast(x.dtype());
     if depth == 1 {
         let planes = x.reshape([b * d, h, w, c]).permute([0, 3, 1, 2]);
         let options = ConvOptions::new([1, 1], [1, 1], [1, 1], 1);
@@ -37,16 +38,17 @@ pub fn conv_pair(x: Tensor<5>, skip: Tensor<5>, weight: Tensor<5>) -> Tensor<5> 
 
 /// See [`norm`](crate::norm()).
 pub fn norm(x: Tensor<5>, [gamma, beta]: [Tensor<1>; 2], settings: NormSettings) -> Tensor<5> {
-    let [b, d, h, w, c] = x.dims();
+    let ([b, d, h, w, c], dtype) = (x.dims(), x.dtype());
     let NormSettings { n_groups, epsilon, slope } = settings;
-    let groups: Tensor<4> = x.reshape([b, d * h * w, n_groups, c / n_groups]);
+    // Squares of many numbers are summed: eight bits of each would not do.
+    let groups: Tensor<4> = x.cast(FloatDType::F32).reshape([b, d * h * w, n_groups, c / n_groups]);
     let mean = groups.clone().mean_dims(&[1, 3]);
     let centred = groups - mean;
     let variance = centred.clone().square().mean_dims(&[1, 3]);
     let normal: Tensor<5> =
         (centred / variance.add_scalar(epsilon).sqrt()).reshape([b, d, h, w, c]);
     let y = normal * gamma.reshape([1, 1, 1, 1, c]) + beta.reshape([1, 1, 1, 1, c]);
-    leaky_relu(y, f64::from(slope))
+    leaky_relu(y, f64::from(slope)).cast(dtype)
 }
 
 /// See [`norm_conv`](crate::norm_conv).
@@ -77,12 +79,14 @@ pub fn max_pool(x: Tensor<5>, stride: [usize; 3]) -> Tensor<5> {
 pub fn up_conv(x: Tensor<5>, weight: Tensor<5>, bias: Tensor<1>) -> Tensor<5> {
     let [_, _, sd, sh, sw] = weight.dims();
     let options = ConvTransposeOptions::new([sd, sh, sw], [0; 3], [0; 3], [1; 3], 1);
+    let (weight, bias) = (weight.cast(x.dtype()), bias.cast(x.dtype()));
     channels_last(conv_transpose3d(channels_first(x), weight, Some(bias), options))
 }
 
 /// See [`pointwise`](crate::pointwise).
 pub fn pointwise(x: Tensor<5>, weight: Tensor<5>, bias: Tensor<1>) -> Tensor<5> {
     let options = ConvOptions::new([1; 3], [0; 3], [1; 3], 1);
+    let (weight, bias) = (weight.cast(x.dtype()), bias.cast(x.dtype()));
     channels_last(conv3d(channels_first(x), weight, Some(bias), options))
 }
 

@@ -75,6 +75,9 @@ impl Network {
     }
 
     /// `[B, C, D, H, W]`, a window or any multiple of the network's step; a channel a window of HU.
+    ///
+    /// Levels are worked out in the precision of the input, heads and normalisations in single precision, which is that of
+    /// the weights and of all that is said.
     pub fn forward(&self, x: Tensor<5>) -> Output {
         self.ask(x, Heads::Main)
     }
@@ -113,7 +116,7 @@ impl Network {
 mod tests {
     use burn::module::{ModuleVisitor, Param};
     use burn::optim::GradientsParams;
-    use burn::tensor::{Distribution, TensorData};
+    use burn::tensor::{Distribution, FloatDType, TensorData};
 
     use super::*;
     use crate::spec::tests::{all, raw};
@@ -213,6 +216,65 @@ mod tests {
             network.visit(&mut unreached);
             assert!(unreached.found.is_empty(), "{spec:?}: {:?}", unreached.found);
         }
+    }
+
+    /// bfloat16 keeps eight bits of a number, so that logits and gradients are near those of single precision, and not they.
+    #[test]
+    fn networks_learn_in_bfloat16_what_they_do_in_single_precision() {
+        let device = Device::flex().autodiff();
+        let raw = |kind| RawNetworkSpec { channels: vec![8, 16, 16], ..raw(kind, Dims::Slices) };
+        for kind in [NetworkKind::JointUnet, NetworkKind::SwinUnet, NetworkKind::Resnet] {
+            let mut raw = raw(kind);
+            (raw.reconstructs, raw.deep_supervision) = (kind.segments(), kind.segments());
+            let spec = NetworkSpec::try_from(raw).unwrap();
+            let network = Network::new(&spec, 1, &device);
+            let [d, h, w] = spec.window();
+            let values: Vec<f32> = (0..4 * d * h * w).map(|i| (i as f32 * 0.37).sin()).collect();
+            let x = Tensor::<5>::from_data(TensorData::new(values, [4, 1, d, h, w]), &device);
+            let told = |precision: FloatDType| {
+                let output = network.forward_training(x.clone().cast(precision));
+                let volumes = [output.mask_logits, output.reconstruction].into_iter().flatten();
+                let volumes = volumes.chain(output.coarse_masks);
+                let volumes = volumes.map(|volume| volume.flatten::<1>(0, 4));
+                let all = Tensor::<1>::cat(volumes.chain(output.growth_logit).collect(), 0);
+                assert_eq!(FloatDType::from(all.dtype()), FloatDType::F32);
+                let gradients =
+                    GradientsParams::from_grads(all.clone().square().mean().backward(), &network);
+                let mut flat = Flat { gradients, values: Vec::new() };
+                network.visit(&mut flat);
+                (all.into_data().iter::<f64>().collect::<Vec<_>>(), flat.values)
+            };
+            let (exact, rounded) = (told(FloatDType::F32), told(FloatDType::BF16));
+            // A voxel that the rounding takes across 0, or past its neighbour, leads a gradient elsewhere.
+            for (what, exact, rounded, limit) in
+                [("logits", &exact.0, &rounded.0, 0.05), ("gradients", &exact.1, &rounded.1, 0.25)]
+            {
+                let error = relative_error(exact, rounded);
+                assert!(error > 0.0 && error < limit, "{kind:?}, {what}: {error}");
+            }
+        }
+    }
+
+    /// The gradients of all parameters in a row.
+    struct Flat {
+        gradients: GradientsParams,
+        values: Vec<f64>,
+    }
+
+    impl ModuleVisitor for Flat {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let gradient = self.gradients.get::<D>(param.id).unwrap();
+            assert_eq!(FloatDType::from(gradient.dtype()), FloatDType::F32);
+            self.values.extend(gradient.into_data().iter::<f64>());
+        }
+    }
+
+    /// Root of the mean square of the difference over that of what is exact.
+    fn relative_error(exact: &[f64], found: &[f64]) -> f64 {
+        assert_eq!(exact.len(), found.len());
+        let of = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>();
+        let difference = of(&mut exact.iter().zip(found).map(|(a, b)| a - b));
+        (difference / of(&mut exact.iter().copied())).sqrt()
     }
 
     /// The reference workload w1 states its number of parameters.

@@ -1,5 +1,5 @@
 use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, FloatDType, Tensor};
 
 use crate::NetworkSpec;
 use crate::block::Block;
@@ -29,6 +29,6 @@ impl Reconstruction {
     pub(crate) fn forward(&self, deepest: Tensor<5>) -> Tensor<5> {
         let levels = self.up.iter().zip(&self.blocks);
         let x = levels.fold(deepest, |x, (up, block)| block.forward(up.forward(x)));
-        self.tell.forward(x).permute([0, 4, 1, 2, 3])
+        self.tell.forward(x.cast(FloatDType::F32)).permute([0, 4, 1, 2, 3])
     }
 }

@@ -1,7 +1,7 @@
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::activation::relu;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, FloatDType, Tensor};
 use hemex_kernels::max_pool;
 
 use crate::conv::{Conv, Norm, Pointwise};
@@ -48,7 +48,7 @@ impl Resnet {
             }
             x = level.second.forward(level.first.forward(x));
         }
-        let features = pool(x, self.pooling);
+        let features = pool(x.cast(FloatDType::F32), self.pooling);
         let sign_logits = heads.tell_signs(self.signs.as_ref(), &features);
         let attention = self.attend.as_ref().map(|attend| attend.forward(&features));
         let logits = self.classify.forward(features.clone());

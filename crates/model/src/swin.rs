@@ -1,7 +1,7 @@
 use burn::module::Module;
 use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use burn::tensor::activation::gelu;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, FloatDType, Tensor};
 
 use crate::AttentionSpec;
 use crate::attention::WindowAttention;
@@ -35,13 +35,14 @@ impl SwinStage {
         }
     }
 
-    /// `[B, 1, H, W, C]` to `[B, 1, H / 2, W / 2, C']`.
+    /// `[B, 1, H, W, C]` to `[B, 1, H / 2, W / 2, C']`; in single precision, whatever that of the input.
     pub(crate) fn forward(&self, x: Tensor<5>) -> Tensor<5> {
         let [b, _, h, w, c] = x.dims();
-        let x = self.merge.forward(x.reshape([b, h, w, c]));
+        let precision = FloatDType::from(x.dtype());
+        let x = self.merge.forward(x.cast(FloatDType::F32).reshape([b, h, w, c]));
         let x = self.norm.forward(self.shifted.forward(self.plain.forward(x)));
         let [b, h, w, c] = x.dims();
-        x.reshape([b, 1, h, w, c])
+        x.reshape([b, 1, h, w, c]).cast(precision)
     }
 }
 

@@ -1,6 +1,6 @@
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, FloatDType, Tensor};
 
 use crate::block::{Block, Encoder};
 use crate::conv::{Pointwise, UpConv};
@@ -60,9 +60,11 @@ impl JointUnet {
         // The encoder has at least two levels: the spec checks it.
         let deepest = skips.remove(skips.len() - 1);
         let (finest, coarse_masks) = self.decode(deepest.clone(), skips, heads);
+        let finest = finest.cast(FloatDType::F32);
         let mask_logits = self.segment.forward(finest.clone());
         let reconstruct = self.reconstruct.as_ref().filter(|_| heads == Heads::All);
         let reconstruction = reconstruct.map(|decoder| decoder.forward(deepest.clone()));
+        let deepest = deepest.cast(FloatDType::F32);
         let features = self.classify.is_some().then(|| match self.pooling {
             Pooling::MaskGuided => pool_under_mask(deepest, finest, &mask_logits),
             Pooling::Mean | Pooling::MeanMax => pool(deepest, self.pooling),
@@ -113,7 +115,8 @@ impl JointUnet {
         for (up, block) in self.up.iter().zip(&self.decoder) {
             let skip = skips.remove(skips.len() - 1);
             x = block.forward_pair(up.forward(x), skip);
-            let mask = coarse_heads.next().map(|head| head.forward(x.clone()));
+            let mask =
+                coarse_heads.next().map(|head| head.forward(x.clone().cast(FloatDType::F32)));
             coarse_masks.extend(mask.map(channels_first));
         }
         coarse_masks.reverse();

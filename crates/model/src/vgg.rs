@@ -1,7 +1,7 @@
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::activation::relu;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, FloatDType, Tensor};
 
 use crate::block::Encoder;
 use crate::heads::{Heads, sign_head};
@@ -42,6 +42,7 @@ impl Vgg {
     pub(crate) fn forward(&self, x: Tensor<5>, heads: Heads) -> Output {
         let mut levels = self.encoder.forward(x);
         let deepest = levels.remove(levels.len() - 1);
+        let deepest = deepest.cast(FloatDType::F32);
         let features = relu(self.hidden.forward(pool(deepest, self.pooling)));
         let sign_logits = heads.tell_signs(self.signs.as_ref(), &features);
         let attention = self.attend.as_ref().map(|attend| attend.forward(&features));

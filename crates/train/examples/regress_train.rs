@@ -109,7 +109,7 @@ fn config() -> serde_json::Value {
                 "input": { "windows_hu": [[-10.0, 90.0]], "brain_only": true, "n_neighbours": 0 } })
     };
     json!({
-        "regime": "patient", "n_epochs": 2, "steps_per_epoch": 3, "batch_size": 4, "batches_per_step": 1,
+        "regime": "patient", "n_epochs": 2, "steps_per_epoch": 3, "batch_size": 4, "precision": "single", "batches_per_step": 1,
         "select_by": "loss", "patience_epochs": 5, "calibration": "temperature", "lesion_window_share": 0.7,
         "conformal": { "shift_weights": false },
         "sampler": { "kind": "instance", "shift_weights": true, "by": "resampling" },

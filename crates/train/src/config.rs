@@ -10,7 +10,7 @@ use serde::Deserialize;
 use crate::growth_source::{
     Established, GrowthSource, RawGrowthRegression, RawGrowthSource, check_sources,
 };
-use crate::{Balancing, SamplerKind};
+use crate::{Balancing, Precision, SamplerKind};
 
 mod align;
 mod finetune;
@@ -38,6 +38,8 @@ pub struct RawConfig {
     pub steps_per_epoch: usize,
     /// Windows that go through the network at a time.
     pub batch_size: usize,
+    /// In what the levels of a network are worked out while it learns.
+    pub precision: Precision,
     /// Batches whose mean gradient makes a step: a larger batch than memory holds, whose losses are those of its parts.
     pub batches_per_step: usize,
     /// The validation figure by which the best epoch is told.
@@ -145,6 +147,7 @@ pub struct Config {
     pub(crate) n_epochs: usize,
     pub(crate) steps_per_epoch: usize,
     pub(crate) batch_size: usize,
+    pub(crate) precision: Precision,
     pub(crate) batches_per_step: usize,
     pub(crate) select_by: SelectBy,
     pub(crate) patience_epochs: usize,
@@ -205,6 +208,7 @@ impl TryFrom<RawConfig> for Config {
             n_epochs: raw.n_epochs,
             steps_per_epoch: raw.steps_per_epoch,
             batch_size: raw.batch_size,
+            precision: raw.precision,
             batches_per_step: raw.batches_per_step,
             select_by: raw.select_by,
             patience_epochs: raw.patience_epochs,

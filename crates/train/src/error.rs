@@ -27,6 +27,12 @@ pub enum TrainError {
         /// Why not.
         reason: &'static str,
     },
+    /// A precision that has no kernels here.
+    #[error(
+        "precision = \"bfloat16\": expected a GPU (--device cuda:0, or wgpu); on a CPU it would be the slower one: \
+         train with precision = \"single\""
+    )]
+    NoBfloat16,
     /// No learning rate lowers the loss.
     #[error(
         "the loss falls at no learning rate: does the network learn one batch by heart (--overfit)?"

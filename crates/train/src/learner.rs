@@ -11,11 +11,13 @@ use crate::history::TransplantRow;
 use crate::loss::{JointLoss, LossState};
 use crate::profile::Profile;
 use crate::sample::Batch;
-use crate::{TrainError, clip_gradients};
+use crate::{Precision, TrainError, clip_gradients};
 
 /// What learns: the weights, and what goes with them from step to step.
 pub(crate) struct Learner {
     pub(crate) network: Network,
+    /// In what its levels are worked out while it learns.
+    pub(crate) precision: Precision,
     /// Of the weights, where one is kept.
     pub(crate) average: Option<Average>,
     pub(crate) state: LossState,
@@ -108,7 +110,8 @@ impl Learner {
         at: At,
     ) -> Result<StepLoss, TrainError> {
         let begin = Instant::now();
-        let output = self.network.forward_training(batch.input.clone());
+        let output =
+            self.network.forward_training(batch.input.clone().cast(self.precision.dtype()));
         let rate = loss.weights.task_rate;
         let mut loss = loss.of(output, batch, at, &mut self.state);
         let align = self.align(batch, at);
@@ -154,7 +157,7 @@ impl Learner {
     /// What source and target windows beside the batch cost, where domains are aligned.
     fn align(&self, batch: &Batch, at: At) -> Option<AlignLoss> {
         let (aligner, windows) = (self.aligner.as_ref()?, batch.beside.clone()?);
-        let features = self.network.forward(windows).features?;
+        let features = self.network.forward(windows.cast(self.precision.dtype())).features?;
         Some(aligner.loss(features, at.step_in_all))
     }
 
@@ -204,6 +207,7 @@ mod tests {
         let spec: NetworkSpec = serde_json::from_value(spec).unwrap();
         Learner {
             network: Network::new(&spec, 1, &Device::flex().autodiff()),
+            precision: Precision::Single,
             average: None,
             state: LossState { groups: GroupWeights::new(1), tasks: TaskWeights::new(loss) },
             gradients: GradientsAccumulator::new(),
@@ -233,6 +237,25 @@ mod tests {
             max_gradient_norm: 1.0,
             n_batches,
         }
+    }
+
+    /// What windows cost in bfloat16 is near what they cost in single precision, and a step is taken down nearly the same
+    /// gradient, of single precision again.
+    #[test]
+    fn a_step_in_bfloat16_is_nearly_that_in_single_precision() {
+        let raw = loss(0.0);
+        let growth = GrowthLoss::new(&raw, [4, 4], 0.0).unwrap();
+        let joint = JointLoss { weights: &raw, growth };
+        let learnt = |precision| {
+            let mut learner = Learner { precision, ..learner("joint_unet", &raw) };
+            let found = learner.learn(&joint, &batch(0..8), at(1)).unwrap();
+            let gradients = learner.gradients.grads();
+            let (_, norm) = clip_gradients(&learner.network, gradients, f64::MAX);
+            (found.total, norm)
+        };
+        let (exact, rounded) = (learnt(Precision::Single), learnt(Precision::Bfloat16));
+        assert!(exact.0 != rounded.0 && (exact.0 / rounded.0 - 1.0).abs() < 0.01);
+        assert!((exact.1 / rounded.1 - 1.0).abs() < 0.05, "{exact:?} {rounded:?}");
     }
 
     /// The norm of the gradient of these batches (first window and end), and what the network says of growth after a step down it.

@@ -23,6 +23,7 @@ mod history;
 mod learner;
 mod loss;
 mod patients;
+mod precision;
 mod profile;
 mod sample;
 mod sampler;
@@ -42,6 +43,7 @@ pub use config::{
 };
 pub use error::TrainError;
 pub use loss::{GrowthLoss, bce_with_logits, tversky_loss};
+pub use precision::Precision;
 pub use sampler::{Balancing, DrawnCase, Sampler, SamplerKind, effective_number_weights};
 pub use schedule::Schedule;
 pub use trainer::run;

@@ -3,7 +3,7 @@ use burn::optim::{GradientsAccumulator, ModuleOptimizer};
 use burn::tensor::Device;
 use hemex_artifacts::{HistoryRow, ModelCard, Regime, json, table};
 use hemex_kernels::FusedAdamW;
-use hemex_model::{Network, Passes, parse_device, save_weights};
+use hemex_model::{Network, Passes, save_weights};
 use hemex_stage::{Request, log, simd_level};
 
 use crate::across::GroupWeights;
@@ -110,7 +110,7 @@ impl<'a> Trainer<'a> {
             loss: JointLoss { weights: &arm.loss, growth },
             prior_logit_offset,
             checkpoints: Checkpoints::new(&request.scratch),
-            device: parse_device(&request.device)?,
+            device: config.precision.device(&request.device)?,
         })
     }
 
@@ -160,6 +160,7 @@ impl<'a> Trainer<'a> {
             average: self.average(&network)?,
             aligner: self.aligner(&network)?,
             network,
+            precision: self.config.precision,
             state: LossState { groups, tasks },
             gradients: GradientsAccumulator::new(),
             optimizer,
