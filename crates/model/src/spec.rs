@@ -29,6 +29,10 @@ pub struct RawNetworkSpec {
     /// segment, of three levels or more.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub deep_supervision: bool,
+    /// Whether a second head beside the mask's, on the same features, tells where the hematoma will be at follow-up.
+    /// Networks that segment.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub followup: bool,
     /// Signs of growth that a second head tells, while the network learns, from what the classification head is given.
     /// Networks that classify.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -209,6 +213,11 @@ impl NetworkSpec {
         }
     }
 
+    /// Whether the mask at follow-up is told too.
+    pub fn followup(&self) -> bool {
+        self.0.followup
+    }
+
     /// Signs of growth that are learnt beside growth itself, in the order of their logits.
     pub fn signs(&self) -> &[Sign] {
         &self.0.signs
@@ -282,6 +291,7 @@ pub(crate) mod tests {
             pooling: Pooling::MeanMax,
             reconstructs: false,
             deep_supervision: false,
+            followup: false,
             signs: Vec::new(),
             attention: (kind == NetworkKind::SwinUnet)
                 .then_some(AttentionSpec { window: [4, 3], head_channels: 4 }),
@@ -309,7 +319,7 @@ pub(crate) mod tests {
                     }
                 }
                 let mut raw = raw(kind, dims);
-                raw.deep_supervision = kind.segments();
+                (raw.deep_supervision, raw.followup) = (kind.segments(), kind.segments());
                 if kind.classifies() {
                     raw.signs = vec![Sign::Blend, Sign::BlackHole, Sign::Swirl];
                 }
@@ -348,6 +358,8 @@ pub(crate) mod tests {
         assert_eq!(key(vgg, Dims::Slices), "deep_supervision");
         let flat = |r: &mut RawNetworkSpec| (r.channels, r.deep_supervision) = (vec![4, 8], true);
         assert_eq!(key(flat, Dims::Slices), "deep_supervision");
+        let vgg = |r: &mut RawNetworkSpec| (r.kind, r.followup) = (NetworkKind::Vgg, true);
+        assert_eq!(key(vgg, Dims::Slices), "followup");
         let unet = |r: &mut RawNetworkSpec| {
             (r.kind, r.signs) = (NetworkKind::Unet, vec![Sign::Blend]);
         };
@@ -367,8 +379,10 @@ pub(crate) mod tests {
         assert_eq!(serde_json::from_str::<NetworkSpec>(&text).unwrap(), spec);
         let is_new = |key| text.contains(key);
         assert!(!is_new("deep_supervision") && !is_new("signs"), "not in cards of before: {text}");
+        assert!(!is_new("followup"), "not in cards of before: {text}");
         let raw = RawNetworkSpec {
             deep_supervision: true,
+            followup: true,
             signs: vec![Sign::FluidLevel],
             ..raw(NetworkKind::JointUnet, Dims::Slices)
         };

@@ -29,6 +29,7 @@ fn weights(kind: NetworkKind, dims: Dims, window: [usize; 3]) -> Vec<u32> {
         pooling: Pooling::MeanMax,
         reconstructs: false,
         deep_supervision: false,
+        followup: false,
         signs: Vec::new(),
         attention: (kind == NetworkKind::SwinUnet)
             .then_some(AttentionSpec { window: [6, 5], head_channels: 8 }),
