@@ -113,7 +113,7 @@ fn config() -> serde_json::Value {
         "select_by": "loss", "patience_epochs": 5, "calibration": "temperature", "lesion_window_share": 0.7,
         "conformal": { "shift_weights": false },
         "sampler": { "kind": "instance", "shift_weights": true, "by": "resampling" },
-        "loss": { "mask_weight": 1.0, "label_weight": 0.5, "reconstruction_weight": 0.0, "sign_weight": 0.0,
+        "loss": { "mask_weight": 1.0, "label_weight": 0.5, "reconstruction_weight": 0.0, "sign_weight": 0.0, "followup_weight": 0.0,
                   "effective_number_beta": 0.9, "reweight_from_epoch": 0, "focal_gamma": 0.0,
                   "ldam_margin": 0.0, "logit_adjustment": 0.0, "across": "mean", "across_strength": 0.0, "task_rate": 0.0,
                   "align": { "kind": "none" } },

@@ -57,6 +57,8 @@ pub(crate) struct StepLoss {
     pub(crate) align: Option<f64>,
     /// Unweighted, where windows have readings of signs; known where the weights of the tasks are learnt.
     pub(crate) sign: Option<f64>,
+    /// Unweighted, where the mask at follow-up is told and known of a window.
+    pub(crate) followup: Option<f64>,
 }
 
 /// Means over the batches of an epoch.
@@ -66,6 +68,8 @@ pub(crate) struct EpochLoss {
     pub(crate) mask: Option<f64>,
     pub(crate) label: f64,
     pub(crate) align: Option<f64>,
+    /// Its sum, and over how many: the batches in which the mask at follow-up is known of a window.
+    followup: (f64, usize),
     /// Hematomas that were planted.
     pub(crate) transplants: Vec<TransplantRow>,
 }
@@ -80,6 +84,17 @@ impl EpochLoss {
         if let Some(align) = batch.align {
             *self.align.get_or_insert(0.0) += align / n_batches as f64;
         }
+        if let Some(followup) = batch.followup {
+            let (sum, n) = &mut self.followup;
+            *sum += followup;
+            *n += 1;
+        }
+    }
+
+    /// Mean over the batches that have it; `None` where none has.
+    pub(crate) fn followup(&self) -> Option<f64> {
+        let (sum, n) = self.followup;
+        (n > 0).then(|| sum / n as f64)
     }
 }
 
@@ -131,6 +146,7 @@ impl Learner {
             align: align.map(|align| f64::from(scalar(&align.found))),
             reconstruction: of_task(&loss.reconstruction),
             sign: of_task(&loss.sign),
+            followup: loss.followup.as_ref().map(|followup| f64::from(scalar(followup))),
         };
         if rate > 0.0 {
             self.state.tasks.learn(&found, rate);
