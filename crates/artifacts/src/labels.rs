@@ -27,11 +27,15 @@ pub struct LabelRow {
     pub true_probability: Option<f64>,
     /// True probability of growth (phantom alone) given the image signs alone.
     pub true_probability_image_signs: Option<f64>,
+    /// Where the hematoma is at follow-up, on the canonical grid of the baseline scan: a label map as `mask`, relative to
+    /// the artifact, if there is one. Missing in tables of before.
+    #[serde(default)]
+    pub followup_mask: Option<String>,
 }
 
 impl LabelRow {
     /// The columns, in order.
-    pub const COLUMNS: [&str; 9] = [
+    pub const COLUMNS: [&str; 10] = [
         "case_id",
         "growth",
         "growth_undefined_reason",
@@ -41,6 +45,7 @@ impl LabelRow {
         "mask",
         "true_probability",
         "true_probability_image_signs",
+        "followup_mask",
     ];
 }
 

@@ -142,6 +142,9 @@ pub struct HistoryRow {
     /// What the domains cost in it, unweighted: CORAL's distance or the cross-entropy of the domains; empty where they are
     /// not aligned.
     pub train_loss_align: Option<f64>,
+    /// The loss of the mask at follow-up, unweighted, over batches in which any is known; empty where none is told.
+    #[serde(default)]
+    pub train_loss_followup: Option<f64>,
     /// Mean validation loss.
     pub val_loss: f64,
     /// Mean Dice over validation cases with a reference lesion.
@@ -154,13 +157,14 @@ pub struct HistoryRow {
 
 impl HistoryRow {
     /// The columns, in order.
-    pub const COLUMNS: [&str; 10] = [
+    pub const COLUMNS: [&str; 11] = [
         "epoch",
         "learning_rate",
         "train_loss",
         "train_loss_mask",
         "train_loss_label",
         "train_loss_align",
+        "train_loss_followup",
         "val_loss",
         "val_dice",
         "val_auroc",

@@ -1,6 +1,7 @@
 //! `predictions/1`: what a model says of each case.
 //!
-//! Beside the tables lie `masks/CASE.nii.gz`, the hematoma in the geometry of the scan, and on request
+//! Beside the tables lie `masks/CASE.nii.gz`, the hematoma in the geometry of the scan, of a network that foretells it
+//! `followup_masks/CASE.nii.gz`, the hematoma at follow-up in that geometry, and on request
 //! `saliency/CASE.nii.gz`, on the canonical grid: what each voxel has to do with the logit, nowhere negative.
 
 use serde::{Deserialize, Serialize};
@@ -47,11 +48,15 @@ pub struct PredictionRow {
     /// The part of it that comes from models that contradict each other; empty where one model speaks.
     #[serde(default)]
     pub mutual_information_nats: Option<f64>,
+    /// Volume of the hematoma as it is foretold for the follow-up scan, mL; empty where none was found, and of a network
+    /// that does not foretell it.
+    #[serde(default)]
+    pub predicted_followup_ml: Option<f64>,
 }
 
 impl PredictionRow {
     /// The columns, in order.
-    pub const COLUMNS: [&str; 13] = [
+    pub const COLUMNS: [&str; 14] = [
         "case_id",
         "status",
         "reason",
@@ -65,6 +70,7 @@ impl PredictionRow {
         "inpainted_logit",
         "entropy_nats",
         "mutual_information_nats",
+        "predicted_followup_ml",
     ];
 }
 

@@ -20,6 +20,7 @@ fn spec(kind: NetworkKind, dims: Dims, pooling: Pooling) -> NetworkSpec {
         pooling,
         reconstructs: false,
         deep_supervision: false,
+        followup: false,
         signs: Vec::new(),
         slice_attention: None,
         attention: None,
@@ -90,8 +91,8 @@ fn reading() {
     probability[470] = 0.9;
     let decision =
         Decision { mask_threshold: 0.5, min_lesion_ml: 0.1, min_focus_ml: 0.1, min_presence: 0.4 };
-    let masked = CaseOutput { windows: windows.clone(), lesion_probability: Some(probability) };
-    let unmasked = CaseOutput { windows, lesion_probability: None };
+    let unmasked = CaseOutput { windows, lesion_probability: None, followup_probability: None };
+    let masked = CaseOutput { lesion_probability: Some(probability), ..unmasked.clone() };
     for (name, output) in [("mask", masked), ("presence", unmasked)] {
         let reading = read_case(&output, &spec, &decision, &geometry());
         println!("reading_by_{name}_logit {}", reading.growth_logit.unwrap());

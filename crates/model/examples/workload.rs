@@ -25,6 +25,7 @@ fn spec(dims: Dims, window: [usize; 3]) -> NetworkSpec {
         pooling: Pooling::Mean,
         reconstructs: false,
         deep_supervision: false,
+        followup: false,
         signs: Vec::new(),
         slice_attention: None,
         attention: None,

@@ -69,6 +69,9 @@ impl Tally<'_> {
         for level in spec.coarse_mask_levels() {
             self.pointwise(level, channels[level], 1);
         }
+        if spec.followup() {
+            self.pointwise(0, channels[0], 1);
+        }
         if spec.reconstructs() {
             self.decoder(1);
             self.pointwise(0, channels[0], spec.input().n_channels());
@@ -323,6 +326,20 @@ mod tests {
         assert_eq!(with.n_parameters, without.n_parameters + 8 + 1);
         assert_eq!(with.n_multiply_adds, without.n_multiply_adds + 8 * 8);
         assert_eq!(with.n_activations, without.n_activations + 8);
+    }
+
+    /// One logit of 4 channels at each of 4 × 8 voxels.
+    #[test]
+    fn a_mask_at_follow_up_costs_one_logit_a_voxel() {
+        let of = |followup| {
+            let mut raw = raw(NetworkKind::Unet, Dims::Slices);
+            (raw.window, raw.followup) = ([1, 4, 8], followup);
+            NetworkCost::of(&NetworkSpec::try_from(raw).unwrap())
+        };
+        let (without, with) = (of(false), of(true));
+        assert_eq!(with.n_parameters, without.n_parameters + 4 + 1);
+        assert_eq!(with.n_multiply_adds, without.n_multiply_adds + 32 * 4);
+        assert_eq!(with.n_activations, without.n_activations + 32);
     }
 
     /// Depth is halved below the planar level alone: 4 × 16 × 8 voxels, 4 × 8 × 4 and 2 × 4 × 2.

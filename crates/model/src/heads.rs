@@ -34,6 +34,10 @@ pub(crate) fn check_heads(raw: &RawNetworkSpec) -> Result<(), ModelError> {
         let expected = "false: of two levels the decoder has the finest alone";
         return refuse("deep_supervision", expected, "true".into());
     }
+    if raw.followup && !segments {
+        let expected = "false: this network has no mask";
+        return refuse("followup", expected, "true".into());
+    }
     if !raw.signs.is_empty() && !classifies {
         let expected = "none: this network has no features of growth that could tell them";
         return refuse("signs", expected, Sign::names(&raw.signs));

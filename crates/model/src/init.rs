@@ -163,8 +163,11 @@ mod tests {
     /// Squares of the logit of 2 %; other biases are 0.
     #[test]
     fn every_head_that_segments_begins_at_the_share_of_lesion() {
-        let raw =
-            RawNetworkSpec { deep_supervision: true, ..raw(NetworkKind::JointUnet, Dims::Slices) };
+        let raw = RawNetworkSpec {
+            deep_supervision: true,
+            followup: true,
+            ..raw(NetworkKind::JointUnet, Dims::Slices)
+        };
         let mut spread = Spread::default();
         let spec = NetworkSpec::try_from(raw).unwrap();
         Network::new(&spec, 3, &Device::flex()).visit(&mut spread);
@@ -175,7 +178,7 @@ mod tests {
                 false => assert_eq!(*square, 0.0, "{path}"),
             }
         }
-        assert_eq!(of_heads.len(), 2);
+        assert_eq!(of_heads.len(), 3);
         assert!(of_heads.iter().all(|square| (square - 49f64.ln().powi(2)).abs() < 1e-4));
     }
 

@@ -29,6 +29,8 @@ pub struct Output {
     /// The same at the coarser levels of the decoder, the finest of them first, `[B, 1, d, h, w]` each; networks with deep
     /// supervision, in training.
     pub coarse_masks: Vec<Tensor<5>>,
+    /// Lesion at follow-up or not a voxel, `[B, 1, D, H, W]`; networks that tell it.
+    pub followup_logits: Option<Tensor<5>>,
     /// Whether the window shows a hematoma, `[B]`; networks without a segmentation head.
     pub presence_logit: Option<Tensor<1>>,
     /// The input as it is told from what the network keeps of it, `[B, C, D, H, W]`; networks that reconstruct, in
@@ -52,6 +54,7 @@ impl Output {
             growth_logit: Some(logits.clone().slice([0..n, 0..1]).reshape([n])),
             mask_logits: None,
             coarse_masks: Vec::new(),
+            followup_logits: None,
             presence_logit: Some(logits.slice([0..n, 1..2]).reshape([n])),
             reconstruction: None,
             features: Some(features),
@@ -142,6 +145,8 @@ mod tests {
             let coarse = spec.coarse_mask_levels().map(|_| [3, 1, d, h / 2, w / 2]);
             let found = output.coarse_masks.iter().map(|m| m.dims());
             assert!(found.eq(coarse));
+            let followup = spec.followup().then_some([3, 1, d, h, w]);
+            assert_eq!(output.followup_logits.as_ref().map(|f| f.dims()), followup);
             let presence = (!kind.segments()).then_some([3]);
             assert_eq!(output.presence_logit.map(|p| p.dims()), presence);
             let input = spec.reconstructs().then_some([3, n_channels, d, h, w]);
@@ -156,7 +161,27 @@ mod tests {
             assert!(main.sign_logits.is_none());
             let bits = |mask: Option<Tensor<5>>| mask.map(Tensor::into_data);
             assert_eq!(bits(main.mask_logits), bits(output.mask_logits), "the same mask");
+            assert_eq!(bits(main.followup_logits), bits(output.followup_logits), "told for good");
         }
+    }
+
+    /// Whose weights are drawn by their names, and whose word does not reach the other heads.
+    #[test]
+    fn a_head_of_the_follow_up_leaves_all_else_as_it_is_to_the_bit() {
+        let told = |followup: bool| {
+            let raw = RawNetworkSpec { followup, ..raw(NetworkKind::JointUnet, Dims::Slices) };
+            let spec = NetworkSpec::try_from(raw).unwrap();
+            let values = (0..16 * 24).map(|i| (i as f32 * 0.37).sin()).collect();
+            let x = Tensor::from_data(TensorData::new(values, [1, 1, 1, 16, 24]), &Device::flex());
+            let output = Network::new(&spec, 1, &Device::flex()).forward(x);
+            let growth = output.growth_logit.map(Tensor::into_data);
+            let followup = output.followup_logits.map(Tensor::into_data);
+            (output.mask_logits.map(Tensor::into_data), growth, followup)
+        };
+        let ((mask, growth, nothing), (same_mask, same_growth, followup)) =
+            (told(false), told(true));
+        assert_eq!((&mask, growth, nothing), (&same_mask, same_growth, None));
+        assert!(followup.is_some() && followup != mask, "weights of its own");
     }
 
     #[test]
@@ -207,7 +232,7 @@ mod tests {
             let vectors = [output.growth_logit, output.presence_logit, output.attention];
             let vectors = vectors.into_iter().flatten();
             let volumes = [output.mask_logits, output.reconstruction].into_iter().flatten();
-            let volumes = volumes.chain(output.coarse_masks);
+            let volumes = volumes.chain(output.coarse_masks).chain(output.followup_logits);
             let losses = vectors.map(|v| v.square().sum()).chain(volumes.map(|v| v.square().sum()));
             let losses = losses.chain(output.sign_logits.map(|s| s.square().sum()));
             let loss = losses.reduce(|a, b| a + b).unwrap();
@@ -289,6 +314,7 @@ mod tests {
             pooling: Pooling::Mean,
             reconstructs: false,
             deep_supervision: false,
+            followup: false,
             signs: Vec::new(),
             slice_attention: None,
             attention: None,

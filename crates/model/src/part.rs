@@ -114,6 +114,9 @@ mod tests {
         assert_eq!(parts(&spec(|raw| raw.kind = NetworkKind::Unet)), joint[..4]);
         let reconstructs = spec(|raw| raw.reconstructs = true);
         assert_eq!(parts(&reconstructs), [&joint[..], &["reconstruct"]].concat());
+        let followup = spec(|raw| raw.followup = true);
+        let with_followup = [&joint[..4], &["segment_followup"], &joint[4..]].concat();
+        assert_eq!(parts(&followup), with_followup);
         assert_eq!(
             parts(&spec(|raw| raw.kind = NetworkKind::Vgg)),
             ["encoder", "hidden", "classify"]

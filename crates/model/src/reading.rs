@@ -53,6 +53,8 @@ pub struct Reading {
     pub uncertainty: Option<f64>,
     /// The hematoma ([`Lesion::Intraparenchymal`]) on the case's grid; networks that segment.
     pub mask: Option<LabelMap>,
+    /// The same at follow-up, thresholded and cleaned alike; networks that tell it, where a hematoma was found now.
+    pub followup_mask: Option<LabelMap>,
     /// By how much each window counts for the logit, in their order.
     pub window_weights: Vec<f64>,
 }
@@ -69,10 +71,11 @@ pub fn read_case(
     decision: &Decision,
     geometry: &Geometry,
 ) -> Reading {
-    let mask = output
-        .lesion_probability
-        .as_ref()
-        .map(|probability| clean_mask(probability, decision, geometry));
+    let clean = |probability: &Vec<f32>| clean_mask(probability, decision, geometry);
+    let mask = output.lesion_probability.as_ref().map(clean);
+    // Of what is not there nothing can be foretold.
+    let is_found = mask.as_ref().is_some_and(|mask| mask.voxels().iter().any(|v| *v > 0));
+    let followup_mask = output.followup_probability.as_ref().filter(|_| is_found).map(clean);
     let seen = output.windows.iter().map(|window| match &mask {
         Some(mask) => lesion_voxels(mask, window, spec.window()) as f64,
         None => presence(window, decision),
@@ -87,7 +90,7 @@ pub fn read_case(
             told.iter().map(|(w, z)| (*w, (z - logit).powi(2))).collect();
         weighted_mean(&squares).map(f64::sqrt)
     });
-    Reading { growth_logit, uncertainty, mask, window_weights: weights }
+    Reading { growth_logit, uncertainty, mask, followup_mask, window_weights: weights }
 }
 
 /// The mean of pairs of a weight and a value; `None` without any weight.
@@ -214,6 +217,7 @@ mod tests {
         let output = CaseOutput {
             windows: vec![window(0, 1.0, None), window(1, -3.0, None), window(2, 50.0, None)],
             lesion_probability: Some(probability),
+            followup_probability: None,
         };
         let reading = read_case(&output, &spec(NetworkKind::JointUnet), &DECISION, &geometry());
         let mean = (8.0 - 2.0 * 3.0) / 10.0;
@@ -228,14 +232,39 @@ mod tests {
         let output = CaseOutput {
             windows: vec![window(0, 1.0, None)],
             lesion_probability: Some(vec![0.5; 3 * 16 * 24]),
+            followup_probability: None,
         };
         let reading = read_case(&output, &spec(NetworkKind::JointUnet), &DECISION, &geometry());
         assert_eq!((reading.growth_logit, reading.uncertainty), (None, None));
 
-        let absent =
-            CaseOutput { windows: vec![window(0, 1.0, Some(-0.1))], lesion_probability: None };
+        let absent = CaseOutput {
+            windows: vec![window(0, 1.0, Some(-0.1))],
+            lesion_probability: None,
+            followup_probability: None,
+        };
         let reading = read_case(&absent, &spec(NetworkKind::Vgg), &DECISION, &geometry());
         assert_eq!((reading.growth_logit, reading.mask), (None, None));
+    }
+
+    #[test]
+    fn a_follow_up_is_told_of_a_hematoma_that_is_found() {
+        let strip = |n: usize| -> Vec<f32> {
+            (0..3 * 16 * 24).map(|i| if i < n { 0.9 } else { 0.1 }).collect()
+        };
+        let read = |n_now: usize, n_then: Option<usize>| {
+            let output = CaseOutput {
+                windows: vec![window(0, 1.0, None)],
+                lesion_probability: Some(strip(n_now)),
+                followup_probability: n_then.map(strip),
+            };
+            let reading = read_case(&output, &spec(NetworkKind::JointUnet), &DECISION, &geometry());
+            reading.followup_mask.map(|mask| mask.count(&[1]))
+        };
+        assert_eq!(read(6, Some(9)), Some(9));
+        // Of 0.08 mL: below the least hematoma, which is cleaned away as a mask is.
+        assert_eq!(read(6, Some(4)), Some(0));
+        assert_eq!(read(4, Some(9)), None, "no hematoma now");
+        assert_eq!(read(6, None), None, "a network without that head");
     }
 
     #[test]
@@ -246,6 +275,7 @@ mod tests {
         let output = CaseOutput {
             windows: vec![window(0, 1.0, None), window(1, -3.0, None), window(2, 50.0, None)],
             lesion_probability: Some(probability),
+            followup_probability: None,
         };
         let (joint, vgg) = (spec(NetworkKind::JointUnet), spec(NetworkKind::Vgg));
         let logit = logit_without_decision(&output, &joint, geometry().shape()).unwrap();
@@ -253,6 +283,7 @@ mod tests {
         let output = CaseOutput {
             windows: vec![window(0, 2.0, Some(0.0)), window(1, -1.0, Some(0.0))],
             lesion_probability: None,
+            followup_probability: None,
         };
         assert_eq!(logit_without_decision(&output, &vgg, geometry().shape()), Some(0.5));
         let nothing = CaseOutput { windows: Vec::new(), ..output };
@@ -272,7 +303,7 @@ mod tests {
             // Not seen: whatever it gets.
             attended(2, 50.0, -5.0, 9000.0),
         ];
-        let output = CaseOutput { windows, lesion_probability: None };
+        let output = CaseOutput { windows, lesion_probability: None, followup_probability: None };
         let (decision, spec) = (Decision { min_presence: 0.4, ..DECISION }, spec(NetworkKind::Vgg));
         let reading = read_case(&output, &spec, &decision, &geometry());
         let mean = (2.0 * e - 1.0) / (e + 1.0);
@@ -281,7 +312,7 @@ mod tests {
         // Alike, it changes nothing; and nor does none.
         let alike = |attention: Option<f64>| {
             let windows = output.windows.iter().map(|w| WindowOutput { attention, ..w.clone() });
-            let output = CaseOutput { windows: windows.collect(), lesion_probability: None };
+            let output = CaseOutput { windows: windows.collect(), ..output.clone() };
             read_case(&output, &spec, &decision, &geometry())
         };
         assert_eq!(alike(Some(-3.0)), alike(None));
@@ -294,6 +325,7 @@ mod tests {
         let output = CaseOutput {
             windows: vec![window(0, 2.0, Some(0.0)), window(1, -9.0, Some(-5.0))],
             lesion_probability: None,
+            followup_probability: None,
         };
         let reading = read_case(&output, &spec(NetworkKind::Vgg), &DECISION, &geometry());
         assert_eq!(reading.growth_logit, Some(2.0));

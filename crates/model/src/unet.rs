@@ -22,6 +22,8 @@ pub struct JointUnet {
     segment: Pointwise,
     /// Heads of coarser levels, the finest first; none without deep supervision.
     segment_coarse: Vec<Pointwise>,
+    /// Head of the mask at follow-up, where it is told.
+    segment_followup: Option<Pointwise>,
     /// `None` where it segments alone.
     classify: Option<Linear>,
     signs: Option<Linear>,
@@ -45,6 +47,7 @@ impl JointUnet {
             segment_coarse: (spec.coarse_mask_levels())
                 .map(|level| Pointwise::new([channels[level], 1], device))
                 .collect(),
+            segment_followup: (spec.followup()).then(|| Pointwise::new([channels[0], 1], device)),
             classify: (spec.kind().classifies())
                 .then(|| LinearConfig::new(n_features(spec), 1).init(device)),
             signs: sign_head(spec, n_features(spec), device),
@@ -62,6 +65,8 @@ impl JointUnet {
         let (finest, coarse_masks) = self.decode(deepest.clone(), skips, heads);
         let finest = finest.cast(FloatDType::F32);
         let mask_logits = self.segment.forward(finest.clone());
+        let tell_followup = |head: &Pointwise| channels_first(head.forward(finest.clone()));
+        let followup_logits = self.segment_followup.as_ref().map(tell_followup);
         let reconstruct = self.reconstruct.as_ref().filter(|_| heads == Heads::All);
         let reconstruction = reconstruct.map(|decoder| decoder.forward(deepest.clone()));
         let deepest = deepest.cast(FloatDType::F32);
@@ -83,6 +88,7 @@ impl JointUnet {
             growth_logit,
             mask_logits: Some(channels_first(mask_logits)),
             coarse_masks,
+            followup_logits,
             presence_logit: None,
             reconstruction,
             features,

@@ -32,6 +32,8 @@ pub struct CaseOutput {
     pub windows: Vec<WindowOutput>,
     /// Probability of lesion a voxel, `[D, H, W]`; networks with a segmentation head.
     pub lesion_probability: Option<Vec<f32>>,
+    /// The same at follow-up; networks that tell it.
+    pub followup_probability: Option<Vec<f32>>,
 }
 
 /// Windows that cover an extent: along an axis that fits, one around its middle; else windows that overlap by half or
@@ -75,7 +77,7 @@ pub fn predict_case(
     let n_channels = spec.input().n_channels();
     let plan = plan_windows(case.extent(), size);
     let mut windows = Vec::with_capacity(plan.len());
-    let mut blend = Blend::new(shape, size);
+    let mut blends = [(); 2].map(|()| Blend::new(shape, size));
     for batch in plan.chunks(passes.batch_size.max(1)) {
         let window = |start: &Window| {
             let start = *start;
@@ -84,11 +86,12 @@ pub fn predict_case(
         let voxels = batch.iter().flat_map(window).collect();
         let dims = [batch.len(), n_channels, size[0], size[1], size[2]];
         let x = Tensor::<5>::from_data(TensorData::new(voxels, dims), device);
-        let BatchOutput { growth, presence, attention, lesion } = pass(network, x, passes.mirrored);
-        let growth = growth.map(values).transpose()?;
-        let presence = presence.map(values).transpose()?;
-        let attention = attention.map(values).transpose()?;
-        if let Some(probabilities) = lesion.map(values).transpose()? {
+        let said = pass(network, x, passes.mirrored);
+        let [growth, presence, attention] =
+            [said.growth, said.presence, said.attention].map(|told| told.map(values).transpose());
+        let (growth, presence, attention) = (growth?, presence?, attention?);
+        for (blend, probabilities) in blends.iter_mut().zip([said.lesion, said.followup]) {
+            let Some(probabilities) = probabilities.map(values).transpose()? else { continue };
             let n = size.iter().product();
             for (start, window) in batch.iter().zip(probabilities.chunks_exact(n)) {
                 blend.add(*start, window);
@@ -101,7 +104,8 @@ pub fn predict_case(
             attention: attention.as_ref().map(|a| f64::from(a[i])),
         }));
     }
-    Ok(CaseOutput { windows, lesion_probability: blend.finish() })
+    let [lesion_probability, followup_probability] = blends.map(Blend::finish);
+    Ok(CaseOutput { windows, lesion_probability, followup_probability })
 }
 
 /// What the network says of some windows.
@@ -111,17 +115,19 @@ pub(crate) struct BatchOutput {
     attention: Option<Tensor<1>>,
     /// Probability of lesion.
     lesion: Option<Tensor<5>>,
+    /// The same at follow-up.
+    followup: Option<Tensor<5>>,
 }
 
 pub(crate) fn pass(network: &Network, x: Tensor<5>, mirrored: bool) -> BatchOutput {
     let said = |x| {
         let output = network.forward(x);
-        let lesion = output.mask_logits.map(sigmoid);
         BatchOutput {
             growth: output.growth_logit,
             presence: output.presence_logit,
             attention: output.attention,
-            lesion,
+            lesion: output.mask_logits.map(sigmoid),
+            followup: output.followup_logits.map(sigmoid),
         }
     };
     let first = said(x.clone());
@@ -129,11 +135,13 @@ pub(crate) fn pass(network: &Network, x: Tensor<5>, mirrored: bool) -> BatchOutp
         return first;
     }
     let second = said(x.flip([W_AXIS]));
+    let mirrored = |voxels: Option<Tensor<5>>| voxels.map(|p| p.flip([W_AXIS]));
     BatchOutput {
         growth: mean(first.growth, second.growth),
         presence: mean(first.presence, second.presence),
         attention: mean(first.attention, second.attention),
-        lesion: mean(first.lesion, second.lesion.map(|p| p.flip([W_AXIS]))),
+        lesion: mean(first.lesion, mirrored(second.lesion)),
+        followup: mean(first.followup, mirrored(second.followup)),
     }
 }
 
@@ -293,7 +301,9 @@ mod tests {
     #[test]
     fn a_case_and_its_mirror_image_are_told_the_same_by_both_passes() {
         let device = Device::flex();
-        let spec = NetworkSpec::try_from(raw(NetworkKind::JointUnet, Dims::Slices)).unwrap();
+        let mut raw = raw(NetworkKind::JointUnet, Dims::Slices);
+        raw.followup = true;
+        let spec = NetworkSpec::try_from(raw).unwrap();
         let network = Network::new(&spec, 3, &device);
         let shape = [2, 16, 24];
         let affine = Affine::from_spacing([1.0; 3], [0.0; 3]).unwrap();
@@ -317,9 +327,15 @@ mod tests {
             assert!(close(logit(&both), (logit(&one) + logit(&other)) / 2.0));
             assert!(close(logit(&both), logit(&of_mirror)) && !close(logit(&one), logit(&other)));
         }
-        let lesion = |output: &CaseOutput| output.lesion_probability.clone().unwrap();
-        let unmirrored = mirror(&lesion(&of_mirror));
-        assert!(lesion(&both).iter().zip(unmirrored).all(|(a, b)| (a - b).abs() < 1e-5));
+        let maps: [fn(&CaseOutput) -> Option<&Vec<f32>>; 2] =
+            [|o| o.lesion_probability.as_ref(), |o| o.followup_probability.as_ref()];
+        for map in maps {
+            let unmirrored = mirror(map(&of_mirror).unwrap());
+            let alike = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-5);
+            assert!(alike(map(&both).unwrap(), &unmirrored));
+            assert!(!alike(map(&both).unwrap(), map(&one).unwrap()));
+        }
+        assert_ne!(both.lesion_probability, both.followup_probability);
     }
 
     #[test]

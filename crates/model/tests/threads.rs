@@ -29,6 +29,7 @@ fn weights(kind: NetworkKind, dims: Dims, window: [usize; 3]) -> Vec<u32> {
         pooling: Pooling::MeanMax,
         reconstructs: false,
         deep_supervision: false,
+        followup: false,
         signs: Vec::new(),
         slice_attention: None,
         attention: (kind == NetworkKind::SwinUnet)

@@ -184,24 +184,28 @@ impl Ensemble {
         Ok(sum.map(size))
     }
 
-    /// What each network says, all with the mean probability of lesion.
+    /// What each network says, all with the mean probabilities of lesion, now and at follow-up.
     fn outputs(&self, input: &CaseInput, passes: Passes) -> Result<Vec<CaseOutput>, PredictError> {
         let outputs = self.models().map(|model| model.output(input, passes));
         let mut outputs = outputs.collect::<Result<Vec<_>, _>>()?;
         if outputs.len() > 1 {
-            let lesions = outputs.iter().filter_map(|output| output.lesion_probability.as_ref());
-            let lesions: Vec<&Vec<f32>> = lesions.collect();
-            if let Some(first) = lesions.first() {
-                let n = lesions.len() as f32;
-                let of_voxel = |i: usize| lesions.iter().map(|lesion| lesion[i]).sum::<f32>() / n;
-                let together: Vec<f32> = (0..first.len()).map(of_voxel).collect();
-                for output in &mut outputs {
-                    output.lesion_probability = Some(together.clone());
-                }
+            let lesion = mean_map(&outputs, |output| output.lesion_probability.as_ref());
+            let followup = mean_map(&outputs, |output| output.followup_probability.as_ref());
+            for output in &mut outputs {
+                output.lesion_probability.clone_from(&lesion);
+                output.followup_probability.clone_from(&followup);
             }
         }
         Ok(outputs)
     }
+}
+
+/// The mean over the networks of a map that each has; `None` of networks that have none.
+fn mean_map(outputs: &[CaseOutput], map: fn(&CaseOutput) -> Option<&Vec<f32>>) -> Option<Vec<f32>> {
+    let maps: Vec<&Vec<f32>> = outputs.iter().filter_map(map).collect();
+    let n = maps.len() as f32;
+    let of_voxel = |i: usize| maps.iter().map(|map| map[i]).sum::<f32>() / n;
+    maps.first().map(|first| (0..first.len()).map(of_voxel).collect())
 }
 
 /// What keeps two models from speaking as one.

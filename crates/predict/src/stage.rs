@@ -253,11 +253,14 @@ impl Predictor<'_> {
         let logit = verdict.logit.map(|logit| logit + offset);
         let doubt = Doubt::of(verdict.model_logits.iter().map(|logit| logit + offset));
         // Some slices of a case give no volume and no mask of it.
-        let mask = verdict.reading.mask.filter(|_| slices.is_empty());
-        let mut volume_ml = None;
-        if let Some(mask) = &mask {
-            volume_ml = Some(self.write_mask(case_id, &mask.resample(&native))?);
-        }
+        let is_whole = |_: &LabelMap| slices.is_empty();
+        let mask = verdict.reading.mask.filter(is_whole);
+        let followup = verdict.reading.followup_mask.filter(is_whole);
+        let write =
+            |folder, mask: &LabelMap| self.write_mask(folder, case_id, &mask.resample(&native));
+        let volume_ml = mask.as_ref().map(|mask| write("masks", mask)).transpose()?;
+        let predicted_followup_ml =
+            followup.map(|mask| write("followup_masks", &mask)).transpose()?;
         let row = PredictionRow {
             case_id: case_id.to_owned(),
             status: logit.map_or(PredictionStatus::NoLesion, |_| PredictionStatus::Ok),
@@ -272,6 +275,7 @@ impl Predictor<'_> {
             inpainted_logit,
             entropy_nats: doubt.map(|doubt| doubt.entropy_nats),
             mutual_information_nats: doubt.and_then(|doubt| doubt.mutual_information_nats),
+            predicted_followup_ml,
         };
         Ok((row, mask.is_some()))
     }
@@ -338,10 +342,15 @@ impl Predictor<'_> {
         Ok(folder)
     }
 
-    /// Writes the mask, on the grid of the scan as it came; gives its volume there, mL. A failure is
-    /// not the case's: the disk is full, for instance.
-    fn write_mask(&self, case_id: &str, mask: &LabelMap) -> Result<f64, PredictError> {
-        let folder = self.folder("masks")?;
+    /// Writes a mask, on the grid of the scan as it came, into a folder of the output; gives its volume there, mL. A
+    /// failure is not the case's: the disk is full, for instance.
+    fn write_mask(
+        &self,
+        folder: &str,
+        case_id: &str,
+        mask: &LabelMap,
+    ) -> Result<f64, PredictError> {
+        let folder = self.folder(folder)?;
         nifti::write_label_map(&folder.join(format!("{case_id}.nii.gz")), mask)?;
         Ok(mask.volume_ml(&[Lesion::Intraparenchymal as u8]))
     }
@@ -369,5 +378,6 @@ fn refused(case_id: &str, reason: String) -> PredictionRow {
         inpainted_logit: None,
         entropy_nats: None,
         mutual_information_nats: None,
+        predicted_followup_ml: None,
     }
 }

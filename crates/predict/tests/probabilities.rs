@@ -9,7 +9,11 @@ mod run;
 use std::fs;
 
 use fixture::Model;
-use hemex_artifacts::{PredictionRow, Regime, Role, json};
+use hemex_artifacts::{Cases, ModelCard, PredictionRow, Regime, Role, json};
+use hemex_model::{
+    CaseInput, CaseOutput, Decision, Network, NetworkSpec, Passes, parse_device, predict_case,
+    read_case,
+};
 use hemex_predict::Doubt;
 use run::{cohort, run, run_with, write_splits};
 
@@ -91,6 +95,46 @@ fn models_that_speak_as_one_give_the_mean_of_their_logits() {
     let twice = run(root.path()).unwrap().0;
     for (once, twice) in once.iter().zip(&twice) {
         assert_eq!((once.logit, once.volume_ml), (twice.logit, twice.volume_ml));
+    }
+}
+
+#[test]
+fn models_foretell_the_follow_up_with_the_mean_of_their_probabilities() {
+    let model = |seed| Model { followup: true, seed, ..Model::new("joint_unet") };
+    let alone = |seed| run(cohort(&model(seed)).path()).unwrap().0;
+    let (of_a, of_b) = (alone(4), alone(5));
+    let root = cohort(&model(4));
+    model(5).write(&root.path().join("model-b"));
+    let (together, _) = run(root.path()).unwrap();
+
+    let card: ModelCard = json::read(&root.path().join("model/model.json")).unwrap();
+    let spec: NetworkSpec = serde_json::from_value(card.architecture).unwrap();
+    let decision: Decision = serde_json::from_value(card.decision).unwrap();
+    let cases = Cases::open(&root.path().join("cases")).unwrap();
+    let passes = Passes { batch_size: 3, mirrored: false };
+    let device = parse_device("cpu").unwrap();
+    for ((a, b), both) in of_a.iter().zip(&of_b).zip(&together) {
+        let id = &both.case_id;
+        let (image, brain) = (cases.image(id).unwrap(), cases.brain(id).unwrap());
+        let input = CaseInput::new(&image, &brain, spec.input());
+        let [one, other] = [4, 5].map(|seed| {
+            let network = Network::new(&spec, seed, &device);
+            predict_case(&network, &spec, &input, passes, &device).unwrap()
+        });
+        let mean = |a: &Option<Vec<f32>>, b: &Option<Vec<f32>>| {
+            let pairs = a.iter().flatten().zip(b.iter().flatten());
+            Some(pairs.map(|(a, b)| (a + b) / 2.0).collect())
+        };
+        let output = CaseOutput {
+            lesion_probability: mean(&one.lesion_probability, &other.lesion_probability),
+            followup_probability: mean(&one.followup_probability, &other.followup_probability),
+            ..one
+        };
+        let reading = read_case(&output, &spec, &decision, input.geometry());
+        let native = cases.native_geometry(id).unwrap();
+        let expected = reading.followup_mask.unwrap().resample(&native).volume_ml(&[1]);
+        assert_eq!(both.predicted_followup_ml, Some(expected));
+        assert!([a, b].iter().all(|one| one.predicted_followup_ml != Some(expected)));
     }
 }
 

@@ -88,6 +88,42 @@ fn only_parts_too_small_are_no_lesion() {
     }
 }
 
+#[test]
+fn the_hematoma_at_follow_up_is_foretold_where_one_is_found() {
+    let model = |min_lesion_ml, regime| {
+        cohort(&Model { followup: true, min_lesion_ml, regime, ..Model::new("joint_unet") })
+    };
+    let (root, plain_root) = (model(0.2, Regime::Patient), cohort(&Model::new("joint_unet")));
+    let (rows, _) = run(root.path()).unwrap();
+    let (plain, _) = run(plain_root.path()).unwrap();
+    assert_eq!(rows.len(), 2);
+    for (row, plain) in rows.iter().zip(&plain) {
+        let mask = |folder| {
+            let name = format!("predictions/{folder}/{}.nii.gz", row.case_id);
+            nifti::read_label_map(&root.path().join(name)).unwrap()
+        };
+        let (now, later) = (mask("masks"), mask("followup_masks"));
+        assert!(later.geometry().is_same_grid(now.geometry()), "that of the scan");
+        let ml = row.predicted_followup_ml.unwrap();
+        assert!((later.volume_ml(&[1]) - ml).abs() < 1e-9, "{row:?}");
+        assert!(ml > 0.0 && now != later, "{row:?}");
+        // The other heads are drawn alike, and nothing of theirs has changed.
+        let without = PredictionRow { predicted_followup_ml: None, ..row.clone() };
+        assert_eq!(&without, plain);
+    }
+    assert!(!plain_root.path().join("predictions/followup_masks").exists());
+
+    // Neither where no hematoma is found nor of some slices of a case.
+    let root = model(1e6, Regime::Patient);
+    let (rows, _) = run(root.path()).unwrap();
+    assert!(rows.iter().all(|row| row.predicted_followup_ml.is_none()), "{rows:?}");
+    assert!(!root.path().join("predictions/followup_masks").exists());
+    let root = model(0.2, Regime::SamePatient);
+    write_splits(root.path(), Regime::SamePatient, &[("c0", Some(1), Role::Test)]);
+    let (rows, _) = run(root.path()).unwrap();
+    assert_eq!((rows[0].status, rows[0].predicted_followup_ml), (PredictionStatus::Ok, None));
+}
+
 /// Has the model tell growth from the volume of the hematoma and the patient's dementia, of which the cases say
 /// nothing: 0.3 + ln mL + 0.25.
 fn read_volume(model: &Path) {

@@ -83,11 +83,17 @@ pub struct CaseResult {
     pub volume_ml: Option<f64>,
     /// Reference volume, mL.
     pub reference_volume_ml: Option<f64>,
+    /// Volume as it was foretold for the follow-up scan, mL.
+    #[serde(default)]
+    pub predicted_followup_ml: Option<f64>,
+    /// Volume of the follow-up scan, mL.
+    #[serde(default)]
+    pub followup_volume_ml: Option<f64>,
 }
 
 impl CaseResult {
     /// The columns, in order.
-    pub const COLUMNS: [&str; 34] = [
+    pub const COLUMNS: [&str; 36] = [
         "case_id",
         "patient_id",
         "site",
@@ -122,6 +128,8 @@ impl CaseResult {
         "lesion_share",
         "volume_ml",
         "reference_volume_ml",
+        "predicted_followup_ml",
+        "followup_volume_ml",
     ];
 
     /// What the case is ranked by for AUROC and AUPRC: its probability, below all others if no

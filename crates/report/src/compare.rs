@@ -112,6 +112,8 @@ fn result(
         lesion_share: saliency.map(|shares| shares.even),
         volume_ml,
         reference_volume_ml: reference.map(|mask| mask.volume_ml(&config.lesion_labels)),
+        predicted_followup_ml: row.and_then(|row| row.predicted_followup_ml),
+        followup_volume_ml: label.and_then(|label| label.followup_volume_ml),
     })
 }
 

@@ -78,6 +78,8 @@ pub fn document(findings: &Findings, config: &Config) -> Value {
             "lesion_f1": "over 26-connected parts, one voxel in common finds a lesion; averaged over cases",
             "volume": "predicted minus reference, a case's differences averaged over seeds; intervals by \
                        Student's t (mean) and Carkeet 2015 (limits), for normal differences",
+            "followup_volume": "foretold minus that of labels.csv, a case's foretold volumes averaged over seeds; unchanged: \
+                                the volume found on the baseline scan in its place; intervals over test patients as above",
             "signs": "measured on the reference mask, canonical grid; sensitivity, specificity and kappa \
                       against readings",
             "surface_tolerance_mm": surface_tolerance_mm,

@@ -103,6 +103,8 @@ fn frame(rows: &[CaseResult]) -> PolarsResult<DataFrame> {
         number("lesion_share", |row| row.lesion_share),
         number("volume_ml", |row| row.volume_ml),
         number("reference_volume_ml", |row| row.reference_volume_ml),
+        number("predicted_followup_ml", |row| row.predicted_followup_ml),
+        number("followup_volume_ml", |row| row.followup_volume_ml),
     ];
     DataFrame::new(rows.len(), columns)
 }

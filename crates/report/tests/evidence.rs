@@ -78,6 +78,26 @@ fn filled_heads_are_ranked_where_they_are_read() {
 }
 
 #[test]
+fn what_is_foretold_is_held_against_the_follow_up() {
+    let report = report(&Cohort::known(), |root| {
+        let foretold = [("a0", "0.1"), ("a1", "0.1"), ("a2", "0.09")];
+        set(&root.join("predictions-joint-0/predictions.csv"), "predicted_followup_ml", &foretold);
+        let came = [("a0", "0.12"), ("a1", "0.2"), ("a3", "0.1")];
+        set(&root.join("labels/labels.csv"), "followup_volume_ml", &came);
+    })
+    .unwrap();
+    // 0.08 mL are found in both.
+    let found = &report.metrics["arms"]["joint"]["followup_volume"];
+    close(&found["median_absolute_error_ml"], (0.02 + 0.1) / 2.0);
+    close(&found["median_absolute_error_ml_unchanged"], (0.04 + 0.12) / 2.0);
+    assert_eq!((&found["n"], &found["n_undefined"]), (&2.into(), &10.into()));
+    assert!(report.page.contains("joint: the volume foretold for the follow-up scan"));
+    assert!(report.metrics["arms"]["vgg"].get("followup_volume").is_none());
+    let plain = fixture::report(&Cohort::known(), |_| {}).unwrap();
+    assert!(!plain.page.contains("foretold for the follow-up scan"));
+}
+
+#[test]
 fn groups_need_validation_cases_and_say_so() {
     let report = report(&Cohort::known(), |_| {}).unwrap();
     let groups = report.metrics["groups"].as_array().unwrap();

@@ -277,7 +277,7 @@ fn both_tables_hold_every_row() {
     assert_eq!(row[place..place + 5], ["0.6", "0.5", "0.75", "0.75", "0.75"], "{row:?}");
     let file = File::open(report.folder.join("cases.parquet")).unwrap();
     let frame = ParquetReader::new(file).finish().unwrap();
-    assert_eq!(frame.shape(), (24, 34));
+    assert_eq!(frame.shape(), (24, 36));
     let header: Vec<&str> = csv.lines().next().unwrap().split(',').collect();
     let names: Vec<String> = frame.get_column_names().iter().map(|name| name.to_string()).collect();
     assert_eq!(names, header);

@@ -12,9 +12,11 @@ use hemex_volume::{Image, LabelMap, Lesion};
 use rayon::prelude::*;
 
 use crate::conformal::{CalibrationCases, CalibrationWeights};
+use crate::followup::check_followed;
 use crate::signs::{Readings, check_read, readings};
 use crate::{DrawnCase, TrainError};
 
+mod followup;
 mod unlabelled;
 
 pub(crate) use unlabelled::{TargetCase, Unlabelled};
@@ -23,6 +25,12 @@ use unlabelled::brain_by_slice;
 
 /// Set in a voxel's label where it lies in the brain, so that lesion and brain are warped as one map.
 pub(crate) const BRAIN: u8 = 0x80;
+
+/// Set in a voxel's label where the hematoma lies at follow-up, so that this is warped with them too.
+pub(crate) const FOLLOWUP: u8 = 0x40;
+
+/// What is left of a label is that of the lesion mask.
+const LESION: u8 = !(BRAIN | FOLLOWUP);
 
 /// The cases of one fold.
 pub(crate) struct Cohort {
@@ -64,8 +72,11 @@ pub(crate) struct TrainCase {
     /// Of the signs that the network tells.
     pub(crate) signs: Readings,
     pub(crate) image: Image,
-    /// Lesion labels, [`BRAIN`] set within the brain.
+    /// Lesion labels, [`BRAIN`] set within the brain, and [`FOLLOWUP`] where the hematoma lies at follow-up, if that is
+    /// known.
     pub(crate) labels: LabelMap,
+    /// Whether it is, and the network tells it.
+    pub(crate) is_followed: bool,
     /// Where windows lie.
     pub(crate) extent: Extent,
     /// Voxels of the hematoma and of the brain (a list each slice), within the slices that train.
@@ -185,6 +196,7 @@ impl Cohort {
         });
         let mut train = train.collect::<Result<Vec<TrainCase>, TrainError>>()?;
         check_read(&train, fold.spec.signs())?;
+        check_followed(&train, fold.spec)?;
         let n_sites = number_sites(&mut train);
         let donors = train.par_iter().filter_map(|case| case.donor().transpose());
         let donors = donors.collect::<Result<_, TrainError>>()?;
@@ -257,6 +269,7 @@ impl Reader<'_> {
         for (label, brain) in labels.voxels_mut().iter_mut().zip(brain.voxels()) {
             *label |= if *brain > 0 { BRAIN } else { 0 };
         }
+        let is_followed = self.mark_followup(case_id, &mut labels)?;
         let [_, h, w] = labels.geometry().shape();
         let trains = |at: usize| slices.is_empty() || slices.contains(&(at / (h * w)));
         let lesion = labels.voxels().iter().enumerate();
@@ -280,6 +293,7 @@ impl Reader<'_> {
             signs,
             image,
             labels,
+            is_followed,
             extent,
             lesion,
             brain,
@@ -303,7 +317,7 @@ impl Reader<'_> {
         let label = self.labels.get(case_id);
         let label = label.ok_or_else(|| problem("it has no row in labels.csv"))?;
         let (mut lesion, mut brain) = (labels.clone(), labels.clone());
-        lesion.voxels_mut().iter_mut().for_each(|label| *label &= !BRAIN);
+        lesion.voxels_mut().iter_mut().for_each(|label| *label &= LESION);
         brain.voxels_mut().iter_mut().for_each(|label| *label &= BRAIN);
         let view = CaseView {
             case_id,
@@ -369,9 +383,14 @@ impl Reader<'_> {
     }
 }
 
-/// Whether a label, [`BRAIN`] set or not, is the hematoma that is segmented.
+/// Whether a label, whatever else is set in it, is the hematoma that is segmented.
 pub(crate) fn is_lesion(label: u8) -> bool {
-    label & !BRAIN == Lesion::Intraparenchymal as u8
+    label & LESION == Lesion::Intraparenchymal as u8
+}
+
+/// Whether the hematoma lies there at follow-up.
+pub(crate) fn is_lesion_at_followup(label: u8) -> bool {
+    label & FOLLOWUP > 0
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ pub use loss::{RawLoss, Tversky};
 pub use optimizer::{Averaging, RawOptimizer};
 
 use align::check_align;
-use loss::{check_calibration, check_loss, check_signs};
+use loss::{check_calibration, check_followup, check_loss, check_signs};
 use optimizer::check_optimizer;
 
 /// The config as it is written.
@@ -249,6 +249,7 @@ fn arms(raw: &RawConfig) -> Result<BTreeMap<String, Arm>, ConfigError> {
         check_align(loss.align, spec.kind(), raw.batch_size).map_err(of_change)?;
         check_signs(spec.signs(), &loss).map_err(of_change)?;
         check_whole_cases(&spec, raw.batch_size, &name)?;
+        check_followup(spec.followup(), &loss).map_err(of_change)?;
         if growth_from == GrowthSource::Network {
             check_calibration(&loss, raw.calibration).map_err(of_change)?;
         }

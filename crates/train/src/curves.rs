@@ -28,6 +28,7 @@ fn events(history: &[HistoryRow]) -> Vec<u8> {
             ("loss/train, mask", row.train_loss_mask),
             ("loss/train, label", Some(row.train_loss_label)),
             ("loss/train, align", row.train_loss_align),
+            ("loss/train, follow-up", row.train_loss_followup),
             ("loss/validation", Some(row.val_loss)),
             ("validation/Dice", row.val_dice),
             ("validation/AUROC", row.val_auroc),
@@ -109,6 +110,7 @@ mod tests {
             train_loss_mask: None,
             train_loss_label: 0.75,
             train_loss_align: None,
+            train_loss_followup: None,
             val_loss: 0.875,
             val_dice: None,
             val_auroc: Some(0.625),
@@ -129,6 +131,17 @@ mod tests {
         let (one, two) = (events(&[row(0)]), events(&[row(0), row(1)]));
         assert!(two.len() > one.len() && two.starts_with(&one));
         assert_eq!(varint(300), [0xac, 0x02]);
+    }
+
+    #[test]
+    fn what_an_epoch_has_no_value_of_has_no_curve() {
+        let tags = |row: HistoryRow| {
+            let file = events(&[row]);
+            let tag = b"loss/train, follow-up";
+            file.windows(tag.len()).filter(|part| part == tag).count()
+        };
+        assert_eq!(tags(row(0)), 0);
+        assert_eq!(tags(HistoryRow { train_loss_followup: Some(0.5), ..row(0) }), 1);
     }
 
     #[test]

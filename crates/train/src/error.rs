@@ -195,6 +195,12 @@ pub enum TrainError {
         /// Their names.
         signs: String,
     },
+    /// Masks at follow-up that nobody has drawn cannot be learnt.
+    #[error(
+        "`followup = true`: no training case of this fold has a follow-up mask (`followup_mask` of labels.csv): take that \
+         line out of the arm, or add follow-up masks to the raw data and prepare it anew"
+    )]
+    NoFollowup,
     /// The loss is no longer a number.
     #[error(
         "the loss is {loss} in epoch {epoch}, step {step}; the batch held {cases}; try a lower learning rate"

@@ -59,6 +59,8 @@ pub(crate) struct StepLoss {
     pub(crate) align: Option<f64>,
     /// Unweighted, where windows have readings of signs; known where the weights of the tasks are learnt.
     pub(crate) sign: Option<f64>,
+    /// Unweighted, where the mask at follow-up is told and known of a window.
+    pub(crate) followup: Option<f64>,
 }
 
 /// Means over the batches of an epoch.
@@ -68,6 +70,8 @@ pub(crate) struct EpochLoss {
     pub(crate) mask: Option<f64>,
     pub(crate) label: f64,
     pub(crate) align: Option<f64>,
+    /// Its sum, and over how many: the batches in which the mask at follow-up is known of a window.
+    followup: (f64, usize),
     /// Hematomas that were planted.
     pub(crate) transplants: Vec<TransplantRow>,
 }
@@ -82,6 +86,17 @@ impl EpochLoss {
         if let Some(align) = batch.align {
             *self.align.get_or_insert(0.0) += align / n_batches as f64;
         }
+        if let Some(followup) = batch.followup {
+            let (sum, n) = &mut self.followup;
+            *sum += followup;
+            *n += 1;
+        }
+    }
+
+    /// Mean over the batches that have it; `None` where none has.
+    pub(crate) fn followup(&self) -> Option<f64> {
+        let (sum, n) = self.followup;
+        (n > 0).then(|| sum / n as f64)
     }
 }
 
@@ -134,6 +149,7 @@ impl Learner {
             align: align.map(|align| f64::from(scalar(&align.found))),
             reconstruction: of_task(&loss.reconstruction),
             sign: of_task(&loss.sign),
+            followup: loss.followup.as_ref().map(|followup| f64::from(scalar(followup))),
         };
         if rate > 0.0 {
             self.state.tasks.learn(&found, rate);
@@ -180,7 +196,7 @@ fn scalar(tensor: &Tensor<1>) -> f32 {
 
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
-mod tests {
+pub(crate) mod tests {
     use burn::tensor::{Device, TensorData};
     use hemex_kernels::FusedAdamW;
     use hemex_model::NetworkSpec;
@@ -228,7 +244,7 @@ mod tests {
         Batch::of(input, mask, windows.clone().map(|window| window % 3 == 0).collect())
     }
 
-    fn at(n_batches: usize) -> At {
+    pub(crate) fn at(n_batches: usize) -> At {
         At {
             epoch: 0,
             step: 0,

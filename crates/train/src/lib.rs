@@ -18,6 +18,7 @@ mod deep_supervision;
 mod error;
 mod feed;
 mod finetune;
+mod followup;
 mod growth_source;
 mod history;
 mod learner;

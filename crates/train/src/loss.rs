@@ -115,6 +115,8 @@ pub(crate) struct BatchLoss {
     pub(crate) reconstruction: Option<Tensor<1>>,
     /// Mean cross-entropy of the signs that were read, unweighted.
     pub(crate) sign: Option<Tensor<1>>,
+    /// As that of the mask, of the mask at follow-up as far as it is known, unweighted.
+    pub(crate) followup: Option<Tensor<1>>,
 }
 
 /// What a loss keeps from step to step.
@@ -125,8 +127,9 @@ pub(crate) struct LossState {
 }
 
 impl JointLoss<'_> {
-    /// The joint loss: that of the mask, that of the growth label over the cases whose windows show the hematoma, that of
-    /// signs over these windows, and the cross-entropy of the presence of one for networks without a mask.
+    /// The joint loss: that of the mask, now and at follow-up, that of the growth label over the cases whose windows show
+    /// the hematoma, that of signs over these windows, and the cross-entropy of the presence of one for networks without a
+    /// mask.
     pub(crate) fn of(
         &self,
         output: Output,
@@ -154,6 +157,10 @@ impl JointLoss<'_> {
                 self.of_mask(logits, mask)
             })
         });
+        let followup = output.followup_logits.zip(batch.followup.as_ref());
+        let followup = followup.map(|(logits, targets)| {
+            targets.loss(logits, |logits, mask| self.of_mask(logits, mask))
+        });
         let reconstruction = output.reconstruction;
         let reconstruction = reconstruction.map(|found| (found - batch.input.clone()).abs().mean());
         let signs = output.sign_logits.zip(batch.signs.as_ref());
@@ -168,7 +175,10 @@ impl JointLoss<'_> {
         if let Some(sign) = &sign {
             total = total + sign.clone().mul_scalar(state.tasks.sign);
         }
-        BatchLoss { total, mask, label, has_label, reconstruction, sign }
+        if let Some(followup) = &followup {
+            total = total + followup.clone().mul_scalar(state.tasks.followup);
+        }
+        BatchLoss { total, mask, label, has_label, reconstruction, sign, followup }
     }
 
     /// Of the label's weight, at this step.
@@ -226,6 +236,7 @@ mod tests {
             label_warmup_steps: 0,
             reconstruction_weight: 0.0,
             sign_weight: 0.0,
+            followup_weight: 0.0,
             effective_number_beta: 0.0,
             reweight_from_epoch: 0,
             focal_gamma: 0.0,

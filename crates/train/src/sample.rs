@@ -7,7 +7,8 @@ use rand::{Rng, RngExt};
 
 use crate::TrainError;
 use crate::across::Members;
-use crate::cohort::{BRAIN, Cohort, TrainCase, is_lesion};
+use crate::cohort::{BRAIN, Cohort, TrainCase, is_lesion, is_lesion_at_followup};
+use crate::followup::FollowupTargets;
 use crate::sampler::Sampler;
 use crate::signs::{Readings, SignTargets};
 
@@ -33,6 +34,8 @@ pub(crate) struct Batch {
     pub(crate) shows_lesion: Tensor<1>,
     /// Signs that a reader saw of the hematomas shown; none where nobody looked for one that is learnt.
     pub(crate) signs: Option<SignTargets>,
+    /// Where the hematomas lie at follow-up; none where it is known of no window, or not told.
+    pub(crate) followup: Option<FollowupTargets>,
     /// Of each case its site, whether it grew and whether any of its windows shows the hematoma.
     sites: Vec<usize>,
     grows: Vec<bool>,
@@ -57,6 +60,7 @@ impl Batch {
             seen: vec![1.0; n],
             shows_lesion: Tensor::ones([n], &device),
             signs: None,
+            followup: None,
             sites: vec![0; n],
             grows,
             shows: vec![true; n],
@@ -88,6 +92,8 @@ pub(crate) struct WindowSource<'a> {
 pub(crate) struct Sample {
     input: Vec<f32>,
     mask: Vec<f32>,
+    /// 1 where the hematoma lies at follow-up; `None` where that is not known, or not told.
+    followup: Option<Vec<f32>>,
     growth: bool,
     growth_weight: f64,
     signs: Readings,
@@ -121,6 +127,8 @@ impl WindowSource<'_> {
         let readings: Vec<&[Option<bool>]> = samples.iter().map(|s| s.signs.as_slice()).collect();
         let seen: Vec<f32> = samples.iter().map(|s| s.mask.iter().sum()).collect();
         let shows: Vec<bool> = seen.iter().map(|seen| *seen > 0.0).collect();
+        let followups: Vec<Option<&[f32]>> =
+            samples.iter().map(|s| s.followup.as_deref()).collect();
         // The first window of each case stands for what the case is.
         let n_windows = self.spec.n_windows_of_case();
         let cases = || samples.iter().step_by(n_windows);
@@ -131,6 +139,7 @@ impl WindowSource<'_> {
             growth_weights: vector(cases().map(|s| s.growth_weight as f32).collect()),
             shows_lesion: vector(shows.iter().map(|shows| f32::from(u8::from(*shows))).collect()),
             signs: SignTargets::new(&readings, &shows, device),
+            followup: FollowupTargets::new(&followups, self.spec.window(), device),
             sites: cases().map(|s| s.site).collect(),
             grows: cases().map(|s| s.growth).collect(),
             shows: shows.chunks(n_windows).map(|of_case| of_case.contains(&true)).collect(),
@@ -159,10 +168,14 @@ impl WindowSource<'_> {
         let (image, labels) = cut(image, labels, start, size, window_hu[0])
             .map_err(|problem| TrainError::Case { case_id: case.case_id.clone(), problem })?;
         let key = key("train.augment").case(&case.case_id);
-        let (input, mask) = self.transformed(&case.case_id, &image, &labels, &key)?;
+        let (input, labels) = self.transformed(&case.case_id, &image, &labels, &key)?;
+        let mask = marked(&labels, is_lesion);
+        // How two hematomas in one head would grow is not known.
+        let is_followed = case.is_followed && planted.is_none();
         Ok(Sample {
             input,
             mask,
+            followup: is_followed.then(|| marked(&labels, is_lesion_at_followup)),
             growth: case.growth,
             growth_weight: self.sampler.weight(case_idx),
             signs: match &planted {
@@ -177,14 +190,14 @@ impl WindowSource<'_> {
         })
     }
 
-    /// What the network sees of a window under the transform of this key, and the lesion in it.
+    /// What the network sees of a window under the transform of this key, and the labels in it.
     fn transformed(
         &self,
         case_id: &str,
         image: &Image,
         labels: &LabelMap,
         key: &DrawKey,
-    ) -> Result<(Vec<f32>, Vec<f32>), TrainError> {
+    ) -> Result<(Vec<f32>, Vec<u8>), TrainError> {
         let lesion: Vec<usize> =
             (0..labels.voxels().len()).filter(|place| is_lesion(labels.voxels()[*place])).collect();
         let drawn = self.policy.draw_around(key, image.geometry(), &lesion);
@@ -261,21 +274,25 @@ impl WindowSource<'_> {
 }
 
 /// What the network sees of a window and its neighbouring slices, as [`CaseInput`](hemex_model::CaseInput) has it, and
-/// the lesion of the window alone.
+/// the labels of the window alone.
 fn network_input(
     image: &Image,
     labels: &LabelMap,
     input: &InputSpec,
     n_voxels: usize,
-) -> (Vec<f32>, Vec<f32>) {
-    let own = &labels.voxels()[input.n_neighbours * n_voxels..][..n_voxels];
-    let mask = own.iter().map(|v| f32::from(u8::from(is_lesion(*v)))).collect();
+) -> (Vec<f32>, Vec<u8>) {
+    let own = labels.voxels()[input.n_neighbours * n_voxels..][..n_voxels].to_vec();
     let slices = image.voxels().chunks_exact(n_voxels).zip(labels.voxels().chunks_exact(n_voxels));
     let normalised = slices.flat_map(|(hu, labels)| {
         let pairs = hu.iter().zip(labels);
         input.normalise(pairs.map(|(hu, label)| (*hu, label & BRAIN > 0)))
     });
-    (normalised.collect(), mask)
+    (normalised.collect(), own)
+}
+
+/// 1 where a label is one of these, 0 elsewhere.
+fn marked(labels: &[u8], is_one: fn(u8) -> bool) -> Vec<f32> {
+    labels.iter().map(|label| f32::from(u8::from(is_one(*label)))).collect()
 }
 
 /// Image and labels of a window; beyond the volume, background.
@@ -319,6 +336,7 @@ mod tests {
     use hemex_volume::{Affine, Geometry};
 
     use super::*;
+    use crate::cohort::FOLLOWUP;
 
     #[test]
     fn a_window_holds_the_right_voxels_and_background_beyond() {
@@ -341,7 +359,10 @@ mod tests {
         let geometry = Geometry::new([4, 2, 3], affine).unwrap();
         let image = Image::new(geometry, (0..24).map(|v| (v * 7 % 24) as f32 * 5.0).collect());
         let is_brain = |at: u8| !at.is_multiple_of(5);
-        let label = |at: u8| BRAIN * u8::from(is_brain(at)) + u8::from(at % 7 == 1);
+        let label = |at: u8| {
+            let followup = FOLLOWUP * u8::from(at % 7 < 3);
+            BRAIN * u8::from(is_brain(at)) + followup + u8::from(at % 7 == 1)
+        };
         let labels = LabelMap::new(geometry, (0..24).map(label).collect()).unwrap();
         let brain = LabelMap::new(geometry, (0..24).map(|at| u8::from(is_brain(at))).collect());
         let (image, brain) = (image.unwrap(), brain.unwrap());
@@ -352,14 +373,17 @@ mod tests {
             for d in 0..4 {
                 let start = [d as i64 - n_neighbours as i64, 0, 0];
                 let slab = cut(&image, &labels, start, [input.n_slices(), 2, 3], -100.0).unwrap();
-                let (found, mask) = network_input(&slab.0, &slab.1, &input, 6);
+                let (found, own) = network_input(&slab.0, &slab.1, &input, 6);
                 let predicted: Vec<f32> = case
                     .channels()
                     .flat_map(|channel| channel[6 * d..6 * (d + 1)].to_vec())
                     .collect();
                 assert_eq!(found, predicted, "slice {d} with {n_neighbours} neighbours");
-                let lesion = (6 * d..6 * (d + 1)).map(|at| f32::from(u8::from(at % 7 == 1)));
-                assert_eq!(mask, lesion.collect::<Vec<f32>>());
+                let where_it_is = |is_one: fn(usize) -> bool| -> Vec<f32> {
+                    (6 * d..6 * (d + 1)).map(|at| f32::from(u8::from(is_one(at)))).collect()
+                };
+                assert_eq!(marked(&own, is_lesion), where_it_is(|at| at % 7 == 1));
+                assert_eq!(marked(&own, is_lesion_at_followup), where_it_is(|at| at % 7 < 3));
             }
         }
     }

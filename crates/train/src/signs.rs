@@ -82,4 +82,4 @@ impl SignTargets {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

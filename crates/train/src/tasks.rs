@@ -1,4 +1,4 @@
-//! What the mask, the label, the reconstruction and the signs weigh against one another.
+//! What the mask, the label, the reconstruction, the signs and the mask at follow-up weigh against one another.
 
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +16,7 @@ pub(crate) struct TaskWeights {
     pub(crate) label: f64,
     pub(crate) reconstruction: f64,
     pub(crate) sign: f64,
+    pub(crate) followup: f64,
 }
 
 impl TaskWeights {
@@ -26,6 +27,7 @@ impl TaskWeights {
             label: loss.label_weight,
             reconstruction: loss.reconstruction_weight,
             sign: loss.sign_weight,
+            followup: loss.followup_weight,
         }
     }
 
@@ -38,6 +40,7 @@ impl TaskWeights {
         step(&mut self.label, loss.has_label.then_some(loss.label));
         step(&mut self.reconstruction, loss.reconstruction);
         step(&mut self.sign, loss.sign);
+        step(&mut self.followup, loss.followup);
     }
 }
 
@@ -47,7 +50,8 @@ mod tests {
 
     #[test]
     fn a_learnt_weight_settles_where_it_makes_its_loss_one_half() {
-        let mut weights = TaskWeights { mask: 1.0, label: 1.0, reconstruction: 0.3, sign: 0.1 };
+        let mut weights =
+            TaskWeights { mask: 1.0, label: 1.0, reconstruction: 0.3, sign: 0.1, followup: 0.2 };
         let loss = StepLoss {
             total: 0.0,
             mask: Some(0.2),
@@ -56,14 +60,17 @@ mod tests {
             reconstruction: None,
             align: None,
             sign: Some(0.4),
+            followup: Some(0.8),
         };
         (0..2000).for_each(|_| weights.learn(&loss, 0.05));
         assert!((weights.mask - 2.5).abs() < 1e-6, "{weights:?}");
         assert!((weights.label - 0.5 / 0.7).abs() < 1e-6, "{weights:?}");
         assert_eq!(weights.reconstruction, 0.3);
         assert!((weights.sign - 1.25).abs() < 1e-6, "{weights:?}");
+        assert!((weights.followup - 0.625).abs() < 1e-6, "{weights:?}");
         // The first step goes down the gradient of w L + ½ log σ² by log σ², which is −log w.
-        let mut stepped = TaskWeights { mask: 1.0, label: 0.0, reconstruction: 0.0, sign: 0.0 };
+        let mut stepped =
+            TaskWeights { mask: 1.0, label: 0.0, reconstruction: 0.0, sign: 0.0, followup: 0.0 };
         stepped.learn(&loss, 0.05);
         assert!((-stepped.mask.ln() - -0.05 * (0.5 - 0.2)).abs() < 1e-12, "{stepped:?}");
         assert_eq!(stepped.label, 0.0, "a task that is off stays off");

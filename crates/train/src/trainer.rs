@@ -300,6 +300,7 @@ impl<'a> Trainer<'a> {
             train_loss_mask: loss.mask,
             train_loss_label: loss.label,
             train_loss_align: loss.align,
+            train_loss_followup: loss.followup(),
             val_loss: validation.loss,
             val_dice: validation.dice,
             val_auroc: validation.auroc,

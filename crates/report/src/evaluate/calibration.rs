@@ -251,6 +251,8 @@ pub(super) mod tests {
             lesion_share: None,
             volume_ml: None,
             reference_volume_ml: None,
+            predicted_followup_ml: None,
+            followup_volume_ml: None,
         }
     }
 

@@ -10,6 +10,7 @@ mod decision;
 mod definitions;
 mod discrimination;
 mod estimate;
+mod followup;
 mod groups;
 mod models;
 mod oracle;
@@ -31,6 +32,7 @@ pub use decision::{Decision, ThresholdBenefit};
 pub use definitions::GrowthDefinition;
 pub use discrimination::{Difference, MeanRoc};
 pub use estimate::{Estimate, MeanEstimate};
+pub use followup::FollowupVolume;
 pub(crate) use groups::LEAST_CASES;
 pub use groups::{GroupAccuracies, GroupAccuracy};
 pub use models::ModelFindings;
@@ -124,6 +126,9 @@ pub struct ArmFindings {
     pub lesion_f1: MaskAgreement,
     /// Predicted against reference volume.
     pub volume: VolumeAgreement,
+    /// The volume foretold for the follow-up scan; missing where none is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub followup_volume: Option<FollowupVolume>,
     /// Test cases by status.
     pub statuses: BTreeMap<&'static str, usize>,
     /// Labelled `no_lesion` cases, ranked below all others for AUROC and AUPRC.
@@ -228,6 +233,7 @@ fn arm(
         surface_dice: agreement::mask_agreement(rows, has_masks, resampling, |r| r.surface_dice)?,
         lesion_f1: agreement::mask_agreement(rows, has_masks, resampling, |row| row.lesion_f1)?,
         volume: agreement::volume_agreement(rows)?,
+        followup_volume: followup::followup_volume(rows, resampling),
         statuses,
         n_no_lesion_ranked_lowest: count(&|row| {
             row.status == Status::NoLesion && row.growth.is_some()

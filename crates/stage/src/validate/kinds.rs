@@ -194,8 +194,10 @@ pub(super) fn predictions(folder: &Path) -> Result<(), Problem> {
         for column in NUMBERS_OF_A_PREDICTION {
             row.number(column)?;
         }
-        if row.number("volume_ml")?.is_some_and(|ml| ml < 0.0) {
-            return Err(row.problem("`volume_ml` is negative"));
+        for volume in ["volume_ml", "predicted_followup_ml"] {
+            if row.number(volume)?.is_some_and(|ml| ml < 0.0) {
+                return Err(row.problem(format!("`{volume}` is negative")));
+            }
         }
         match (row.one_of("status", &STATUSES)?, probability) {
             ("ok", None) => return Err(row.problem("status `ok` needs a `probability`")),

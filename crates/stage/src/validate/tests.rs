@@ -48,6 +48,15 @@ fn a_probability_without_ok_is_refused() {
     let error = table("a,ok,,0.5,0,-1,\n").unwrap_err();
     assert!(error.contains("line 2: `volume_ml` is negative"), "{error}");
     assert!(table("a,ok,,0.5,0,inf,\n").is_err());
+    let with_followup = |ml: &str| {
+        let header = "case_id,status,reason,probability,volume_ml,predicted_followup_ml\n";
+        let rows = format!("{header}a,ok,,0.5,3,{ml}\nb,no_lesion,,,0,\n");
+        fs::write(folder.path().join("predictions.csv"), rows).unwrap();
+        validate(Kind::Predictions, folder.path()).map_err(|e| e.to_string())
+    };
+    with_followup("4.5").unwrap();
+    let error = with_followup("-4.5").unwrap_err();
+    assert!(error.contains("line 2: `predicted_followup_ml` is negative"), "{error}");
 }
 
 #[test]

@@ -23,6 +23,9 @@ pub struct RawLoss {
     /// Weight of the mean cross-entropy of the signs of growth, for networks that tell them; 0 where none does. The best
     /// epoch is told without them.
     pub sign_weight: f64,
+    /// Weight of the loss of the mask at follow-up, for networks that tell it; 0 where none does. The best epoch is told
+    /// without it.
+    pub followup_weight: f64,
     /// β of the effective-number class weights of the label; 0 for none. Only without a balancing
     /// sampler: the same correction is never made twice.
     pub effective_number_beta: f64,
@@ -99,6 +102,15 @@ fn check_warmup(loss: &RawLoss, n_steps: usize) -> Result<(), ConfigError> {
     Ok(())
 }
 
+/// A head that tells the mask at follow-up is learnt.
+pub(super) fn check_followup(is_told: bool, loss: &RawLoss) -> Result<(), ConfigError> {
+    if !is_told || loss.followup_weight > 0.0 {
+        return Ok(());
+    }
+    let expected = "above 0 for a network with `followup = true`, or no such line";
+    Err(ConfigError::new("loss.followup_weight", expected, loss.followup_weight))
+}
+
 /// A weight for each task; no correction is made twice.
 pub(super) fn check_loss(
     loss: &RawLoss,
@@ -109,6 +121,7 @@ pub(super) fn check_loss(
     check_positive("loss.label_weight", loss.label_weight)?;
     check_range("loss.reconstruction_weight", loss.reconstruction_weight, 0.0..=1e6)?;
     check_range("loss.sign_weight", loss.sign_weight, 0.0..=1e6)?;
+    check_range("loss.followup_weight", loss.followup_weight, 0.0..=1e6)?;
     check_range("loss.task_rate", loss.task_rate, 0.0..=1.0)?;
     let beta = loss.effective_number_beta;
     check_range("loss.effective_number_beta", beta, 0.0..=0.999_999)?;

@@ -147,6 +147,28 @@ fn signs_are_told_where_they_are_learnt() {
     assert!(error.contains("bland") && error.contains("black_hole"), "{error}");
 }
 
+#[test]
+fn a_mask_at_follow_up_is_told_where_it_is_learnt() {
+    let with_followup = |weight: f64, arm: &str| {
+        let text = include_str!("../../../../configs/train.toml");
+        let mut document: toml::Table = toml::from_str(text).unwrap();
+        document["loss"].as_table_mut().unwrap().insert("followup_weight".into(), weight.into());
+        document["arm"][arm].as_table_mut().unwrap().insert("followup".to_owned(), true.into());
+        let raw = document.try_into::<RawConfig>().unwrap();
+        Config::try_from(raw).map(|_| ()).map_err(|e| e.to_string())
+    };
+    assert_eq!(with_followup(0.5, "joint"), Ok(()));
+    let error = with_followup(0.0, "joint").unwrap_err();
+    assert!(
+        error.contains("loss.followup_weight") && error.contains("`followup = true`"),
+        "{error}"
+    );
+    let error = with_followup(-1.0, "joint").unwrap_err();
+    assert!(error.contains("loss.followup_weight"), "{error}");
+    let error = with_followup(0.5, "vgg").unwrap_err();
+    assert!(error.contains("arm.vgg.followup") && error.contains("no mask"), "{error}");
+}
+
 /// The config of the demo with some of its loss and sampler otherwise.
 fn with_loss(kind: &str, calibration: &str, changes: &[(&str, f64)]) -> Result<(), String> {
     let text = include_str!("../../../../configs/train.toml");

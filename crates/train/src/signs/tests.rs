@@ -64,8 +64,6 @@ fn write_signs(root: &Path, blends: &[&str]) {
 
 /// The demo's config for a small joint network with every head that only teaches.
 fn config() -> Config {
-    let text = include_str!("../../../../configs/train.toml");
-    let mut document: toml::Table = toml::from_str(text).unwrap();
     let changes = "
         regime = \"patient\"
         batch_size = 4
@@ -81,6 +79,13 @@ fn config() -> Config {
         deep_supervision = true
         signs = [\"swirl\", \"blend\"]
         ";
+    config_with(changes)
+}
+
+/// The demo's config with these keys otherwise.
+pub(crate) fn config_with(changes: &str) -> Config {
+    let text = include_str!("../../../../configs/train.toml");
+    let mut document: toml::Table = toml::from_str(text).unwrap();
     merge(&mut document, toml::from_str(changes).unwrap());
     Config::try_from(document.try_into::<RawConfig>().unwrap()).unwrap()
 }
@@ -97,7 +102,7 @@ fn merge(document: &mut toml::Table, changes: toml::Table) {
 }
 
 /// A request for the joint network.
-fn asked(root: &Path) -> Request {
+pub(crate) fn asked(root: &Path) -> Request {
     let mut request = request(root);
     request.axes.insert("arm".to_owned(), "joint".into());
     request.axes.insert("fold".to_owned(), 0.into());
@@ -158,7 +163,7 @@ fn a_planted_hematoma_was_not_looked_at() {
     assert_eq!(n_read[1], 0);
 }
 
-fn bytes(network: &Network, folder: &Path) -> Vec<u8> {
+pub(crate) fn bytes(network: &Network, folder: &Path) -> Vec<u8> {
     let path = folder.join("weights");
     save_weights(network, &path).unwrap();
     std::fs::read(&path).unwrap()

@@ -2,7 +2,7 @@ use super::{reasons, side_by_side};
 use crate::evaluate::ArmFindings;
 use crate::html::Page;
 use crate::html::figures;
-use crate::html::text::{optional, swatch, table, with_interval};
+use crate::html::text::{count, escape, optional, swatch, table, with_interval};
 
 /// How well masks and volumes agree with the reference.
 pub(in crate::html) fn segmentation(page: &Page) -> String {
@@ -33,15 +33,34 @@ pub(in crate::html) fn segmentation(page: &Page) -> String {
     }
     let figures = side_by_side(vec![figures::dice(page), figures::volume(page)], "");
     format!(
-        "{}{why}<h3>Volume, predicted minus reference</h3>{}<p class=\"note\">Compared on the canonical grid, label {} of the reference. Dice is 0 where \
+        "{}{why}<h3>Volume, predicted minus reference</h3>{}{}<p class=\"note\">Compared on the canonical grid, label {} of the reference. Dice is 0 where \
          a lesion was missed and undefined where both masks are empty; a distance and a surface Dice are \
          undefined where one is. A lesion is a connected part; one voxel in common finds it. Of the differences of \
          volume about 95 % lie between the limits of agreement; their intervals \
          are exact for normal differences of independent cases (Carkeet 2015), that of the bias is Student's.</p>{figures}",
         mask_table(page, &arms),
         volume_table(page, &arms),
+        foretold(&arms),
         page.config.lesion_labels.iter().map(u8::to_string).collect::<Vec<_>>().join(", "),
     )
+}
+
+/// How far the volume foretold for the follow-up scan is off, a line an arm that foretells one.
+fn foretold(arms: &[&ArmFindings]) -> String {
+    let line = |arm: &&ArmFindings| {
+        let volume = arm.followup_volume.as_ref()?;
+        let error =
+            with_interval(volume.median_absolute_error_ml, volume.median_absolute_error_ml_ci95, 1);
+        Some(format!(
+            "<p>{}: the volume foretold for the follow-up scan has a median absolute error of {error} mL, that found on \
+             the baseline scan, as if nothing grew, {} mL ({}; {} without).</p>",
+            escape(&arm.name),
+            optional(volume.median_absolute_error_ml_unchanged, 1),
+            count(volume.n, "case"),
+            volume.n_undefined
+        ))
+    };
+    arms.iter().filter_map(line).collect()
 }
 
 fn mask_table(page: &Page, arms: &[&ArmFindings]) -> String {
