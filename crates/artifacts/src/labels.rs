@@ -27,11 +27,14 @@ pub struct LabelRow {
     pub true_probability: Option<f64>,
     /// True probability of growth (phantom alone) given the image signs alone.
     pub true_probability_image_signs: Option<f64>,
+    /// Mask of the follow-up scan on the grid of the case's image, relative to the artifact
+    /// (`followup_masks/<case_id>.nii`), if there is one; labels as in `mask`. Tables without the column have none.
+    pub followup_mask: Option<String>,
 }
 
 impl LabelRow {
     /// The columns, in order.
-    pub const COLUMNS: [&str; 9] = [
+    pub const COLUMNS: [&str; 10] = [
         "case_id",
         "growth",
         "growth_undefined_reason",
@@ -41,6 +44,7 @@ impl LabelRow {
         "mask",
         "true_probability",
         "true_probability_image_signs",
+        "followup_mask",
     ];
 }
 
@@ -131,4 +135,27 @@ pub struct Oracle {
     pub auroc_population: f64,
     /// The image signs alone known.
     pub auroc_population_image_signs: f64,
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod tests {
+    use super::*;
+    use crate::table;
+
+    #[test]
+    fn a_table_from_before_follow_up_masks_reads_as_one_without() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("labels.csv");
+        let header = LabelRow::COLUMNS[..9].join(",");
+        std::fs::write(&path, format!("{header}\na,1,,4,9,24,masks/a.nii,,\n")).unwrap();
+        let mut rows: Vec<LabelRow> = table::read_rows(&path).unwrap();
+        assert_eq!((rows[0].mask.as_deref(), &rows[0].followup_mask), (Some("masks/a.nii"), &None));
+        rows[0].followup_mask = Some("followup_masks/a.nii".to_owned());
+        rows.push(LabelRow { case_id: "b".to_owned(), followup_mask: None, ..rows[0].clone() });
+        table::write_rows(&path, &LabelRow::COLUMNS, &rows).unwrap();
+        assert_eq!(table::read_rows::<LabelRow>(&path).unwrap(), rows);
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.lines().next().unwrap().ends_with(",followup_mask"), "{text}");
+    }
 }

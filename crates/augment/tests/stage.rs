@@ -87,6 +87,7 @@ fn write_inputs(cases: &Path, labels: &Path) {
             mask: has_mask.then(|| format!("masks/{case_id}.nii")),
             true_probability: None,
             true_probability_image_signs: None,
+            followup_mask: None,
         });
     }
     table::write_rows(&cases.join("cases.csv"), &CaseRow::COLUMNS, &rows).unwrap();

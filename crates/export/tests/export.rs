@@ -70,6 +70,7 @@ fn label_row((case_id, _, has_mask, _): &Case) -> LabelRow {
         mask: has_mask.then(|| format!("masks/{case_id}.nii")),
         true_probability: None,
         true_probability_image_signs: None,
+        followup_mask: None,
     }
 }
 

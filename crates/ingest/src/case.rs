@@ -269,6 +269,7 @@ fn label(
         mask: None,
         true_probability: truth.map(|t| t.probability),
         true_probability_image_signs: truth.map(|t| t.probability_image_signs),
+        followup_mask: None,
     }
 }
 
