@@ -124,8 +124,22 @@ pub struct LabelSummary {
     pub n_stable: usize,
     /// Cases whose label is undefined.
     pub n_undefined: usize,
+    /// What became of the follow-up masks, where they were wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub followup_masks: Option<FollowupSummary>,
     /// What the best possible predictor reaches (phantom alone).
     pub oracle: Option<Oracle>,
+}
+
+/// Cases with a follow-up mask, counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FollowupSummary {
+    /// It lies on the grid of the case's image.
+    pub n_carried: usize,
+    /// It could not be carried over for want of a follow-up CT.
+    pub n_without_image: usize,
+    /// It could not be carried over since a file is of no use or the two scans do not agree.
+    pub n_refused: usize,
 }
 
 /// AUROC of the true probabilities in the population that a phantom is drawn from.
