@@ -27,8 +27,8 @@ pub struct LabelRow {
     pub true_probability: Option<f64>,
     /// True probability of growth (phantom alone) given the image signs alone.
     pub true_probability_image_signs: Option<f64>,
-    /// Where the hematoma is at follow-up, on the canonical grid of the baseline scan: a label map as `mask`, relative to
-    /// the artifact, if there is one. Missing in tables of before.
+    /// Mask of the follow-up scan on the grid of the case's image, relative to the artifact
+    /// (`followup_masks/<case_id>.nii`), if there is one; labels as in `mask`. Tables without the column have none.
     #[serde(default)]
     pub followup_mask: Option<String>,
 }
@@ -125,8 +125,22 @@ pub struct LabelSummary {
     pub n_stable: usize,
     /// Cases whose label is undefined.
     pub n_undefined: usize,
+    /// What became of the follow-up masks, where they were wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub followup_masks: Option<FollowupSummary>,
     /// What the best possible predictor reaches (phantom alone).
     pub oracle: Option<Oracle>,
+}
+
+/// Cases with a follow-up mask, counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FollowupSummary {
+    /// It lies on the grid of the case's image.
+    pub n_carried: usize,
+    /// It could not be carried over for want of a follow-up CT.
+    pub n_without_image: usize,
+    /// It could not be carried over since a file is of no use or the two scans do not agree.
+    pub n_refused: usize,
 }
 
 /// AUROC of the true probabilities in the population that a phantom is drawn from.
@@ -136,4 +150,27 @@ pub struct Oracle {
     pub auroc_population: f64,
     /// The image signs alone known.
     pub auroc_population_image_signs: f64,
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod tests {
+    use super::*;
+    use crate::table;
+
+    #[test]
+    fn a_table_from_before_follow_up_masks_reads_as_one_without() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("labels.csv");
+        let header = LabelRow::COLUMNS[..9].join(",");
+        std::fs::write(&path, format!("{header}\na,1,,4,9,24,masks/a.nii,,\n")).unwrap();
+        let mut rows: Vec<LabelRow> = table::read_rows(&path).unwrap();
+        assert_eq!((rows[0].mask.as_deref(), &rows[0].followup_mask), (Some("masks/a.nii"), &None));
+        rows[0].followup_mask = Some("followup_masks/a.nii".to_owned());
+        rows.push(LabelRow { case_id: "b".to_owned(), followup_mask: None, ..rows[0].clone() });
+        table::write_rows(&path, &LabelRow::COLUMNS, &rows).unwrap();
+        assert_eq!(table::read_rows::<LabelRow>(&path).unwrap(), rows);
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.lines().next().unwrap().ends_with(",followup_mask"), "{text}");
+    }
 }

@@ -22,7 +22,7 @@ pub mod weights;
 pub use cases::{CaseRow, Cases, DescriptorRow, ExclusionRow, GeometryRecord, Preparation, Sex};
 pub use clinical::{CLINICAL_FEATURES, ClinicalRow, clinical_feature};
 pub use error::ArtifactError;
-pub use labels::{LabelRow, LabelSummary, LesionRow, Oracle};
+pub use labels::{FollowupSummary, LabelRow, LabelSummary, LesionRow, Oracle};
 pub use model::{ConformalCalibration, HistoryRow, LogitCalibration, ModelCard, ModelPatientRow};
 pub use picture::Picture;
 pub use predictions::{LabelShiftEstimate, PredictionCard, PredictionRow, PredictionStatus};

@@ -6,10 +6,11 @@ use hemex_artifacts::{
     CaseRow, ClinicalRow, DescriptorRow, GeometryRecord, LabelRow, LesionRow, SignRow, nifti,
 };
 use hemex_stage::digest;
-use hemex_volume::{BrainDescriptors, Image, LesionDescriptors, VolumeError};
+use hemex_volume::{BrainDescriptors, Image, LabelMap, LesionDescriptors, VolumeError};
 
 use crate::acquisition::Acquisition;
 use crate::dicom::worker::Workers;
+use crate::followup::{self, Left};
 use crate::guard::guarded;
 use crate::labels::{self, Volumes};
 use crate::layout::{ImageFiles, Scan};
@@ -32,6 +33,8 @@ pub(crate) struct Folders {
     pub(crate) twins: PathBuf,
     /// `None` where no labels are wanted.
     pub(crate) masks: Option<PathBuf>,
+    /// `None` where no follow-up masks are wanted either.
+    pub(crate) followup_masks: Option<PathBuf>,
 }
 
 /// What the tables hold of a case.
@@ -49,6 +52,8 @@ pub(crate) struct Done {
     pub(crate) native: GeometryRecord,
     /// `None` where neither labels nor splits are wanted.
     pub(crate) label: Option<LabelRow>,
+    /// Why its follow-up mask is not there, where it is wanted and could not be carried over.
+    pub(crate) followup_left: Option<Left>,
     pub(crate) n_slices: usize,
     /// When it was scanned, as digits from the year on; tells nothing but an order and stays here.
     pub(crate) scanned: Option<String>,
@@ -97,6 +102,8 @@ struct Ready {
     /// The head without its hematoma, on the grid of the prepared image.
     twin: Option<Image>,
     masks: Masks,
+    /// On the grid of the prepared image, if it is wanted and could be carried over.
+    followup: Option<LabelMap>,
     done: Done,
 }
 
@@ -114,7 +121,7 @@ pub(crate) fn ingest(named: &NamedSource, tools: &Tools<'_>) -> Result<Outcome, 
 }
 
 fn write(named: &NamedSource, ready: Ready, folders: &Folders) -> Result<Done, IngestError> {
-    let Ready { prepared, twin, masks, mut done } = ready;
+    let Ready { prepared, twin, masks, followup, mut done } = ready;
     let file = format!("{}.nii", named.case_id);
     nifti::write_image(&folders.images.join(&file), &prepared.image)?;
     nifti::write_label_map(&folders.brain.join(&file), &prepared.brain)?;
@@ -127,6 +134,12 @@ fn write(named: &NamedSource, ready: Ready, folders: &Folders) -> Result<Done, I
         let mask = mask.resample(prepared.image.geometry());
         nifti::write_label_map(&folder.join(&file), &mask)?;
         label.mask = Some(format!("masks/{file}"));
+    }
+    if let (Some(folder), Some(mask), Some(label)) =
+        (&folders.followup_masks, &followup, &mut done.label)
+    {
+        nifti::write_label_map(&folder.join(&file), mask)?;
+        label.followup_mask = Some(format!("followup_masks/{file}"));
     }
     Ok(done)
 }
@@ -148,6 +161,7 @@ fn ready(
     let lesion = lesion(&native.image, &masks, config)?;
     let acquisition = native.acquisition;
     let prepared = prepare(native.image, &config.preparation)?;
+    let (followup, followup_left) = followup_mask(scan, &masks, &prepared, tools, found);
     let [spacing_d, spacing_h, spacing_w] = native.spacing_mm;
     let clinical = &scan.clinical;
     let row = CaseRow {
@@ -182,6 +196,7 @@ fn ready(
             .map(|(lesion, at)| LesionRow::new(&named.case_id, &lesion, at)),
         native: GeometryRecord::from(&geometry),
         label: with_labels.then(|| label(named, scan, config, tools.truth, &masks)),
+        followup_left,
         n_slices: prepared.image.geometry().shape()[0],
         image_digest: image_digest(&prepared.image),
         scanned: scanned(scan, found),
@@ -189,7 +204,27 @@ fn ready(
     };
     let twin = scan.twin.as_ref().map(|files| twin(files, &prepared.image, tools, found));
     let twin = twin.transpose()?;
-    Ok(Ready { prepared, twin, masks, done })
+    Ok(Ready { prepared, twin, masks, followup, done })
+}
+
+/// The follow-up mask on the grid of the prepared image, or why it cannot be there; neither where there is none or
+/// none is wanted.
+fn followup_mask(
+    scan: &Scan,
+    masks: &Masks,
+    prepared: &Prepared,
+    tools: &Tools<'_>,
+    found: &mut Found,
+) -> (Option<LabelMap>, Option<Left>) {
+    let mask = masks.followup.as_ref();
+    match mask.and_then(|mask| followup::carried(mask, scan, prepared, tools, found)) {
+        None => (None, None),
+        Some(Ok(mask)) => (Some(mask), None),
+        Some(Err(reason)) => {
+            found.notes.push(format!("no follow-up mask: {reason}"));
+            (None, Some(reason))
+        }
+    }
 }
 
 /// The lesion-free head, prepared as the case is.
@@ -201,7 +236,7 @@ fn twin(
 ) -> Result<Image, Unusable> {
     // What it is a series of is the case's affair; what is odd about it is not.
     let mut own = Found::default();
-    let native = Native::read(files, tools, &mut own).map_err(Unusable::of_twin)?;
+    let native = Native::read(files, tools, &mut own).map_err(|reason| reason.of(TWIN))?;
     found.notes.extend(own.notes.iter().map(|note| format!("{TWIN}: {note}")));
     Ok(resampled(native.image, image.geometry(), &tools.config.preparation))
 }
@@ -274,8 +309,8 @@ fn label(
 }
 
 /// The image as it came.
-struct Native {
-    image: Image,
+pub(crate) struct Native {
+    pub(crate) image: Image,
     format: &'static str,
     acquisition: Acquisition,
     /// Distance of slices, rows, columns as they were acquired.
@@ -283,7 +318,11 @@ struct Native {
 }
 
 impl Native {
-    fn read(files: &ImageFiles, tools: &Tools<'_>, found: &mut Found) -> Result<Self, Unusable> {
+    pub(crate) fn read(
+        files: &ImageFiles,
+        tools: &Tools<'_>,
+        found: &mut Found,
+    ) -> Result<Self, Unusable> {
         match files {
             ImageFiles::Nifti(path) => {
                 let read = nifti::read_foreign_image(path)

@@ -4,19 +4,20 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use hemex_artifacts::{
-    ArtifactError, CaseRow, ClinicalRow, DescriptorRow, ExclusionRow, LabelRow, LabelSummary,
-    LesionRow, Preparation, Role, SignRow, SplitRow, json, table,
+    ArtifactError, CaseRow, ClinicalRow, DescriptorRow, ExclusionRow, FollowupSummary, LabelRow,
+    LabelSummary, LesionRow, Preparation, Role, SignRow, SplitRow, json, table,
 };
 use hemex_stage::{Progress, Request, log, warning};
 use rayon::prelude::*;
 
 use crate::case::{self, Done, Folders, Outcome, Tools};
 use crate::dicom::worker::Workers;
+use crate::followup::Left;
 use crate::private::{MappingRow, SeriesRow, SliceRow};
 use crate::pseudonym::{NamedSource, named};
 use crate::splits::{Unit, split};
 use crate::truth::{self, Truth};
-use crate::{Config, IngestError, layout};
+use crate::{Config, FollowupMasks, IngestError, layout};
 
 /// Version of the preparation's algorithm: a model is applied only to cases of its own version.
 const PREPARATION_VERSION: &str = "2";
@@ -65,7 +66,7 @@ pub fn run_with(config: &Config, request: &Request, program: &Path) -> anyhow::R
     let workers = Workers::new(program, (n_threads / sources.len().max(1)).max(1));
     let has_twins =
         sources.iter().any(|s| s.source.scan.as_ref().is_ok_and(|scan| scan.twin.is_some()));
-    let folders = folders(&outputs, has_twins)?;
+    let folders = folders(&outputs, has_twins, config)?;
     let with_labels = outputs.labels.is_some() || outputs.splits.is_some();
     let (workers, folders) = (&workers, &folders);
     let tools = Tools { config, truth: &truth, workers, folders, with_labels };
@@ -85,13 +86,19 @@ pub fn run_with(config: &Config, request: &Request, program: &Path) -> anyhow::R
     Ok(())
 }
 
-fn folders(outputs: &Outputs, has_twins: bool) -> Result<Folders, IngestError> {
+fn folders(outputs: &Outputs, has_twins: bool, config: &Config) -> Result<Folders, IngestError> {
     let twins = outputs.cases.join("twins");
+    let below_labels =
+        |name: &str| outputs.labels.as_ref().map(|labels| made(labels.join(name))).transpose();
     Ok(Folders {
         twins: if has_twins { made(twins)? } else { twins },
         images: made(outputs.cases.join("images"))?,
         brain: made(outputs.cases.join("brain"))?,
-        masks: outputs.labels.as_ref().map(|labels| made(labels.join("masks"))).transpose()?,
+        masks: below_labels("masks")?,
+        followup_masks: match config.followup_masks {
+            FollowupMasks::None => None,
+            FollowupMasks::Registered | FollowupMasks::AsScanned => below_labels("followup_masks")?,
+        },
     })
 }
 
@@ -247,6 +254,7 @@ fn write_labels(
         n_growth: count(Some(true)),
         n_stable: count(Some(false)),
         n_undefined: count(None),
+        followup_masks: followup_summary(cases, config),
         oracle: truth.oracle,
     };
     table::write_rows(&folder.join("labels.csv"), &LabelRow::COLUMNS, &rows)?;
@@ -257,7 +265,27 @@ fn write_labels(
         "labels: {} grown, {} stable, {} undefined",
         summary.n_growth, summary.n_stable, summary.n_undefined
     ));
+    if let Some(FollowupSummary { n_carried, n_without_image, n_refused }) = summary.followup_masks
+    {
+        log(format_args!(
+            "follow-up masks: {n_carried} on the grids of their cases, {n_without_image} without a follow-up CT, \
+             {n_refused} refused"
+        ));
+    }
     Ok(())
+}
+
+/// `None` where no follow-up masks are wanted.
+fn followup_summary(cases: &[Done], config: &Config) -> Option<FollowupSummary> {
+    let is_carried =
+        |done: &&Done| done.label.as_ref().is_some_and(|label| label.followup_mask.is_some());
+    let left = || cases.iter().filter_map(|done| done.followup_left.as_ref());
+    let n_without_image = left().filter(|reason| **reason == Left::NoImage).count();
+    (config.followup_masks != FollowupMasks::None).then(|| FollowupSummary {
+        n_carried: cases.iter().filter(is_carried).count(),
+        n_without_image,
+        n_refused: left().count() - n_without_image,
+    })
 }
 
 fn write_splits(

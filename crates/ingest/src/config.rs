@@ -117,6 +117,8 @@ pub struct RawLabels {
     pub count_intraventricular: bool,
     /// Follow-up scans within this window count, hours after the baseline scan.
     pub followup_window_h: [f64; 2],
+    /// Whether follow-up masks are carried over to the cases, and how.
+    pub followup_masks: FollowupMasks,
 }
 
 /// The table `splits` of the config.
@@ -195,6 +197,18 @@ pub enum LabelSource {
     Volumes,
 }
 
+/// How follow-up masks come onto the grids of the cases, which show the baseline scans.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FollowupMasks {
+    /// They do not: they are read for their volumes alone.
+    None,
+    /// By a rigid registration of the follow-up CT onto the baseline CT.
+    Registered,
+    /// As they lie: both scans are in one frame already.
+    AsScanned,
+}
+
 /// The checked config.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -202,6 +216,7 @@ pub struct Config {
     pub(crate) preparation: PreparationSettings,
     pub(crate) dicom: DicomSettings,
     pub(crate) labels: LabelRule,
+    pub(crate) followup_masks: FollowupMasks,
     pub(crate) splits: SplitSettings,
 }
 
@@ -272,6 +287,7 @@ impl TryFrom<RawConfig> for Config {
         Ok(Self {
             preparation: preparation(&raw)?,
             dicom: raw.dicom.try_into().map_err(|e: ConfigError| e.within("dicom"))?,
+            followup_masks: raw.labels.followup_masks,
             labels: raw.labels.try_into().map_err(|e: ConfigError| e.within("labels"))?,
             splits: raw.splits.try_into().map_err(|e: ConfigError| e.within("splits"))?,
             layout: raw.layout,
@@ -383,6 +399,9 @@ mod tests {
             "labels.relative_growth"
         );
         assert_eq!(error("n_folds = 3", "n_folds = 1").key, "splits.n_folds");
+        let unknown = DEMO.replace("followup_masks = \"none\"", "followup_masks = \"moved\"");
+        let text = toml::from_str::<RawConfig>(&unknown).unwrap_err().to_string();
+        assert!(text.contains("`none`, `registered`, `as_scanned`"), "{text}");
         let window = error("followup_window_h = [6.0", "followup_window_h = [600.0");
         assert_eq!(window.key, "labels.followup_window_h");
     }

@@ -21,6 +21,7 @@ mod cohort;
 mod config;
 pub mod dicom;
 mod error;
+mod followup;
 mod guard;
 mod head;
 mod kernel;
@@ -37,8 +38,9 @@ mod unusable;
 
 pub use cohort::{run, run_with};
 pub use config::{
-    Config, DicomSettings, GrowthRule, LabelRule, LabelSource, LayoutChoice, PreparationSettings,
-    RawConfig, RawDicom, RawLabels, RawSplits, SliceThickness, SplitSettings, UnevenSlices,
+    Config, DicomSettings, FollowupMasks, GrowthRule, LabelRule, LabelSource, LayoutChoice,
+    PreparationSettings, RawConfig, RawDicom, RawLabels, RawSplits, SliceThickness, SplitSettings,
+    UnevenSlices,
 };
 pub use error::IngestError;
 pub use kernel::Sharpness;

@@ -16,6 +16,8 @@ const SAME_GRID_VOXELS: f64 = 0.1;
 pub(crate) struct Masks {
     /// The baseline mask on its native grid.
     pub(crate) baseline: Option<LabelMap>,
+    /// The follow-up mask on its native grid.
+    pub(crate) followup: Option<LabelMap>,
     /// Hematoma volume of the baseline scan, mL.
     pub(crate) baseline_ml: Option<f64>,
     /// Hematoma volume of the follow-up scan, mL.
@@ -52,6 +54,7 @@ pub(crate) fn read(scan: &Scan, native: &Geometry, rule: &LabelRule) -> Result<M
         let mask = read_one(path, "follow-up mask", &scan.labels, &mut masks.warnings)?;
         masks.followup_ml = Some(volume_ml(&mask));
         masks.followup_ivh_ml = Some(ivh_ml(&mask));
+        masks.followup = Some(mask);
     }
     Ok(masks)
 }
@@ -106,7 +109,8 @@ fn meaning(labels: &LabelScheme) -> [Option<u8>; 256] {
     meaning
 }
 
-fn is_same_grid(a: &Geometry, b: &Geometry) -> bool {
+/// Whether two grids, their axes ordered alike, are one up to the rounding of positions in headers.
+pub(crate) fn is_same_grid(a: &Geometry, b: &Geometry) -> bool {
     let inverse = a.affine().inverse();
     let last = a.shape().map(|n| (n - 1) as f64);
     a.shape() == b.shape()
@@ -153,6 +157,7 @@ mod tests {
             image: ImageFiles::Nifti("none".into()),
             baseline_mask: Some(path.clone()),
             followup_mask: Some(path),
+            followup_image: Ok(None),
             twin: None,
             labels: LabelScheme::Own,
             clinical: Clinical::default(),

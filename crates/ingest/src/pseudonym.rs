@@ -156,6 +156,7 @@ mod tests {
                 image: ImageFiles::Nifti(path.clone()),
                 baseline_mask: None,
                 followup_mask: None,
+                followup_image: Ok(None),
                 twin: None,
                 labels: LabelScheme::Own,
                 clinical: Clinical::default(),

@@ -14,7 +14,7 @@ pub enum Unusable {
     /// More than one file where one is meant.
     #[error("{n} files could be its {what}, expected one")]
     Ambiguous {
-        /// `baseline CT`, `baseline mask`, `follow-up mask`, `lesion-free twin`.
+        /// `baseline CT`, `baseline mask`, `follow-up CT`, `follow-up mask`, `lesion-free twin`.
         what: &'static str,
         /// How many there are.
         n: usize,
@@ -42,7 +42,7 @@ pub enum Unusable {
     /// A file that is no volume, or no sound one.
     #[error("{what}: {problem}")]
     Volume {
-        /// `baseline CT`, `baseline mask`, `follow-up mask`.
+        /// `baseline CT`, `baseline mask`, `follow-up CT`, `follow-up mask`, `lesion-free twin`.
         what: &'static str,
         /// What is wrong with it.
         problem: String,
@@ -198,19 +198,22 @@ fn list(distances_mm: &[f64]) -> String {
 /// The name of a head scanned without its hematoma.
 pub(crate) const TWIN: &str = "lesion-free twin";
 
+/// The name of the scan that tells whether the hematoma grew.
+pub(crate) const FOLLOWUP: &str = "follow-up CT";
+
 impl Unusable {
     /// The reason behind a file of the dataset that cannot be read, without the file's path.
     pub(crate) fn volume(what: &'static str, error: &ArtifactError) -> Self {
         Self::Volume { what, problem: error.without_path() }
     }
 
-    /// The same of a lesion-free twin, which is read as a baseline CT is.
-    pub(crate) fn of_twin(self) -> Self {
+    /// The same reason of another scan of the case (`what`), which is read as a baseline CT is.
+    pub(crate) fn of(self, what: &'static str) -> Self {
         let problem = match self {
             Self::Volume { problem, .. } => problem,
             other => other.to_string(),
         };
-        Self::Volume { what: TWIN, problem }
+        Self::Volume { what, problem }
     }
 
     /// A problem of the DICOM series' tags or pixels.

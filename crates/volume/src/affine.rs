@@ -1,4 +1,4 @@
-use crate::VolumeError;
+use crate::{RigidMotion, VolumeError};
 
 /// A map from voxel indices to space: `[x, y, z]` in mm (RAS+) of the index `(w, h, d)`.
 ///
@@ -57,6 +57,14 @@ impl Affine {
     pub fn spacing_mm(&self) -> [f64; 3] {
         let [w, h, d] = self.column_norms();
         [d, h, w]
+    }
+
+    /// The affine that leads each index to where the motion takes its point.
+    pub fn moved(&self, motion: &RigidMotion) -> Affine {
+        let [d, h, w] = self.axes_mm().map(|axis| motion.direction(axis));
+        let origin = motion.point_mm(self.point_mm([0.0; 3]));
+        // Axes that span space do so when they are turned.
+        Self { rows: [0, 1, 2].map(|r| [w[r], h[r], d[r], origin[r]]) }
     }
 
     /// The map from a point in mm to an index `[d, h, w]`.

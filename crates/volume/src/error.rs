@@ -46,6 +46,12 @@ pub enum VolumeError {
         /// Beyond it nothing moves, mm.
         reach_mm: f64,
     },
+    /// Two scans of which nobody can tell how they lie to each other.
+    #[error("the scans cannot be registered: {problem}")]
+    NotRegistered {
+        /// What is wrong with them.
+        problem: &'static str,
+    },
     /// Two grids that must be one.
     #[error("the grids differ: {left:?} and {right:?} (D, H, W), or their affines do")]
     GridMismatch {

@@ -1,5 +1,5 @@
 use crate::vector::{cross, dot};
-use crate::{Affine, VolumeError};
+use crate::{Affine, RigidMotion, VolumeError};
 
 /// A voxel grid in space: its shape `[D, H, W]` and the [`Affine`] that places it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -109,6 +109,11 @@ impl Geometry {
     /// [`VolumeError::EmptyAxis`] if an axis of `shape` is 0.
     pub fn window(&self, start: [i64; 3], shape: [usize; 3]) -> Result<Geometry, VolumeError> {
         Geometry::new(shape, self.affine_from(start.map(|s| s as f64), [1.0; 3])?)
+    }
+
+    /// The grid carried along by the motion: its shape, each voxel where the motion takes it.
+    pub fn moved(&self, motion: &RigidMotion) -> Geometry {
+        Geometry { shape: self.shape, affine: self.affine.moved(motion) }
     }
 
     /// Whether both grids hold the same voxels at the same places, to 1e-3 of a voxel.

@@ -12,6 +12,8 @@
 //! # Rooms
 //! - grids: [`Affine`], [`Geometry`], [`Image`], [`LabelMap`]
 //! - moving voxels: [`Image::resample`], [`Image::warp`] by a [`Deformation`] (affine, [`DisplacementField`], [`Flow`])
+//! - two scans of one head: [`register()`] finds the [`RigidMotion`] between them, [`LabelMap::resample_moved`] carries a
+//!   mask over
 //! - shapes in masks: [`Components`], [`distance_mm`], [`dilate_mm`], [`erode_mm`]
 //! - a head without its lesion: [`inpaint()`], [`harmonic_fill`]
 //! - what describes a scan: [`BrainDescriptors`], [`LesionDescriptors`], [`NcctSigns`],
@@ -38,9 +40,11 @@ mod image;
 mod index_map;
 mod inpaint;
 mod label_map;
+mod motion;
 mod ncct_signs;
 mod noise;
 mod physics;
+mod register;
 mod resample;
 mod sample;
 mod straighten;
@@ -60,6 +64,8 @@ pub use harmonic::harmonic_fill;
 pub use image::Image;
 pub use inpaint::inpaint;
 pub use label_map::{LabelMap, Lesion};
+pub use motion::RigidMotion;
 pub use ncct_signs::NcctSigns;
 pub use noise::{ConvolutionKernel, correlated_noise};
+pub use register::{Registration, register};
 pub use surface_area::surface_area_mm2;

@@ -13,6 +13,7 @@ mod damage;
 mod export;
 mod finetune;
 mod finished;
+mod followup;
 mod interruption;
 mod mistakes;
 mod real;

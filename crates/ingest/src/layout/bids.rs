@@ -4,7 +4,7 @@ use super::clinical::by_participant;
 use super::folder::{Listing, at_most_one, dicom_tree, list, list_case, nifti_stem, relative};
 use super::{Clinical, ImageFiles, LabelScheme, Scan, Source};
 use crate::dicom::is_dicom;
-use crate::unusable::TWIN;
+use crate::unusable::{FOLLOWUP, TWIN};
 use crate::{IngestError, Unusable};
 
 /// Every `sub-*` of the folder and every row of its table.
@@ -30,12 +30,14 @@ fn source(root: &Path, id: String, clinical: Result<Clinical, Unusable>) -> Sour
         Ok(Some((_, place))) => place.clone(),
         _ => subject.clone(),
     };
+    let followup = Session::followup(&subject);
     let scan = clinical.and_then(|clinical| {
         let (image, _) = image?.ok_or(Unusable::NoBaseline)?;
         Ok(Scan {
             image,
             baseline_mask: baseline.mask("baseline mask")?,
-            followup_mask: Session::followup(&subject).mask("follow-up mask")?,
+            followup_mask: followup.mask("follow-up mask")?,
+            followup_image: followup.image(FOLLOWUP).map(|image| image.map(|(image, _)| image)),
             twin: Session::twin(&subject).image(TWIN)?.map(|(image, _)| image),
             labels: LabelScheme::Own,
             clinical,

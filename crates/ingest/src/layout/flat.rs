@@ -31,7 +31,15 @@ pub(super) fn discover(root: &Path) -> Result<Vec<Source>, IngestError> {
         let scan = image.and_then(|image| {
             let (baseline_mask, clinical) = (mask?, Clinical::default());
             let labels = LabelScheme::Own;
-            Ok(Scan { image, baseline_mask, followup_mask: None, twin: None, labels, clinical })
+            Ok(Scan {
+                image,
+                baseline_mask,
+                followup_mask: None,
+                followup_image: Ok(None),
+                twin: None,
+                labels,
+                clinical,
+            })
         });
         Source { id: id.to_owned(), patient: id.to_owned(), path: relative(root, place), scan }
     };

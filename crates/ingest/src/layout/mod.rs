@@ -9,8 +9,8 @@
 //!
 //! **Table of paths**: `cases.csv`, `cases.tsv` or `cases.parquet` at the root, a row a case: `case` and
 //! `image` (NIfTI file, DICOM file, folder of DICOM files or its DICOMDIR), and as far as known `patient`
-//! (else the case is a patient of its own), `mask` and `followup_mask`. Paths are relative to the dataset's folder and stay within it, since
-//! only what is below it counts for the cache.
+//! (else the case is a patient of its own), `mask`, `followup_mask` and `followup_image`. Paths are relative to the
+//! dataset's folder and stay within it, since only what is below it counts for the cache.
 //!
 //! **Flat folder**: each NIfTI file and each folder of DICOM files is a case and a patient; DICOM files
 //! lying at the root are one case together. `NAME_mask.nii[.gz]` or `NAME_dseg.nii[.gz]` is the mask
@@ -73,6 +73,8 @@ pub struct Scan {
     pub baseline_mask: Option<PathBuf>,
     /// Lesion mask of the follow-up CT, on that scan's grid.
     pub followup_mask: Option<PathBuf>,
+    /// The follow-up CT, or why it cannot be used, which costs the case nothing else.
+    pub followup_image: Result<Option<ImageFiles>, Unusable>,
     /// The same head scanned without its hematoma, as phantoms have it.
     pub twin: Option<ImageFiles>,
     /// What the labels of its masks mean.
@@ -104,9 +106,13 @@ pub enum ImageFiles {
 impl ImageFiles {
     /// The file, or the first of them.
     pub fn first_file(&self) -> Option<&Path> {
+        self.files().first().map(PathBuf::as_path)
+    }
+
+    fn files(&self) -> &[PathBuf] {
         match self {
-            Self::Nifti(path) => Some(path),
-            Self::Dicom(paths) => paths.first().map(PathBuf::as_path),
+            Self::Nifti(path) => std::slice::from_ref(path),
+            Self::Dicom(paths) => paths,
         }
     }
 }
@@ -132,7 +138,13 @@ pub fn discover(
     };
     let mut sources = sources?;
     for source in &mut sources {
-        if source.scan.as_ref().is_ok_and(|scan| leads_out(root, scan)) {
+        let Ok(scan) = &mut source.scan else { continue };
+        let of_followup = |image: &ImageFiles| leads_out(root, image.files());
+        if scan.followup_image.as_ref().is_ok_and(|image| image.as_ref().is_some_and(of_followup)) {
+            scan.followup_image = Err(Unusable::LinkOut);
+        }
+        let masks = scan.baseline_mask.iter().chain(&scan.followup_mask);
+        if leads_out(root, scan.image.files().iter().chain(masks)) {
             source.scan = Err(Unusable::LinkOut);
         }
     }
@@ -172,18 +184,12 @@ fn recognise(root: &Path) -> Result<LayoutChoice, IngestError> {
     }
 }
 
-/// Whether a file of the scan is a link to what lies outside the dataset's folder, which alone counts for
-/// the cache. A file that is not there leads nowhere.
-fn leads_out(root: &Path, scan: &Scan) -> bool {
+/// Whether a file is a link to what lies outside the dataset's folder, which alone counts for the cache. A file that is
+/// not there leads nowhere.
+fn leads_out<'a>(root: &Path, files: impl IntoIterator<Item = &'a PathBuf>) -> bool {
     let Ok(root) = root.canonicalize() else { return false };
-    let images = match &scan.image {
-        ImageFiles::Nifti(path) => std::slice::from_ref(path),
-        ImageFiles::Dicom(files) => files,
-    };
-    images
-        .iter()
-        .chain(&scan.baseline_mask)
-        .chain(&scan.followup_mask)
+    files
+        .into_iter()
         .filter_map(|path| path.canonicalize().ok())
         .any(|path| !path.starts_with(&root))
 }

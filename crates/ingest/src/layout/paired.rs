@@ -144,6 +144,7 @@ impl Pairs {
                     image: ImageFiles::Nifti(path),
                     baseline_mask: mask,
                     followup_mask: None,
+                    followup_image: Ok(None),
                     twin: None,
                     labels: labels.clone(),
                     clinical,

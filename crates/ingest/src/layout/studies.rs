@@ -32,6 +32,7 @@ pub(super) fn discover(root: &Path) -> Result<Vec<Source>, IngestError> {
                 image: ImageFiles::Dicom(files),
                 baseline_mask: None,
                 followup_mask: None,
+                followup_image: Ok(None),
                 twin: None,
                 labels: LabelScheme::Own,
                 clinical,

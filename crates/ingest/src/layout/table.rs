@@ -46,6 +46,7 @@ fn scan(root: &Path, sheet: &Sheet, row: usize) -> Result<Scan, Unusable> {
         image: image_files(image)?,
         baseline_mask: path("mask")?,
         followup_mask: path("followup_mask")?,
+        followup_image: path("followup_image").and_then(|path| path.map(image_files).transpose()),
         twin: None,
         labels: LabelScheme::Own,
         clinical: Clinical::from_row(sheet, row)?,

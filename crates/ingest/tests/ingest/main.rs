@@ -4,6 +4,7 @@
 
 mod cohort;
 mod dicom;
+mod followup;
 mod layouts;
 mod nifti;
 mod preparation;

@@ -11,7 +11,7 @@ use hemex_ingest::dicom::{PADDING_HU, read_series};
 use hemex_ingest::{
     DicomSettings, PreparationSettings, StackProblem, UnevenSlices, Unusable, prepare,
 };
-use hemex_volume::{Affine, Geometry, Image};
+use hemex_volume::{Affine, Geometry, Image, RigidMotion, register};
 
 fn settings() -> PreparationSettings {
     PreparationSettings {
@@ -262,4 +262,36 @@ fn a_part_of_a_brain_is_found() {
     assert!(!is_brain([2, 30, 51]), "the neck");
     let noise_hu = prepared.noise_hu.unwrap();
     assert!((0.3..3.0).contains(&noise_hu), "{noise_hu}");
+}
+
+/// The GE head as another scanner sees it once it has turned by 8.8° and gone 19 mm: slices of 6 mm, a grid of its own,
+/// noise of some HU.
+#[test]
+fn a_real_head_that_has_moved_is_found_back() {
+    let Some(data) = data("a GE head that has moved") else { return };
+    let folder = unpacked(&data.join("headct_ge_tilt/dicom.tar.xz"));
+    let series = read_series(&files(folder.path()), &DICOM).unwrap();
+    let native = series.stack.into_image(series.voxels, &DICOM).unwrap();
+    let prepared = prepare(native.clone(), &settings()).unwrap();
+    let middle_mm = prepared.brain.centroid_mm(&[1]).unwrap();
+    let truth = RigidMotion::about(middle_mm, [5.0, -4.0, 6.0], [9.0, -7.0, 15.0]);
+    let [x, y, z] = truth.point_mm(middle_mm);
+    let affine = Affine::from_spacing([6.0, 0.9, 0.9], [x - 115.0, y - 115.0, z - 81.0]).unwrap();
+    let grid = Geometry::new([28, 256, 256], affine).unwrap();
+    let mut moved = native.resample_moved(&truth.inverse(), &grid, PADDING_HU);
+    for (i, hu) in moved.voxels_mut().iter_mut().enumerate() {
+        *hu += ((i as u32).wrapping_mul(2_654_435_761) >> 16) as f32 % 13.0 - 6.0;
+    }
+    let found = register(&moved, &prepared.image, None).unwrap();
+    let bounds = prepared.brain.bounds(&[1]).unwrap();
+    // At the corners of the brain's box, some of which lie outside the head.
+    let errors_mm = (0..8).map(|corner| {
+        let index = std::array::from_fn(|axis| bounds[axis][corner >> axis & 1] as f64);
+        let point = prepared.brain.geometry().point_mm(index);
+        let (found, truth) = (found.motion.point_mm(point), truth.point_mm(point));
+        (0..3).map(|i| (found[i] - truth[i]).powi(2)).sum::<f64>().sqrt()
+    });
+    let error_mm = errors_mm.fold(0.0, f64::max);
+    assert!(error_mm < 0.5, "{error_mm} mm, {found:?}");
+    assert!(found.agreement > 0.9, "{found:?}");
 }

@@ -26,8 +26,28 @@ pub(super) fn plain_name(name: &str) -> bool {
     !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\', '\0'])
 }
 
+/// How far the affines of two volumes on one grid may differ, mm: they are written in single precision.
+const SAME_GRID_MM: f32 = 1e-3;
+
+/// Where a volume's voxels are.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Grid {
+    /// `[D, H, W]`.
+    pub(super) shape: [usize; 3],
+    /// `srow_x`, `srow_y`, `srow_z`.
+    affine: [f32; 12],
+}
+
+impl Grid {
+    /// Whether both hold the same voxels at the same places.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        let pairs = self.affine.iter().zip(other.affine);
+        self.shape == other.shape && pairs.into_iter().all(|(a, b)| (a - b).abs() <= SAME_GRID_MM)
+    }
+}
+
 /// An uncompressed NIfTI-1 file (`.nii`) whose length is that of its header's promise.
-pub(super) fn nifti(path: &Path) -> Result<[usize; 3], Problem> {
+pub(super) fn nifti(path: &Path) -> Result<Grid, Problem> {
     present(path)?;
     let mut header = [0u8; 352];
     let mut file = File::open(path).map_err(|e| Problem::new(path, e.to_string()))?;
@@ -38,7 +58,8 @@ pub(super) fn nifti(path: &Path) -> Result<[usize; 3], Problem> {
     }
     let short = |at: usize| i16::from_le_bytes([header[at], header[at + 1]]);
     let shape: [usize; 3] = [40 + 6, 40 + 4, 40 + 2].map(|at| short(at).max(0) as usize);
-    let vox_offset = f32::from_le_bytes([header[108], header[109], header[110], header[111]]);
+    let float = |at: usize| f32::from_le_bytes(std::array::from_fn(|i| header[at + i]));
+    let vox_offset = float(108);
     let bytes = shape.iter().product::<usize>() * short(72).max(0) as usize / 8;
     let expected = vox_offset as u64 + bytes as u64;
     let found = path.metadata().map_err(|e| Problem::new(path, e.to_string()))?.len();
@@ -46,7 +67,7 @@ pub(super) fn nifti(path: &Path) -> Result<[usize; 3], Problem> {
         let text = format!("cut short or too long: {found} bytes, its header promises {expected}");
         return Err(Problem::new(path, text));
     }
-    Ok(shape)
+    Ok(Grid { shape, affine: std::array::from_fn(|i| float(280 + 4 * i)) })
 }
 
 /// A safetensors file: the length of its JSON header, the header, then the promised bytes.

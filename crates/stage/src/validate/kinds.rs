@@ -2,8 +2,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
 use super::Problem;
-use super::files::{json, nifti, plain_name, present, safetensors};
-use super::table::Table;
+use super::files::{Grid, json, nifti, plain_name, present, safetensors};
+use super::table::{Row, Table};
 
 const REGIMES: [&str; 5] = ["patient", "site", "same_patient", "time", "given"];
 const ROLES: [&str; 5] = ["train", "val", "calibration", "test", "target"];
@@ -50,9 +50,9 @@ pub(super) fn cases(folder: &Path) -> Result<(), Problem> {
         if !plain_name(case_id) || seen.insert(case_id, ()).is_some() {
             return Err(row.problem(format!("`{case_id}` is no unique plain name")));
         }
-        let image = nifti(&folder.join("images").join(format!("{case_id}.nii")))?;
+        let image = nifti(&folder.join("images").join(format!("{case_id}.nii")))?.shape;
         let brain_path = folder.join("brain").join(format!("{case_id}.nii"));
-        let brain = nifti(&brain_path)?;
+        let brain = nifti(&brain_path)?.shape;
         if image != brain {
             let text = format!("its shape {brain:?} is not the image's {image:?}");
             return Err(Problem::new(&brain_path, text));
@@ -98,15 +98,27 @@ pub(super) fn labels(folder: &Path) -> Result<(), Problem> {
             }
         }
         row.probability("true_probability")?;
-        match row.text("mask") {
-            "" => (),
-            mask if mask.strip_prefix("masks/").is_some_and(plain_name) => {
-                nifti(&folder.join(mask))?;
-            }
-            mask => return Err(row.problem(format!("`mask` is `{mask}`, expected `masks/…`"))),
+        let mask = volume(folder, row, "mask", "masks/")?;
+        // The column may be missing.
+        let followup = volume(folder, row, "followup_mask", "followup_masks/")?;
+        if let (Some(mask), Some(followup)) = (mask, followup)
+            && !followup.is_same(&mask)
+        {
+            return Err(row.problem("`followup_mask` does not lie on the grid of `mask`"));
         }
     }
     json(&folder.join("labels.json")).map(drop)
+}
+
+/// The grid of the volume that a cell names below the artifact's `place`; `None` for an empty cell.
+fn volume(folder: &Path, row: Row<'_>, column: &str, place: &str) -> Result<Option<Grid>, Problem> {
+    match row.text(column) {
+        "" => Ok(None),
+        name if name.strip_prefix(place).is_some_and(plain_name) => {
+            nifti(&folder.join(name)).map(Some)
+        }
+        name => Err(row.problem(format!("`{column}` is `{name}`, expected `{place}…`"))),
+    }
 }
 
 pub(super) fn splits(folder: &Path) -> Result<(), Problem> {

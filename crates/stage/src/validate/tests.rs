@@ -88,6 +88,50 @@ fn a_case_has_one_label() {
     assert!(error.contains("line 3: `a` has a label already"), "{error}");
 }
 
+/// A label map of 2 × 3 × 4 voxels of this size, mm, all of them background.
+fn label_map(spacing_mm: f32) -> Vec<u8> {
+    let mut file = vec![0; 352 + 24];
+    file[..4].copy_from_slice(&348_i32.to_le_bytes());
+    for (i, short) in [3_i16, 4, 3, 2].into_iter().enumerate() {
+        file[40 + 2 * i..][..2].copy_from_slice(&short.to_le_bytes());
+    }
+    file[72..74].copy_from_slice(&8_i16.to_le_bytes());
+    file[108..112].copy_from_slice(&352_f32.to_le_bytes());
+    for at in [280, 300, 320] {
+        file[at..at + 4].copy_from_slice(&spacing_mm.to_le_bytes());
+    }
+    file[344..348].copy_from_slice(b"n+1\0");
+    file
+}
+
+#[test]
+fn a_follow_up_mask_lies_on_the_grid_of_the_mask() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("labels.json"), "{}").unwrap();
+    let file = |name: &str, spacing_mm| {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, label_map(spacing_mm)).unwrap();
+    };
+    file("masks/a.nii", 2.0);
+    file("followup_masks/a.nii", 2.0);
+    file("followup_masks/coarse.nii", 2.5);
+    let table = |cells: &str| {
+        let header = "case_id,growth,growth_undefined_reason,baseline_volume_ml,\
+                      followup_volume_ml,mask,true_probability,followup_mask\n";
+        fs::write(folder.path().join("labels.csv"), format!("{header}a,1,,,,{cells}\n")).unwrap();
+        validate(Kind::Labels, folder.path()).map_err(|e| e.to_string())
+    };
+    table("masks/a.nii,,followup_masks/a.nii").unwrap();
+    table("masks/a.nii,,").unwrap();
+    table(",,followup_masks/coarse.nii").unwrap();
+    let error = table("masks/a.nii,,followup_masks/coarse.nii").unwrap_err();
+    assert!(error.contains("line 2: `followup_mask` does not lie on the grid"), "{error}");
+    let error = table("masks/a.nii,,masks/a.nii").unwrap_err();
+    assert!(error.contains("expected `followup_masks/…`"), "{error}");
+    assert!(table("masks/a.nii,,followup_masks/b.nii").unwrap_err().contains("b.nii"));
+}
+
 #[test]
 fn a_model_cut_short_is_refused() {
     let folder = tempfile::tempdir().unwrap();

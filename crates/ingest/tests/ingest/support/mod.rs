@@ -134,6 +134,13 @@ impl Outputs {
         nifti::read_label_map(&self.path("cases").join("brain").join(file)).unwrap()
     }
 
+    /// The mask of the follow-up scan, if it could be carried over.
+    pub(crate) fn followup_mask(&self, source_id: &str) -> Option<LabelMap> {
+        let file = format!("{}.nii", self.case_id(source_id));
+        let path = self.path("labels").join("followup_masks").join(file);
+        path.exists().then(|| nifti::read_label_map(&path).unwrap())
+    }
+
     pub(crate) fn mask(&self, source_id: &str) -> LabelMap {
         let file = format!("{}.nii", self.case_id(source_id));
         nifti::read_label_map(&self.path("labels").join("masks").join(file)).unwrap()
