@@ -10,8 +10,10 @@ use crate::prepare::Prepared;
 use crate::unusable::FOLLOWUP;
 use crate::{FollowupMasks, Unusable};
 
-/// Correlation of the two registered scans from which on they are believed to show one head in one place.
-const LEAST_AGREEMENT: f64 = 0.8;
+/// Correlation of the two registered scans from which on they are believed to show one head in one place. Phantom heads in
+/// slices of 8 mm reach 0.93 to 0.98 with themselves, and 0.46 to 0.96 with one another: what was not found is told, a
+/// mix-up of two patients not always.
+const LEAST_AGREEMENT: f64 = 0.9;
 
 /// What is looked at: the brain and so much of the skull around it, mm. A jaw, a neck and a headrest keep no place to it.
 const SKULL_MM: f64 = 10.0;
@@ -25,7 +27,7 @@ pub(crate) enum Left {
     /// The follow-up CT, or the mask on it, cannot be used.
     #[error("{0}")]
     Unusable(#[from] Unusable),
-    /// The scans do not show one head, or it was not found.
+    /// The scans show two heads, or one that was not found back.
     #[error(
         "once registered, the follow-up CT correlates with the baseline CT by {agreement:.2}, expected \
          {} or more",

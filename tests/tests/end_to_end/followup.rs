@@ -60,12 +60,12 @@ fn registered_follow_up_masks_lie_where_the_hematoma_was_and_grew_to() {
     let registered = ingested(&bench, "registered");
     other.adopt(&bench, &["phantom"]);
     let as_scanned = ingested(&other, "as_scanned");
-    // Every case with a label: no scan of one patient is taken for another's.
+    // Every case with a label: no registration is refused.
     assert!(registered.len() >= 10 && registered.len() == as_scanned.len(), "{}", registered.len());
     let stable = |pairs: &[Pair]| mean(pairs.iter().filter(|pair| !pair.grew).map(Pair::dice));
     let grown = |pairs: &[Pair]| mean(pairs.iter().filter(|pair| pair.grew).map(Pair::contained));
     let figures = [&registered, &as_scanned].map(|pairs| (stable(pairs), grown(pairs)));
     let [(dice, contained), (dice_as_scanned, contained_as_scanned)] = figures;
-    assert!(dice > 0.8 && dice > dice_as_scanned + 0.2, "{figures:?}");
-    assert!(contained > 0.9 && contained > contained_as_scanned + 0.1, "{figures:?}");
+    assert!(dice > 0.75 && dice > dice_as_scanned + 0.5, "{figures:?}");
+    assert!(contained > 0.9 && contained > contained_as_scanned + 0.4, "{figures:?}");
 }
