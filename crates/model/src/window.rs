@@ -327,13 +327,15 @@ mod tests {
             assert!(close(logit(&both), (logit(&one) + logit(&other)) / 2.0));
             assert!(close(logit(&both), logit(&of_mirror)) && !close(logit(&one), logit(&other)));
         }
-        let maps: [fn(&CaseOutput) -> Option<&Vec<f32>>; 2] =
-            [|o| o.lesion_probability.as_ref(), |o| o.followup_probability.as_ref()];
-        for map in maps {
-            let unmirrored = mirror(map(&of_mirror).unwrap());
-            let alike = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-5);
-            assert!(alike(map(&both).unwrap(), &unmirrored));
-            assert!(!alike(map(&both).unwrap(), map(&one).unwrap()));
+        let maps = |output: &CaseOutput| {
+            let maps = [&output.lesion_probability, &output.followup_probability];
+            maps.map(|map| map.clone().unwrap())
+        };
+        let alike = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-5);
+        for ((both, of_mirror), one) in
+            maps(&both).iter().zip(maps(&of_mirror)).zip(maps(&one).iter())
+        {
+            assert!(alike(both, &mirror(&of_mirror)) && !alike(both, one));
         }
         assert_ne!(both.lesion_probability, both.followup_probability);
     }
