@@ -96,13 +96,13 @@ mod tests {
                 let seen = batch.mask.clone().into_data().iter::<f64>().collect::<Vec<_>>();
                 let seen: Vec<f64> = seen.chunks(16 * 16).map(|mask| mask.iter().sum()).collect();
                 let mut losses = Vec::new();
-                for case in 0..2 {
+                for (case, growth) in growth.iter().enumerate() {
                     let of_case = 3 * case..3 * case + 3;
                     let weights = of_case.clone().map(|i| seen[i] * attention[i].exp());
                     let total: f64 = weights.clone().sum();
                     if total > 0.0 {
                         let sum: f64 = weights.zip(of_case).map(|(w, i)| w * logits[i]).sum();
-                        let sign = if growth[case] == 1.0 { -1.0 } else { 1.0 };
+                        let sign = if *growth == 1.0 { -1.0 } else { 1.0 };
                         losses.push((sign * sum / total).exp().ln_1p());
                     }
                 }
