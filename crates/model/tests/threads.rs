@@ -4,9 +4,8 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor, TensorData};
 use hemex_kernels::{Algorithm, FusedAdamW, Level, Plan, mask_losses};
-use hemex_model::{
-    AttentionSpec, Dims, InputSpec, Network, NetworkKind, NetworkSpec, Pooling, RawNetworkSpec,
-};
+use hemex_model::{Dims, Network, NetworkKind, NetworkSpec};
+use serde_json::json;
 
 /// The bits of every weight.
 #[derive(Default)]
@@ -20,24 +19,15 @@ impl ModuleVisitor for Bits {
 
 /// Weights after 20 steps of a network that segments and classifies.
 fn weights(kind: NetworkKind, dims: Dims, window: [usize; 3]) -> Vec<u32> {
-    let raw = RawNetworkSpec {
-        kind,
-        dims,
-        channels: vec![8, 16, 32],
-        n_groups: 8,
-        n_planar_levels: if dims == Dims::Volumes { 1 } else { 0 },
-        pooling: Pooling::MeanMax,
-        reconstructs: false,
-        deep_supervision: false,
-        followup: false,
-        signs: Vec::new(),
-        slice_attention: None,
-        attention: (kind == NetworkKind::SwinUnet)
-            .then_some(AttentionSpec { window: [6, 5], head_channels: 8 }),
-        window,
-        input: InputSpec { windows_hu: vec![[0.0, 100.0]], brain_only: false, n_neighbours: 0 },
-    };
-    let spec = NetworkSpec::try_from(raw).unwrap_or_else(|e| panic!("{e}"));
+    let mut spec = json!({
+        "kind": kind, "dims": dims, "channels": [8, 16, 32], "n_groups": 8,
+        "n_planar_levels": u8::from(dims == Dims::Volumes), "pooling": "mean_max", "window": window,
+        "input": { "windows_hu": [[0.0, 100.0]], "brain_only": false, "n_neighbours": 0 },
+    });
+    if kind == NetworkKind::SwinUnet {
+        spec["attention"] = json!({ "window": [6, 5], "head_channels": 8 });
+    }
+    let spec: NetworkSpec = serde_json::from_value(spec).unwrap_or_else(|e| panic!("{e}"));
     let device = Device::flex().autodiff();
     let mut network = Network::new(&spec, 5, &device);
     let mut optimizer = ModuleOptimizer::from(FusedAdamW::new(0.01));

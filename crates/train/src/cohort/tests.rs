@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::*;
 use crate::sample::WindowSource;
-use crate::{Sampler, SamplerKind};
+use crate::{Config, RawConfig, Sampler, SamplerKind};
 
 const SHAPE: [usize; 3] = [10, 48, 44];
 /// Cases 0 to 5 train, 6 and 7 validate, 8 tests, 9 and 10 are targets; 0 and 1 are of one patient.
@@ -68,6 +68,55 @@ pub(crate) fn write_cohort(root: &Path) {
         json!({ "version": "1", "spacing_mm": [5.0, 2.0, 2.0], "window_hu": [-100.0, 200.0] });
     json::write(&root.join("cases/preparation.json"), &preparation).unwrap();
     json::write(&root.join("cases/geometry.json"), &json!({})).unwrap();
+}
+
+/// What keeps the demo's networks small on this cohort.
+const SMALL: &str = "
+    regime = \"patient\"
+    batch_size = 4
+    [sampler]
+    shift_weights = false
+    [arm.joint]
+    channels = [4, 8, 8]
+    window = [1, 16, 16]
+    [arm.vgg]
+    channels = [4, 8, 8]
+    window = [1, 16, 16]
+    ";
+
+/// The demo's config of small networks with these keys otherwise.
+pub(crate) fn config_with(changes: &str) -> Config {
+    checked(changes).unwrap()
+}
+
+/// The same, or why it is refused.
+pub(crate) fn checked(changes: &str) -> Result<Config, String> {
+    let text = include_str!("../../../../configs/train.toml");
+    let mut document: toml::Table = toml::from_str(text).unwrap();
+    for changes in [SMALL, changes] {
+        merge(&mut document, toml::from_str(changes).unwrap());
+    }
+    let raw: RawConfig = document.try_into().unwrap();
+    Config::try_from(raw).map_err(|error| error.to_string())
+}
+
+fn merge(document: &mut toml::Table, changes: toml::Table) {
+    for (key, value) in changes {
+        match (document.get_mut(&key).and_then(toml::Value::as_table_mut), value) {
+            (Some(table), toml::Value::Table(changes)) => merge(table, changes),
+            (_, value) => {
+                document.insert(key, value);
+            }
+        }
+    }
+}
+
+/// A request for a network of this arm.
+pub(crate) fn asked(root: &Path, arm: &str) -> Request {
+    let mut request = request(root);
+    request.axes.insert("arm".to_owned(), arm.into());
+    request.axes.insert("fold".to_owned(), 0.into());
+    request
 }
 
 pub(crate) fn request(root: &Path) -> Request {

@@ -94,6 +94,9 @@ fn how_is_learnt_must_end_within_the_training() {
     assert!(checked("loss", "label_warmup_steps", "419").is_ok());
     let error = checked("loss", "label_warmup_steps", "420").unwrap_err().to_string();
     assert!(error.contains("loss.label_warmup_steps") && error.contains("420"), "{error}");
+    let both = "[loss]\nlabel_warmup_steps = 5\ntask_rate = 0.1";
+    let error = crate::cohort::tests::checked(both).unwrap_err();
+    assert!(error.contains("loss.label_warmup_steps") && error.contains("task_rate"), "{error}");
 }
 
 #[test]

@@ -10,13 +10,12 @@ use hemex_volume::{Affine, Geometry, LabelMap};
 
 use super::*;
 use crate::across::GroupWeights;
-use crate::cohort::tests::{transplant, write_cohort};
+use crate::cohort::tests::{asked, config_with, transplant, write_cohort};
 use crate::cohort::{Cohort, FOLLOWUP, Fold, is_lesion};
 use crate::config::RawLoss;
 use crate::learner::tests::at;
 use crate::loss::{GrowthLoss, JointLoss, LossState};
 use crate::sample::{Batch, WindowSource};
-use crate::signs::tests::{asked, config_with};
 use crate::tasks::TaskWeights;
 use crate::trainer::arm_of;
 use crate::{Config, RawConfig, Sampler, SamplerKind, Tversky, tversky_loss};
@@ -187,20 +186,14 @@ fn config() -> Config {
 fn config_of(followup: bool) -> Config {
     config_with(&format!(
         "
-        regime = \"patient\"
         n_epochs = 2
         steps_per_epoch = 3
-        batch_size = 4
         [optimizer]
         warmup_steps = 1
         [loss]
         followup_weight = 0.5
         task_rate = 0.05
-        [sampler]
-        shift_weights = false
         [arm.joint]
-        channels = [4, 8, 8]
-        window = [1, 16, 16]
         followup = {followup}
         "
     ))
@@ -211,7 +204,7 @@ fn what_cannot_be_learnt_is_refused_with_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
     write_cohort(root);
-    let (config, request) = (config(), asked(root));
+    let (config, request) = (config(), asked(root, "joint"));
     let read = || {
         let (_, _, fold) = arm_of(&config, &request).unwrap();
         Cohort::read(&request, &fold).map(|cohort| cohort.train)
@@ -252,7 +245,7 @@ struct Windows {
 
 impl Windows {
     fn new(root: &Path, planted: f64, config: &Config) -> Self {
-        let (request, transplant) = (asked(root), transplant(planted));
+        let (request, transplant) = (asked(root, "joint"), transplant(planted));
         let (_, _, fold) = arm_of(config, &request).unwrap();
         let cohort = Cohort::read(&request, &Fold { transplant: &transplant, ..fold }).unwrap();
         Self { cohort, transplant }

@@ -21,39 +21,18 @@ impl Batch {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod tests {
-    use std::path::Path;
-
-    use hemex_stage::Request;
-
     use super::*;
+    use crate::Config;
     use crate::cohort::Cohort;
-    use crate::cohort::tests::{request, write_cohort};
+    use crate::cohort::tests::{asked, checked, write_cohort};
     use crate::trainer::{Trainer, arm_of};
-    use crate::{Config, RawConfig};
 
-    /// The demo's config with batches of two cases of three windows each.
+    /// Batches of cases of three windows each.
     fn config(batch_size: usize) -> Result<Config, String> {
-        let text = include_str!("../../../../configs/train.toml");
-        let mut document: toml::Table = toml::from_str(text).unwrap();
-        document.insert("regime".into(), "patient".into());
-        document.insert("batch_size".into(), (batch_size as i64).into());
-        document["sampler"].as_table_mut().unwrap().insert("shift_weights".into(), false.into());
-        for arm in ["joint", "vgg"] {
-            let arm = document["arm"][arm].as_table_mut().unwrap();
-            arm.insert("channels".into(), vec![8, 8].into());
-            arm.insert("n_groups".into(), 4.into());
-            arm.insert("window".into(), vec![1, 16, 16].into());
-            let attention = toml::from_str("n_windows = 3\nn_hidden = 4").unwrap();
-            arm.insert("slice_attention".into(), toml::Value::Table(attention));
-        }
-        Config::try_from(document.try_into::<RawConfig>().unwrap()).map_err(|e| e.to_string())
-    }
-
-    fn asked(root: &Path, arm: &str) -> Request {
-        let mut request = request(root);
-        request.axes.insert("arm".to_owned(), arm.into());
-        request.axes.insert("fold".to_owned(), 0.into());
-        request
+        let attention = "slice_attention = { n_windows = 3, n_hidden = 4 }";
+        checked(&format!(
+            "batch_size = {batch_size}\n[arm.joint]\n{attention}\n[arm.vgg]\n{attention}"
+        ))
     }
 
     fn values(tensor: Tensor<1>) -> Vec<f64> {

@@ -5,16 +5,15 @@ use std::path::Path;
 use hemex_artifacts::table;
 use hemex_augment::{GrowthRule, Policy, RawPolicy};
 use hemex_model::{Network, save_weights};
-use hemex_stage::Request;
 
 use super::*;
 use crate::checkpoint::Checkpoints;
 use crate::cohort::Cohort;
-use crate::cohort::tests::{request, transplant, write_cohort};
+use crate::cohort::tests::{asked, config_with, transplant, write_cohort};
 use crate::learner::{Learner, StepLoss};
 use crate::sample::WindowSource;
 use crate::trainer::{Trainer, arm_of};
-use crate::{Config, RawConfig, Sampler, SamplerKind};
+use crate::{Config, Sampler, SamplerKind};
 
 const SIGNS: [Sign; 2] = [Sign::Swirl, Sign::Blend];
 
@@ -65,16 +64,10 @@ fn write_signs(root: &Path, blends: &[&str]) {
 /// The demo's config for a small joint network with every head that only teaches.
 fn config() -> Config {
     let changes = "
-        regime = \"patient\"
-        batch_size = 4
         [loss]
         sign_weight = 0.3
         task_rate = 0.05
-        [sampler]
-        shift_weights = false
         [arm.joint]
-        channels = [4, 8, 8]
-        window = [1, 16, 16]
         reconstructs = true
         deep_supervision = true
         signs = [\"swirl\", \"blend\"]
@@ -82,38 +75,11 @@ fn config() -> Config {
     config_with(changes)
 }
 
-/// The demo's config with these keys otherwise.
-pub(crate) fn config_with(changes: &str) -> Config {
-    let text = include_str!("../../../../configs/train.toml");
-    let mut document: toml::Table = toml::from_str(text).unwrap();
-    merge(&mut document, toml::from_str(changes).unwrap());
-    Config::try_from(document.try_into::<RawConfig>().unwrap()).unwrap()
-}
-
-fn merge(document: &mut toml::Table, changes: toml::Table) {
-    for (key, value) in changes {
-        match (document.get_mut(&key).and_then(toml::Value::as_table_mut), value) {
-            (Some(table), toml::Value::Table(changes)) => merge(table, changes),
-            (_, value) => {
-                document.insert(key, value);
-            }
-        }
-    }
-}
-
-/// A request for the joint network.
-pub(crate) fn asked(root: &Path) -> Request {
-    let mut request = request(root);
-    request.axes.insert("arm".to_owned(), "joint".into());
-    request.axes.insert("fold".to_owned(), 0.into());
-    request
-}
-
 #[test]
 fn a_sign_that_nobody_looked_for_is_named() {
     let folder = tempfile::tempdir().unwrap();
     write_cohort(folder.path());
-    let (config, request) = (config(), asked(folder.path()));
+    let (config, request) = (config(), asked(folder.path(), "joint"));
     let read = || {
         let (_, _, fold) = arm_of(&config, &request).unwrap();
         Cohort::read(&request, &fold).map(|cohort| cohort.train)
@@ -134,7 +100,7 @@ fn a_planted_hematoma_was_not_looked_at() {
     let folder = tempfile::tempdir().unwrap();
     write_cohort(folder.path());
     write_signs(folder.path(), &["1"; 3]);
-    let (config, request, transplant) = (config(), asked(folder.path()), transplant(0.5));
+    let (config, request, transplant) = (config(), asked(folder.path(), "joint"), transplant(0.5));
     let (_, arm, fold) = arm_of(&config, &request).unwrap();
     let fold = crate::cohort::Fold { transplant: &transplant, ..fold };
     let cohort = Cohort::read(&request, &fold).unwrap();
@@ -175,7 +141,7 @@ fn heads_that_only_teach_go_on_to_the_same_bits() {
     let root = folder.path();
     write_cohort(root);
     write_signs(root, &["0", "1", "", "0", "1", "1"]);
-    let (config, request) = (config(), asked(root));
+    let (config, request) = (config(), asked(root, "joint"));
     let (_, arm, fold) = arm_of(&config, &request).unwrap();
     let cohort = Cohort::read(&request, &fold).unwrap();
     let trainer = Trainer::new(&config, &request, arm, &cohort).unwrap();

@@ -12,10 +12,10 @@ use hemex_stage::{Kind, OutputArtifact, Request};
 use super::{config, values, write_followups};
 use crate::checkpoint::Checkpoints;
 use crate::cohort::Cohort;
-use crate::cohort::tests::write_cohort;
+use crate::cohort::tests::{asked, write_cohort};
 use crate::learner::{Learner, StepLoss};
 use crate::sample::Batch;
-use crate::signs::tests::{asked, bytes};
+use crate::signs::tests::bytes;
 use crate::trainer::{Trainer, arm_of};
 
 /// The weights of a part by their path below it.
@@ -53,7 +53,7 @@ fn steps_go_on_to_the_same_bits_and_leave_a_head_alone_that_learns_nothing() {
     let root = folder.path();
     write_cohort(root);
     write_followups(root, &[1]);
-    let (config, request) = (config(), asked(root));
+    let (config, request) = (config(), asked(root, "joint"));
     let (_, arm, fold) = arm_of(&config, &request).unwrap();
     let cohort = Cohort::read(&request, &fold).unwrap();
     let trainer = Trainer::new(&config, &request, arm, &cohort).unwrap();
@@ -112,7 +112,7 @@ fn a_batch_is_learnt_by_heart_now_and_at_follow_up() {
     let root = folder.path();
     write_cohort(root);
     write_followups(root, &[0, 1, 2, 3, 4, 5]);
-    let (config, request) = (config(), asked(root));
+    let (config, request) = (config(), asked(root, "joint"));
     let (_, arm, fold) = arm_of(&config, &request).unwrap();
     let cohort = Cohort::read(&request, &fold).unwrap();
     let trainer = Trainer::new(&config, &request, arm, &cohort).unwrap();
@@ -144,7 +144,7 @@ fn a_training_says_what_the_follow_up_costs_and_keeps_its_head() {
     for name in ["scratch", "model"] {
         std::fs::create_dir(root.join(name)).unwrap();
     }
-    let mut request = Request { scratch: root.join("scratch"), ..asked(root) };
+    let mut request = Request { scratch: root.join("scratch"), ..asked(root, "joint") };
     let output = OutputArtifact { path: root.join("model"), kind: Kind::Model };
     request.outputs.insert("model".to_owned(), output);
     crate::run(&config(), &request).unwrap();
