@@ -85,10 +85,23 @@ impl Cohort {
     }
 
     /// The test cases with a known outcome, each once: what every arm is asked.
-    pub(crate) fn test_cases(&self) -> BTreeMap<String, CaseLine> {
+    pub(crate) fn test_cases(&self) -> BTreeMap<&str, &CaseLine> {
         let rows = self.arms.iter().flat_map(|(_, rows)| rows);
         let tested = rows.filter(|row| row.role == Role::Test && row.growth.is_some());
-        tested.map(|row| (row.case_id.clone(), row.clone())).collect()
+        tested.map(|row| (row.case_id.as_str(), row)).collect()
+    }
+
+    /// What an arm says of validation cases with a known outcome where these have twins without a hematoma: the rows of
+    /// the cases that it speaks of. A cohort has twins if any arm says anything of one.
+    pub(crate) fn with_twins(&self, name: &str) -> Vec<&CaseLine> {
+        let mut all = self.arms.iter().flat_map(|(_, rows)| rows);
+        if !all.any(|row| row.twin_logit.is_some()) {
+            return Vec::new();
+        }
+        let validates = |row: &&CaseLine| {
+            row.role == Role::Val && row.growth.is_some() && row.score().is_some()
+        };
+        self.arm(name).unwrap_or_default().iter().filter(validates).collect()
     }
 }
 

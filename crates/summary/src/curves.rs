@@ -1,5 +1,7 @@
 //! AUROC of each arm along the levels of a difficulty, a chart each.
 
+use hemex_artifacts::Regime;
+
 use crate::figures::ArmFigures;
 use crate::page::{escape, number};
 
@@ -22,21 +24,36 @@ struct Curve<'a> {
     levels: Vec<(&'a str, &'a str)>,
 }
 
-/// Charts of every difficulty. A setting is `DIFFICULTY LEVEL`, with a number for the level; settings without one are
-/// where each curve begins. Nothing where no difficulty has two points.
+/// Charts of every difficulty, those of each regime under a heading. A setting is `DIFFICULTY LEVEL`, with a number for
+/// the level; settings without one are where each curve begins. Nothing where no difficulty has two points.
 pub(crate) fn charts(arms: &[ArmFigures]) -> String {
-    let charts: Vec<String> = curves(arms)
+    let mut regimes: Vec<Regime> = Vec::new();
+    for arm in arms {
+        if !regimes.contains(&arm.regime) {
+            regimes.push(arm.regime);
+        }
+    }
+    regimes.into_iter().map(|regime| charts_of(regime, arms)).collect()
+}
+
+fn charts_of(regime: Regime, arms: &[ArmFigures]) -> String {
+    let arms: Vec<&ArmFigures> = arms.iter().filter(|arm| arm.regime == regime).collect();
+    let curves = curves(&arms);
+    let charts: String = curves
         .iter()
         .filter(|curve| curve.levels.len() > 1)
-        .map(|curve| chart(curve, arms))
+        .map(|curve| chart(curve, &arms))
         .collect();
     if charts.is_empty() {
         return String::new();
     }
-    format!("<h2>Along each difficulty</h2><div class=\"charts\">{}</div>", charts.concat())
+    let regime = regime.name();
+    format!(
+        "<h2>Along each difficulty, regime <code>{regime}</code></h2><div class=\"charts\">{charts}</div>"
+    )
 }
 
-fn curves(arms: &[ArmFigures]) -> Vec<Curve<'_>> {
+fn curves<'a>(arms: &[&'a ArmFigures]) -> Vec<Curve<'a>> {
     let mut settings: Vec<&str> = arms.iter().map(|arm| arm.setting.as_str()).collect();
     settings.dedup();
     let level = |setting: &&str| {
@@ -64,7 +81,7 @@ fn curves(arms: &[ArmFigures]) -> Vec<Curve<'_>> {
     curves
 }
 
-fn chart(curve: &Curve<'_>, arms: &[ArmFigures]) -> String {
+fn chart(curve: &Curve<'_>, arms: &[&ArmFigures]) -> String {
     let n = curve.levels.len();
     let x = |i: usize| LEFT + (WIDTH - LEFT - RIGHT) * (i as f64 + 0.5) / n as f64;
     let y = |auroc: f64| {
@@ -158,7 +175,7 @@ fn labels(mut ends: Vec<(f64, &str, &str)>) -> String {
 }
 
 /// The chart in words.
-fn spoken(curve: &Curve<'_>, arms: &[ArmFigures]) -> String {
+fn spoken(curve: &Curve<'_>, arms: &[&ArmFigures]) -> String {
     let level = |(setting, level): &(&str, &str)| {
         let own = arms.iter().filter(|arm| arm.setting == *setting);
         let told = own.map(|arm| format!("{} {}", arm.arm, number(arm.auroc.value, 2)));
@@ -170,8 +187,6 @@ fn spoken(curve: &Curve<'_>, arms: &[ArmFigures]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use hemex_artifacts::Regime;
-
     use super::*;
     use crate::figures::Figure;
 
@@ -190,7 +205,7 @@ mod tests {
             arm("prevalence 0.1", "vgg", 0.5),
             arm("cue strength 0.7", "vgg", 0.4),
         ];
-        let found = curves(&arms);
+        let found = curves(&arms.iter().collect::<Vec<_>>());
         let of: Vec<(&str, Vec<&str>)> = found
             .iter()
             .map(|curve| (curve.difficulty, curve.levels.iter().map(|(_, l)| *l).collect()))
@@ -203,6 +218,20 @@ mod tests {
         // Three points of VGG and two of the full method, then two and one.
         assert_eq!(page.matches("<circle").count(), 8);
         assert!(page.contains("at 0.3: vgg 0.60, full 0.78"), "{page}");
+    }
+
+    #[test]
+    fn regimes_have_charts_of_their_own() {
+        let of = |regime, auroc| {
+            ["easy", "cue 0.7"].map(|setting| ArmFigures { regime, ..arm(setting, "vgg", auroc) })
+        };
+        let arms = [of(Regime::Patient, 0.8), of(Regime::Site, 0.6)].concat();
+        let page = charts(&arms);
+        assert_eq!((page.matches("<svg").count(), page.matches("<circle").count()), (2, 4));
+        let patient = page.find("regime <code>patient</code>").unwrap_or(usize::MAX);
+        let site = page.find("regime <code>site</code>").unwrap_or(usize::MAX);
+        let [first, second] = ["at 0.7: vgg 0.80", "at 0.7: vgg 0.60"].map(|text| page.find(text));
+        assert!(Some(patient) < first && first < Some(site) && Some(site) < second, "{page}");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use hemex_metrics::{MetricError, Ranking, Recalibration};
 use serde::Serialize;
 
 use crate::cohort::{CaseLine, Cohort};
+use crate::patients::Patients;
 use crate::resample::Draws;
 use crate::{Config, SummaryError};
 
@@ -19,14 +20,16 @@ pub(crate) struct ArmFigures {
     pub(crate) regime: Regime,
     pub(crate) arm: String,
     pub(crate) n_cohorts: usize,
-    /// Test patients with a known outcome, and those that grew.
+    /// Test patients with a known outcome, and those of whom a hematoma grew.
     pub(crate) n_patients: usize,
     pub(crate) n_growth: usize,
+    /// Their cases: scans, of which a patient may have several.
+    pub(crate) n_cases: usize,
     /// Of those, how many the arm does not speak of.
     pub(crate) n_unspoken: usize,
     /// Mean over cohorts.
     pub(crate) auroc: Figure,
-    /// Above each arm of `against`, paired.
+    /// Above each arm of `against`, paired: over the cases that both speak of.
     pub(crate) above: BTreeMap<String, Figure>,
     /// Share of the way from 0.5 to the oracle.
     pub(crate) share_of_oracle: Option<f64>,
@@ -37,7 +40,8 @@ pub(crate) struct ArmFigures {
     /// Logistic recalibration over the patients of all cohorts: intercept at slope 1, and slope.
     pub(crate) calibration_intercept: Option<f64>,
     pub(crate) calibration_slope: Option<f64>,
-    /// AUROC on the lesion-free heads of validation patients, against their outcome.
+    /// AUROC on the lesion-free heads of validation patients, against their outcome: mean over the cohorts that have
+    /// such heads.
     pub(crate) twin_auroc: Figure,
     pub(crate) n_twins: usize,
 }
@@ -53,6 +57,7 @@ impl ArmFigures {
             n_cohorts: 1,
             n_patients: 0,
             n_growth: 0,
+            n_cases: 0,
             n_unspoken: 0,
             auroc,
             above: BTreeMap::new(),
@@ -74,15 +79,20 @@ pub(crate) struct Figure {
     pub(crate) ci95: Option<[f64; 2]>,
 }
 
-/// The cohorts of a setting and a regime, their patients numbered.
+/// The cohorts of a setting and a regime.
 struct Field<'a> {
     of: (&'a str, Regime),
     cohorts: Vec<&'a Cohort>,
-    /// Test patients by cohort.
-    patients: Vec<BTreeMap<String, CaseLine>>,
+    /// Test cases by cohort: what every arm is asked.
+    cases: Vec<BTreeMap<&'a str, &'a CaseLine>>,
+    /// Those whose cases they are, by cohort.
+    patients: Vec<Patients>,
     draws: Draws,
     seed: u64,
 }
+
+/// What an arm says of a cohort's cases: by case the patient's number, the score, and whether the hematoma grew.
+type Spoken<'a> = BTreeMap<&'a str, (usize, f64, bool)>;
 
 /// The figures of every arm of every setting and regime; arms in the order of the first report, the oracle last.
 pub(crate) fn figures(
@@ -108,13 +118,11 @@ pub(crate) fn figures(
 
 impl<'a> Field<'a> {
     fn new(of: (&'a str, Regime), cohorts: Vec<&'a Cohort>, n_draws: usize, seed: u64) -> Self {
-        let patients: Vec<BTreeMap<String, CaseLine>> =
-            cohorts.iter().map(|cohort| cohort.test_cases()).collect();
-        let labels = |cases: &BTreeMap<String, CaseLine>| {
-            cases.values().map(|case| case.growth == Some(true)).collect()
-        };
-        let labels: Vec<Vec<bool>> = patients.iter().map(labels).collect();
-        Self { of, cohorts, draws: Draws::new(&labels, n_draws, seed), patients, seed }
+        let cases: Vec<_> = cohorts.iter().map(|cohort| cohort.test_cases()).collect();
+        let patients_of = |cases: &BTreeMap<_, &'a CaseLine>| Patients::of(cases.values().copied());
+        let patients: Vec<Patients> = cases.iter().map(patients_of).collect();
+        let draws = Draws::new(&patients, n_draws, seed);
+        Self { of, cohorts, cases, patients, draws, seed }
     }
 
     fn figures(&self, config: &Config) -> Result<Vec<ArmFigures>, SummaryError> {
@@ -124,64 +132,56 @@ impl<'a> Field<'a> {
                 names.push(arm);
             }
         }
-        let has_truth = self.patients.iter().flat_map(BTreeMap::values);
-        if has_truth.clone().next().is_some()
-            && has_truth.clone().all(|case| case.true_probability_image_signs.is_some())
-        {
+        let knows = |case: &&CaseLine| case.true_probability_image_signs.is_some();
+        let n_known =
+            self.cases.iter().flat_map(BTreeMap::values).filter(|case| knows(case)).count();
+        if n_known > 0 && n_known == self.n_cases() {
             names.push(ORACLE);
         }
-        let ranked = names.iter().map(|name| self.rankings(name).map(|rankings| (*name, rankings)));
-        let rankings: BTreeMap<&str, Vec<Option<Ranking>>> =
-            ranked.collect::<Result<_, SummaryError>>()?;
-        let oracle = rankings.get(ORACLE).and_then(|oracle| self.mean_auroc(oracle));
-        names.iter().map(|name| self.arm(name, &rankings, oracle, config)).collect()
+        let rows: Vec<Vec<Vec<&CaseLine>>> = names.iter().map(|name| self.rows(name)).collect();
+        let spoken = names.iter().zip(&rows).map(|(name, rows)| (*name, self.spoken(name, rows)));
+        let spoken: BTreeMap<&str, Vec<Spoken<'_>>> = spoken.collect();
+        let oracle = spoken.get(ORACLE).map(|oracle| self.auroc(ORACLE, oracle)).transpose()?;
+        let oracle = oracle.and_then(|figure| figure.value);
+        let arm = |(name, rows): (&&str, &Vec<_>)| self.arm(name, rows, &spoken, oracle, config);
+        names.iter().zip(&rows).map(arm).collect()
     }
 
     fn arm(
         &self,
         name: &str,
-        rankings: &BTreeMap<&str, Vec<Option<Ranking>>>,
+        rows: &[Vec<&CaseLine>],
+        spoken: &BTreeMap<&str, Vec<Spoken<'_>>>,
         oracle: Option<f64>,
         config: &Config,
     ) -> Result<ArmFigures, SummaryError> {
-        let own = &rankings[name];
-        let auroc = Figure {
-            value: self.mean_auroc(own),
-            ci95: self.draws.interval(|draw| drawn_auroc(own, draw)),
-        };
-        let above = config.against.iter().filter(|other| *other != name).filter_map(|other| {
-            let other_rankings = rankings.get(other.as_str())?;
-            let difference = |a: Option<f64>, b: Option<f64>| Some(a? - b?);
-            let value = difference(auroc.value, self.mean_auroc(other_rankings));
-            let ci95 = self.draws.interval(|draw| {
-                difference(drawn_auroc(own, draw), drawn_auroc(other_rankings, draw))
-            });
-            Some((other.clone(), Figure { value, ci95 }))
+        let own = &spoken[name];
+        let auroc = self.auroc(name, own)?;
+        let others = config.against.iter().filter(|other| *other != name);
+        let above = others.filter_map(|other| {
+            let difference = self.difference(name, own, spoken.get(other.as_str())?);
+            Some(difference.map(|difference| (other.clone(), difference)))
         });
-        let rows = self.rows(name);
-        let spoken = rows.iter().flatten().filter(|(_, row)| score(name, row).is_some()).count();
-        let n_patients = self.patients.iter().map(BTreeMap::len).sum();
-        let (calibration_intercept, calibration_slope) = calibration(name, &rows);
+        let above = above.collect::<Result<_, _>>()?;
+        // The oracle says nothing of masks: what its rows hold of them is another arm's.
+        let with_masks = if name == ORACLE { &[] } else { rows };
+        let (calibration_intercept, calibration_slope) = calibration(name, rows);
         let (twin_auroc, n_twins) = self.twins(name)?;
         let (setting, regime) = self.of;
         Ok(ArmFigures {
             setting: setting.to_owned(),
             regime,
             arm: name.to_owned(),
-            n_cohorts: own.iter().flatten().count(),
-            n_patients,
-            n_growth: self
-                .patients
-                .iter()
-                .flat_map(BTreeMap::values)
-                .filter(|case| case.growth == Some(true))
-                .count(),
-            n_unspoken: n_patients - spoken,
+            n_cohorts: own.iter().filter(|cases| !cases.is_empty()).count(),
+            n_patients: self.patients.iter().map(Patients::n_patients).sum(),
+            n_growth: self.patients.iter().map(Patients::n_growth).sum(),
+            n_cases: self.n_cases(),
+            n_unspoken: self.n_cases() - own.iter().map(BTreeMap::len).sum::<usize>(),
             share_of_oracle: auroc.value.zip(oracle).map(|(own, o)| (own - 0.5) / (o - 0.5)),
             auroc,
-            above: above.collect(),
-            dice: self.dice(&rows),
-            volume_bias: volume_bias(&rows),
+            above,
+            dice: self.dice(with_masks),
+            volume_bias: volume_bias(with_masks),
             calibration_intercept,
             calibration_slope,
             twin_auroc,
@@ -189,62 +189,79 @@ impl<'a> Field<'a> {
         })
     }
 
-    /// Test rows of an arm by cohort, each with the number of its patient.
-    fn rows(&self, name: &str) -> Vec<Vec<(usize, CaseLine)>> {
-        let of_cohort = |(cohort, patients): (&&Cohort, &BTreeMap<String, CaseLine>)| {
+    fn n_cases(&self) -> usize {
+        self.cases.iter().map(BTreeMap::len).sum()
+    }
+
+    /// Rows of an arm of the test cases, by cohort; of the oracle those of any arm.
+    fn rows(&self, name: &str) -> Vec<Vec<&'a CaseLine>> {
+        let of_cohort = |(cohort, cases): (&&'a Cohort, &BTreeMap<&str, &'a CaseLine>)| {
             if name == ORACLE {
-                // It says nothing of masks: what a row holds of them is another arm's.
-                let alone =
-                    |row: &CaseLine| CaseLine { dice: None, volume_ml: None, ..row.clone() };
-                return patients.values().map(alone).enumerate().collect();
+                return cases.values().copied().collect();
             }
-            let rows = cohort.arm(name).unwrap_or_default();
-            let own: BTreeMap<&str, &CaseLine> = rows
-                .iter()
-                .filter(|row| row.role == Role::Test)
-                .map(|row| (row.case_id.as_str(), row))
-                .collect();
-            let numbered = patients.keys().enumerate();
-            numbered
-                .filter_map(|(p, id)| Some((p, (*own.get(id.as_str())?).clone())))
-                .collect::<Vec<_>>()
+            let is_asked = |row: &&CaseLine| {
+                row.role == Role::Test && cases.contains_key(row.case_id.as_str())
+            };
+            cohort.arm(name).unwrap_or_default().iter().filter(is_asked).collect::<Vec<_>>()
         };
-        self.cohorts.iter().zip(&self.patients).map(of_cohort).collect()
+        self.cohorts.iter().zip(&self.cases).map(of_cohort).collect()
     }
 
-    fn rankings(&self, name: &str) -> Result<Vec<Option<Ranking>>, SummaryError> {
-        let ranking = |(rows, patients): (&Vec<(usize, CaseLine)>, &BTreeMap<_, _>)| {
-            let spoken: Vec<(usize, f64, bool)> = rows
-                .iter()
-                .filter_map(|(p, row)| Some((*p, score(name, row)?, row.growth?)))
-                .collect();
-            if spoken.is_empty() {
-                return Ok(None);
-            }
-            let scores: Vec<f64> = spoken.iter().map(|(_, score, _)| *score).collect();
-            let labels: Vec<bool> = spoken.iter().map(|(_, _, label)| *label).collect();
-            let places: Vec<usize> = spoken.iter().map(|(p, _, _)| *p).collect();
-            Ranking::of_patients(&scores, &labels, &places, patients.len())
-                .map(Some)
-                .map_err(|source| of(name, "AUROC", source))
+    fn spoken<'r>(&self, name: &str, rows: &[Vec<&'r CaseLine>]) -> Vec<Spoken<'r>> {
+        let of_cohort = |(rows, patients): (&Vec<&'r CaseLine>, &Patients)| {
+            let said = |row: &&'r CaseLine| {
+                let told = (patients.idx_of(row)?, score(name, row)?, row.growth?);
+                Some((row.case_id.as_str(), told))
+            };
+            rows.iter().filter_map(said).collect()
         };
-        let rows = self.rows(name);
-        rows.iter().zip(&self.patients).map(ranking).collect()
+        rows.iter().zip(&self.patients).map(of_cohort).collect()
     }
 
-    fn mean_auroc(&self, rankings: &[Option<Ranking>]) -> Option<f64> {
-        let each = |(ranking, patients): (&Option<Ranking>, &BTreeMap<_, _>)| {
-            ranking.as_ref()?.auroc(&vec![1; patients.len()])
+    fn rankings(
+        &self,
+        name: &str,
+        spoken: &[Spoken<'_>],
+    ) -> Result<Vec<Option<Ranking>>, SummaryError> {
+        let ranking = |(spoken, patients): (&Spoken<'_>, &Patients)| {
+            ranking(spoken.values().copied(), patients).map_err(|source| of(name, "AUROC", source))
         };
-        mean(rankings.iter().zip(&self.patients).map(each))
+        spoken.iter().zip(&self.patients).map(ranking).collect()
     }
 
-    fn dice(&self, rows: &[Vec<(usize, CaseLine)>]) -> Figure {
+    fn auroc(&self, name: &str, spoken: &[Spoken<'_>]) -> Result<Figure, SummaryError> {
+        let rankings = self.rankings(name, spoken)?;
+        Ok(Figure {
+            value: mean_auroc(&rankings),
+            ci95: self.draws.interval(|draw| drawn_auroc(&rankings, draw)),
+        })
+    }
+
+    /// How far an arm's AUROC lies above another's, over the cases that both speak of: else who leaves out what is hard
+    /// would lie above who does not.
+    fn difference(
+        &self,
+        name: &str,
+        own: &[Spoken<'_>],
+        other: &[Spoken<'_>],
+    ) -> Result<Figure, SummaryError> {
+        let ours = self.rankings(name, &common(own, other))?;
+        let theirs = self.rankings(name, &common(other, own))?;
+        let difference = |a: Option<f64>, b: Option<f64>| Some(a? - b?);
+        Ok(Figure {
+            value: difference(mean_auroc(&ours), mean_auroc(&theirs)),
+            ci95: self
+                .draws
+                .interval(|draw| difference(drawn_auroc(&ours, draw), drawn_auroc(&theirs, draw))),
+        })
+    }
+
+    fn dice(&self, rows: &[Vec<&CaseLine>]) -> Figure {
         let of_cohort = |cohort: usize, n_drawn: Option<&[u32]>| {
             let (mut sum, mut n) = (0.0, 0.0);
-            for (p, row) in &rows[cohort] {
-                if let Some(dice) = row.dice {
-                    let times = n_drawn.map_or(1.0, |n_drawn| f64::from(n_drawn[*p]));
+            for row in &rows[cohort] {
+                if let (Some(dice), Some(p)) = (row.dice, self.patients[cohort].idx_of(row)) {
+                    let times = n_drawn.map_or(1.0, |n_drawn| f64::from(n_drawn[p]));
                     (sum, n) = (sum + times * dice, n + times);
                 }
             }
@@ -260,41 +277,61 @@ impl<'a> Field<'a> {
         Figure { value, ci95 }
     }
 
-    /// AUROC of the twins' logits over the validation patients of all cohorts, and how many they are. What a model does
-    /// not say of a head without hematoma ranks with whatever else it does not say.
+    /// AUROC of the twins' logits over the validation patients of the cohorts that have twins, and how many they are.
+    /// What a model does not say of a head without hematoma ranks with whatever else it does not say.
     fn twins(&self, name: &str) -> Result<(Figure, usize), SummaryError> {
-        let rows = self.cohorts.iter().map(|cohort| {
-            let rows = cohort.arm(name).unwrap_or_default();
-            rows.iter().filter(|row| row.role == Role::Val && row.growth.is_some()).collect()
-        });
-        let rows: Vec<Vec<&CaseLine>> = rows.collect();
-        // Twins were read if the arm says anything of one, or of none although it speaks of the cases themselves.
-        let others = self.cohorts.iter().flat_map(|cohort| &cohort.arms);
-        let any = others.flat_map(|(_, rows)| rows).any(|row| row.twin_logit.is_some());
-        if !any || rows.iter().all(Vec::is_empty) {
+        let rows = self.cohorts.iter().map(|cohort| cohort.with_twins(name));
+        let rows: Vec<Vec<&CaseLine>> = rows.filter(|rows| !rows.is_empty()).collect();
+        if rows.is_empty() {
             return Ok((Figure::default(), 0));
         }
-        let labels: Vec<Vec<bool>> = rows
-            .iter()
-            .map(|rows| rows.iter().map(|row| row.growth == Some(true)).collect())
-            .collect();
-        let ranking = |(rows, labels): (&Vec<&CaseLine>, &Vec<bool>)| {
-            let scores: Vec<f64> =
-                rows.iter().map(|row| row.twin_logit.unwrap_or(f64::NEG_INFINITY)).collect();
-            Ranking::new(&scores, labels)
-                .map(Some)
+        let patients: Vec<Patients> =
+            rows.iter().map(|rows| Patients::of(rows.iter().copied())).collect();
+        let ranking = |(rows, patients): (&Vec<&CaseLine>, &Patients)| {
+            let told = |row: &&CaseLine| {
+                let logit = row.twin_logit.unwrap_or(f64::NEG_INFINITY);
+                Some((patients.idx_of(row)?, logit, row.growth?))
+            };
+            ranking(rows.iter().filter_map(told), patients)
                 .map_err(|source| of(name, "AUROC on twins", source))
         };
-        let rankings: Vec<Option<Ranking>> =
-            rows.iter().zip(&labels).map(ranking).collect::<Result<_, _>>()?;
-        let draws = Draws::new(&labels, self.draws.draws.len(), self.seed);
-        let whole = rankings.iter().zip(&labels).map(|(ranking, labels)| {
-            ranking.as_ref().and_then(|ranking| ranking.auroc(&vec![1; labels.len()]))
-        });
-        let value = mean(whole);
+        let rankings = rows.iter().zip(&patients).map(ranking).collect::<Result<Vec<_>, _>>()?;
+        let draws = Draws::new(&patients, self.draws.draws.len(), self.seed);
         let ci95 = draws.interval(|draw| drawn_auroc(&rankings, draw));
-        Ok((Figure { value, ci95 }, rows.iter().map(Vec::len).sum()))
+        let figure = Figure { value: mean_auroc(&rankings), ci95 };
+        Ok((figure, rows.iter().map(Vec::len).sum()))
     }
+}
+
+/// What is said of the cases of which the other speaks too.
+fn common<'a>(spoken: &[Spoken<'a>], other: &[Spoken<'_>]) -> Vec<Spoken<'a>> {
+    let of_cohort = |(spoken, other): (&Spoken<'a>, &Spoken<'_>)| {
+        let both = spoken.iter().filter(|(case, _)| other.contains_key(*case));
+        both.map(|(case, told)| (*case, *told)).collect()
+    };
+    spoken.iter().zip(other).map(of_cohort).collect()
+}
+
+/// Ranks a cohort's cases, each with its patient's number, score and outcome; `None` without any.
+fn ranking(
+    cases: impl Iterator<Item = (usize, f64, bool)>,
+    patients: &Patients,
+) -> Result<Option<Ranking>, MetricError> {
+    let cases: Vec<(usize, f64, bool)> = cases.collect();
+    if cases.is_empty() {
+        return Ok(None);
+    }
+    let scores: Vec<f64> = cases.iter().map(|(_, score, _)| *score).collect();
+    let labels: Vec<bool> = cases.iter().map(|(_, _, label)| *label).collect();
+    let idx: Vec<usize> = cases.iter().map(|(p, _, _)| *p).collect();
+    Ranking::of_patients(&scores, &labels, &idx, patients.n_patients()).map(Some)
+}
+
+fn mean_auroc(rankings: &[Option<Ranking>]) -> Option<f64> {
+    mean(rankings.iter().map(|ranking| {
+        let ranking = ranking.as_ref()?;
+        ranking.auroc(&vec![1; ranking.n_patients()])
+    }))
 }
 
 fn score(name: &str, row: &CaseLine) -> Option<f64> {
@@ -315,18 +352,16 @@ fn drawn_auroc(rankings: &[Option<Ranking>], draw: &[(usize, Vec<u32>)]) -> Opti
     mean(draw.iter().map(|(cohort, n_drawn)| rankings[*cohort].as_ref()?.auroc(n_drawn)))
 }
 
-fn volume_bias(rows: &[Vec<(usize, CaseLine)>]) -> Option<f64> {
-    let pairs = rows
-        .iter()
-        .flatten()
-        .filter_map(|(_, row)| Some((row.volume_ml?, row.reference_volume_ml?)));
+fn volume_bias(rows: &[Vec<&CaseLine>]) -> Option<f64> {
+    let pairs =
+        rows.iter().flatten().filter_map(|row| Some((row.volume_ml?, row.reference_volume_ml?)));
     let (found, true_ml) = pairs.fold((0.0, 0.0), |(a, b), (x, y)| (a + x, b + y));
     (true_ml > 0.0).then(|| found / true_ml - 1.0)
 }
 
 /// Intercept at slope 1, and slope; nothing where probabilities have no spread or tell the classes apart.
-fn calibration(name: &str, rows: &[Vec<(usize, CaseLine)>]) -> (Option<f64>, Option<f64>) {
-    let stated = rows.iter().flatten().filter_map(|(_, row)| {
+fn calibration(name: &str, rows: &[Vec<&CaseLine>]) -> (Option<f64>, Option<f64>) {
+    let stated = rows.iter().flatten().filter_map(|row| {
         let probability =
             if name == ORACLE { row.true_probability_image_signs } else { row.probability };
         Some((probability?, row.growth?))
@@ -339,4 +374,4 @@ fn calibration(name: &str, rows: &[Vec<(usize, CaseLine)>]) -> (Option<f64>, Opt
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -36,7 +36,7 @@ pub(crate) fn add(cohort: &mut Cohort, tables: &Tables<'_>) -> Result<(), Summar
     let labels: Vec<LabelRow> = table::read_rows(&tables.labels.join("labels.csv"))?;
     let labels: BTreeMap<String, LabelRow> =
         labels.into_iter().map(|row| (row.case_id.clone(), row)).collect();
-    let tested: Vec<CaseLine> = cohort.test_cases().into_values().collect();
+    let tested: Vec<CaseLine> = cohort.test_cases().into_values().cloned().collect();
     let Some(fold) = tested.first().map(|row| row.fold) else { return Ok(()) };
     let splits: Vec<SplitRow> = table::read_rows(&tables.splits.join("splits.csv"))?;
     let trains = splits.into_iter().filter(|row| {

@@ -12,6 +12,7 @@ mod error;
 mod figures;
 mod known_signs;
 mod page;
+mod patients;
 mod resample;
 mod stage;
 

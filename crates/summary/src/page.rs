@@ -1,5 +1,9 @@
 //! The table as one self-contained page.
 
+use std::collections::BTreeSet;
+
+use hemex_stage::suggest::did_you_mean;
+
 use crate::Config;
 use crate::curves::charts;
 use crate::figures::{ArmFigures, Figure};
@@ -24,16 +28,30 @@ pub(crate) fn page(arms: &[ArmFigures], config: &Config) -> String {
         .filter_map(|arms| Some(section(arms.first()?, arms, config)))
         .collect();
     let charts = charts(arms);
+    let unknown: String =
+        unknown_arms(arms, config).iter().map(|text| format!("<p>{}</p>", escape(text))).collect();
     format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>Arms over cohorts</title>\
          <style>{STYLE}</style></head><body><h1>Arms over cohorts</h1>\
          <p>AUROCs and Dice are means over cohorts. Intervals are 95 %, over draws of cohorts and of the patients within \
-         them; differences are paired. The share of the way is that from 0.5 to the AUROC of the true probabilities \
-         given the image signs. Calibration is over the patients of all cohorts. Twins are the heads of validation \
-         patients scanned without their hematoma: 0.5 means that nothing but the hematoma speaks.</p>{charts}{sections}\
-         </body></html>"
+         them; differences are paired, over the cases that both arms speak of. The share of the way is that from 0.5 to \
+         the AUROC of the true probabilities given the image signs. Calibration is over the patients of all cohorts. \
+         Twins are the heads of validation patients scanned without their hematoma: 0.5 means that nothing but the \
+         hematoma speaks.</p>{unknown}{charts}{sections}</body></html>"
     )
+}
+
+/// What is said of each arm that the others shall be held against and that no report has: a slip of the pen, or an arm
+/// that was not run.
+pub(crate) fn unknown_arms(arms: &[ArmFigures], config: &Config) -> Vec<String> {
+    let names: BTreeSet<&str> = arms.iter().map(|arm| arm.arm.as_str()).collect();
+    let unknown = config.against.iter().filter(|name| !names.contains(name.as_str()));
+    let told = unknown.map(|name| {
+        let hint = did_you_mean(name, names.iter().copied());
+        format!("No report has an arm `{name}`, so that nothing is held against it{hint}")
+    });
+    told.collect()
 }
 
 /// The arms of a setting and a regime, `first` among them.
@@ -52,8 +70,12 @@ fn section(first: &ArmFigures, arms: &[ArmFigures], config: &Config) -> String {
         head.chain(rest.map(str::to_owned)).map(|name| format!("<th>{name}</th>")).collect();
     let rows: String = arms.iter().map(|arm| row(arm, config)).collect();
     let cohorts = if first.n_cohorts == 1 { "cohort" } else { "cohorts" };
+    let cases = match first.n_cases {
+        n if n == first.n_patients => String::new(),
+        n => format!(" with {n} cases"),
+    };
     let n = format!(
-        "{} {cohorts}, {} test patients, {} of whom grew.",
+        "{} {cohorts}, {} test patients{cases}, {} of whom grew.",
         first.n_cohorts, first.n_patients, first.n_growth
     );
     let warning = match regime {
@@ -133,7 +155,20 @@ pub(crate) fn escape(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use hemex_artifacts::Regime;
+
     use super::*;
+
+    #[test]
+    fn an_arm_that_nobody_ran_is_named() {
+        let arms = [ArmFigures::only_auroc("", Regime::Site, "vgg", Figure::default())];
+        let config =
+            |against: &str| Config { against: vec![against.to_owned()], by: None, n_draws: 200 };
+        assert!(unknown_arms(&arms, &config("vgg")).is_empty());
+        let page = page(&arms, &config("vg"));
+        assert!(page.contains("No report has an arm `vg`, so"), "{page}");
+        assert!(page.contains("did you mean `vgg`?"), "{page}");
+    }
 
     #[test]
     fn a_number_has_a_true_minus_and_nought_has_none() {

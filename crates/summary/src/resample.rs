@@ -1,6 +1,11 @@
 use hemex_stage::DrawKey;
 use rand::RngExt;
 
+use crate::patients::Patients;
+
+/// The classes that patients may have seen: only hematomas that did not grow, only such that grew, or both.
+const STRATA: [[bool; 2]; 3] = [[true, false], [false, true], [true, true]];
+
 /// How patients of several cohorts are redrawn: cohorts first, then as many patients of each class within a cohort.
 ///
 /// A cohort drawn twice has its patients drawn anew each time. The draws of one seed are the same for every figure, so
@@ -12,14 +17,14 @@ pub(crate) struct Draws {
 }
 
 impl Draws {
-    /// `labels[c][p]` is the class of patient `p` of cohort `c`.
-    pub(crate) fn new(labels: &[Vec<bool>], n_draws: usize, seed: u64) -> Self {
+    /// Over the patients of these cohorts.
+    pub(crate) fn new(patients: &[Patients], n_draws: usize, seed: u64) -> Self {
         let draw = |i: usize| {
             let rng = &mut DrawKey::new(seed, "summary.draw").repeat(i).rng();
             let cohorts: Vec<usize> =
-                (0..labels.len()).map(|_| rng.random_range(0..labels.len())).collect();
-            let patients = |cohort: usize, rng: &mut _| redrawn(&labels[cohort], rng);
-            cohorts.into_iter().map(|cohort| (cohort, patients(cohort, rng))).collect()
+                (0..patients.len()).map(|_| rng.random_range(0..patients.len())).collect();
+            let drawn = |cohort: usize, rng: &mut _| redrawn(patients[cohort].classes(), rng);
+            cohorts.into_iter().map(|cohort| (cohort, drawn(cohort, rng))).collect()
         };
         Self { draws: (0..n_draws).map(draw).collect() }
     }
@@ -40,10 +45,10 @@ impl Draws {
     }
 }
 
-fn redrawn(labels: &[bool], rng: &mut impl rand::Rng) -> Vec<u32> {
-    let mut n_drawn = vec![0; labels.len()];
-    for class in [false, true] {
-        let members: Vec<usize> = (0..labels.len()).filter(|p| labels[*p] == class).collect();
+fn redrawn(classes: &[[bool; 2]], rng: &mut impl rand::Rng) -> Vec<u32> {
+    let mut n_drawn = vec![0; classes.len()];
+    for stratum in STRATA {
+        let members: Vec<usize> = (0..classes.len()).filter(|p| classes[*p] == stratum).collect();
         for _ in 0..members.len() {
             n_drawn[members[rng.random_range(0..members.len())]] += 1;
         }
@@ -54,12 +59,23 @@ fn redrawn(labels: &[bool], rng: &mut impl rand::Rng) -> Vec<u32> {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod tests {
+    use hemex_artifacts::Role;
+
     use super::*;
+    use crate::figures::tests::line;
+
+    /// A cohort's patients with one case each, by whether it grew.
+    fn patients(labels: &[bool]) -> Patients {
+        let case = |(i, growth): (usize, &bool)| line("vgg", i, Role::Test, *growth, Some(0.5));
+        let cases: Vec<_> = labels.iter().enumerate().map(case).collect();
+        Patients::of(cases.iter())
+    }
 
     #[test]
     fn cohorts_are_drawn_with_replacement_and_classes_keep_their_size() {
         let labels = vec![vec![true, false, false], vec![true, true, false, false, false]];
-        let draws = Draws::new(&labels, 400, 3);
+        let cohorts: Vec<Patients> = labels.iter().map(|labels| patients(labels)).collect();
+        let draws = Draws::new(&cohorts, 400, 3);
         let mut n_first = 0;
         for draw in &draws.draws {
             assert_eq!(draw.len(), 2);
@@ -78,8 +94,7 @@ mod tests {
     #[test]
     fn the_interval_of_a_mean_has_its_width() {
         // One cohort of 400 patients of one class with values 0 to 1: the mean's standard error is 1 / √(12 · 400).
-        let labels = vec![vec![false; 400]];
-        let draws = Draws::new(&labels, 2000, 1);
+        let draws = Draws::new(&[patients(&[false; 400])], 2000, 1);
         let mean = |draw: &[(usize, Vec<u32>)]| {
             let terms = draw[0].1.iter().enumerate();
             Some(terms.map(|(i, n)| f64::from(*n) * i as f64 / 399.0).sum::<f64>() / 400.0)

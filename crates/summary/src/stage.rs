@@ -7,7 +7,8 @@ use serde::Serialize;
 use crate::cohort::Cohort;
 use crate::figures::{ArmFigures, Figure, figures};
 use crate::known_signs::{self, Tables};
-use crate::{Config, SummaryError, page};
+use crate::page::{self, unknown_arms};
+use crate::{Config, SummaryError};
 
 /// Runs the stage: every input that is a report, with the cases, labels and splits of the same cohort where they are
 /// wired too.
@@ -31,6 +32,9 @@ pub fn run(config: &Config, request: &Request) -> anyhow::Result<()> {
         return Err(SummaryError::NoReports.into());
     }
     let found = figures(&cohorts, config, request.seed)?;
+    for unknown in unknown_arms(&found, config) {
+        log(format_args!("{unknown}"));
+    }
     for arm in &found {
         log(format_args!("{}", line(arm)));
     }
@@ -96,6 +100,7 @@ struct Row<'a> {
     n_cohorts: usize,
     n_patients: usize,
     n_growth: usize,
+    n_cases: usize,
     n_unspoken: usize,
     auroc: Option<f64>,
     auroc_low: Option<f64>,
@@ -113,13 +118,14 @@ struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    const COLUMNS: [&'static str; 20] = [
+    const COLUMNS: [&'static str; 21] = [
         "setting",
         "regime",
         "arm",
         "n_cohorts",
         "n_patients",
         "n_growth",
+        "n_cases",
         "n_unspoken",
         "auroc",
         "auroc_low",
@@ -140,8 +146,8 @@ impl<'a> Row<'a> {
         let end = |figure: &Figure, which: usize| figure.ci95.map(|ends| ends[which]);
         let above = config.against.iter().filter_map(|other| {
             let figure = arm.above.get(other)?;
-            let [low, high] = figure.ci95?;
-            Some(format!("{other} {:.4} ({low:.4} to {high:.4})", figure.value?))
+            let ci = figure.ci95.map(|[low, high]| format!(" ({low:.4} to {high:.4})"));
+            Some(format!("{other} {:.4}{}", figure.value?, ci.unwrap_or_default()))
         });
         Self {
             setting: &arm.setting,
@@ -150,6 +156,7 @@ impl<'a> Row<'a> {
             n_cohorts: arm.n_cohorts,
             n_patients: arm.n_patients,
             n_growth: arm.n_growth,
+            n_cases: arm.n_cases,
             n_unspoken: arm.n_unspoken,
             auroc: arm.auroc.value,
             auroc_low: end(&arm.auroc, 0),

@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn line(arm: &str, case: usize, role: Role, growth: bool, p: Option<f64>) -> CaseLine {
+pub(crate) fn line(arm: &str, case: usize, role: Role, growth: bool, p: Option<f64>) -> CaseLine {
     CaseLine {
         case_id: format!("c{case}"),
         patient_id: format!("p{case}"),
@@ -72,6 +72,35 @@ fn what_an_arm_does_not_say_is_counted_and_a_head_without_hematoma_ranks_lowest(
 }
 
 #[test]
+fn a_difference_is_over_the_cases_that_both_speak_of() {
+    let mut cohort = cohort();
+    // The good arm leaves out its one mistake, and the other arm tells that pair the wrong way round.
+    for i in [4, 5] {
+        cohort.arms[0].1[i].status = "refused".to_owned();
+        cohort.arms[1].1[i].probability = Some(if i == 4 { 0.9 } else { 0.1 });
+    }
+    let found = figures(&[cohort], &config(), 1).unwrap();
+    assert_eq!(found[0].auroc.value, Some(1.0));
+    // Over all cases the other has 8 of 25 pairs; over those that both speak of it is at 0.5.
+    assert_eq!(found[1].auroc.value, Some(8.0 / 25.0));
+    assert_eq!(found[0].above["flat"].value, Some(0.5));
+}
+
+#[test]
+fn the_cases_of_a_patient_are_drawn_together() {
+    let mut cohort = cohort();
+    let alone = figures(std::slice::from_ref(&cohort), &config(), 1).unwrap();
+    // Five scans each of two patients: one stable, one grew. No draw of them differs from the cohort.
+    for row in cohort.arms.iter_mut().flat_map(|(_, rows)| rows) {
+        row.patient_id = if row.growth == Some(true) { "q" } else { "p" }.to_owned();
+    }
+    let found = figures(&[cohort], &config(), 1).unwrap();
+    assert_eq!((found[0].n_patients, found[0].n_growth, found[0].n_cases), (2, 1, 10));
+    assert_eq!((found[0].auroc.value, found[0].auroc.ci95), (Some(0.96), Some([0.96, 0.96])));
+    assert_ne!(alone[0].auroc.ci95, found[0].auroc.ci95);
+}
+
+#[test]
 fn the_oracle_is_an_arm_and_others_are_measured_by_its_way() {
     let mut cohort = cohort();
     for (_, rows) in &mut cohort.arms {
@@ -95,7 +124,12 @@ fn twins_are_those_of_validation_patients_and_silence_ties() {
             rows.push(row);
         }
     }
-    let found = figures(&[cohort], &config(), 1).unwrap();
+    // A cohort without twins says nothing of them, and a refused case was not read.
+    let without = self::cohort();
+    let mut refused = line("good", 26, Role::Val, true, None);
+    refused.status = "refused".to_owned();
+    cohort.arms[0].1.push(refused);
+    let found = figures(&[cohort, without], &config(), 1).unwrap();
     assert_eq!((found[0].twin_auroc.value, found[0].n_twins), (Some(1.0), 6));
     assert_eq!((found[1].twin_auroc.value, found[1].n_twins), (Some(0.5), 6));
     assert_eq!(found[1].twin_auroc.ci95, Some([0.5, 0.5]));
