@@ -11,7 +11,7 @@ use crate::model::TrainedModel;
 
 /// Models that speak as one: a single one, or several of an arm that read the same input. The lesion's probability is
 /// the mean of theirs; with the one mask that it gives each tells growth, and the mean of their calibrated logits
-/// counts.
+/// counts. Of networks without masks, the probability that a window shows a hematoma is.
 #[derive(Debug)]
 pub struct Ensemble {
     first: TrainedModel,
@@ -36,9 +36,10 @@ pub struct Verdict {
     pub reading: Reading,
     /// Calibrated logit of growth; `None` where no hematoma was found.
     pub logit: Option<f64>,
-    /// The logits that it is the mean of, one a model.
+    /// The logits that it is the mean of, one a model; empty where no hematoma was found.
     pub model_logits: Vec<f64>,
-    /// Standard deviation of the models' logits, or of one network's over the windows; `None` of one regression.
+    /// Standard deviation of the models' logits, or of one network's over the windows; `None` of one regression, and
+    /// where no hematoma was found.
     pub uncertainty: Option<f64>,
 }
 
@@ -184,16 +185,21 @@ impl Ensemble {
         Ok(sum.map(size))
     }
 
-    /// What each network says, all with the mean probabilities of lesion, now and at follow-up.
+    /// What each network says, all with the mean probabilities of lesion, now and at follow-up, and of a hematoma in
+    /// each window.
     fn outputs(&self, input: &CaseInput, passes: Passes) -> Result<Vec<CaseOutput>, PredictError> {
         let outputs = self.models().map(|model| model.output(input, passes));
         let mut outputs = outputs.collect::<Result<Vec<_>, _>>()?;
         if outputs.len() > 1 {
             let lesion = mean_map(&outputs, |output| output.lesion_probability.as_ref());
             let followup = mean_map(&outputs, |output| output.followup_probability.as_ref());
+            let presence = mean_presence(&outputs);
             for output in &mut outputs {
                 output.lesion_probability.clone_from(&lesion);
                 output.followup_probability.clone_from(&followup);
+                for (window, logit) in output.windows.iter_mut().zip(&presence) {
+                    window.presence_logit = *logit;
+                }
             }
         }
         Ok(outputs)
@@ -206,6 +212,18 @@ fn mean_map(outputs: &[CaseOutput], map: fn(&CaseOutput) -> Option<&Vec<f32>>) -
     let n = maps.len() as f32;
     let of_voxel = |i: usize| maps.iter().map(|map| map[i]).sum::<f32>() / n;
     maps.first().map(|first| (0..first.len()).map(of_voxel).collect())
+}
+
+/// The logit of the networks' mean probability that a window shows a hematoma, for each window; all have the same
+/// windows, since they read the same input. `None` of networks that have masks.
+fn mean_presence(outputs: &[CaseOutput]) -> Vec<Option<f64>> {
+    let n_windows = outputs.iter().map(|output| output.windows.len()).min().unwrap_or(0);
+    let of_window = |i: usize| {
+        let logits = outputs.iter().filter_map(|output| output.windows[i].presence_logit);
+        let probabilities: Vec<f64> = logits.map(|logit| 1.0 / (1.0 + (-logit).exp())).collect();
+        mean(&probabilities).map(|p| (p / (1.0 - p)).ln())
+    };
+    (0..n_windows).map(of_window).collect()
 }
 
 /// What keeps two models from speaking as one.
@@ -224,8 +242,9 @@ fn mean(values: &[f64]) -> Option<f64> {
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
 
+/// The standard deviation; `None` below two values.
 fn spread(values: &[f64]) -> Option<f64> {
-    let mean = mean(values)?;
+    let mean = mean(values).filter(|_| values.len() > 1)?;
     let squares: Vec<f64> = values.iter().map(|value| (value - mean).powi(2)).collect();
     self::mean(&squares).map(f64::sqrt)
 }

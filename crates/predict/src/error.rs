@@ -20,6 +20,14 @@ pub enum PredictError {
     /// A hematoma cannot be filled in, or a map of what the logit rests on put on the grid.
     #[error("the head without its hematoma, or the map of it: {0}")]
     Grid(hemex_volume::VolumeError),
+    /// What stops the stage at a case.
+    #[error("case `{case_id}`: {problem}")]
+    Case {
+        /// The case.
+        case_id: String,
+        /// What.
+        problem: Box<PredictError>,
+    },
     /// An input cannot be read.
     #[error(transparent)]
     Artifact(#[from] ArtifactError),
@@ -99,4 +107,11 @@ pub enum PredictError {
         /// Why.
         source: serde_json::Error,
     },
+}
+
+impl PredictError {
+    /// The same with the case at which it stops the stage.
+    pub(crate) fn at_case(self, case_id: &str) -> Self {
+        Self::Case { case_id: case_id.to_owned(), problem: Box::new(self) }
+    }
 }

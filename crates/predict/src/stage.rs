@@ -52,7 +52,8 @@ pub fn run(config: &Config, request: &Request) -> anyhow::Result<()> {
     let mut rows = Vec::with_capacity(units.len());
     let mut has_masks = false;
     for (case_id, unit) in &units {
-        let (row, mask) = predictor.predict(case_id, unit)?;
+        let predicted = predictor.predict(case_id, unit);
+        let (row, mask) = predicted.map_err(|error| error.at_case(case_id))?;
         has_masks |= mask;
         rows.push(row);
         progress.add(1);
@@ -189,7 +190,8 @@ impl Predictor<'_> {
                 continue;
             };
             let known = self.known(&read.image, case);
-            logits.extend(self.model.read(&read.network, self.config.passes, known)?.logit);
+            let verdict = self.model.read(&read.network, self.config.passes, known);
+            logits.extend(verdict.map_err(|error| error.at_case(case_id))?.logit);
         }
         if n_unread > 0 {
             warning(format!("{n_unread} of {} target cases cannot be read", targets.len()));

@@ -7,15 +7,57 @@ mod fixture;
 mod run;
 
 use std::fs;
+use std::path::Path;
 
 use fixture::Model;
-use hemex_artifacts::{Cases, ModelCard, PredictionRow, Regime, Role, json};
+use hemex_artifacts::{Cases, ModelCard, PredictionRow, PredictionStatus, Regime, Role, json};
 use hemex_model::{
     CaseInput, CaseOutput, Decision, Network, NetworkSpec, Passes, parse_device, predict_case,
     read_case,
 };
 use hemex_predict::Doubt;
 use run::{cohort, run, run_with, write_splits};
+
+/// What a network that is drawn from a seed says of a case, and how the model below `root` reads it.
+struct Said {
+    spec: NetworkSpec,
+    decision: Decision,
+    input: CaseInput,
+    output: CaseOutput,
+}
+
+impl Said {
+    fn of(root: &Path, case_id: &str, seed: u64) -> Self {
+        let card: ModelCard = json::read(&root.join("model/model.json")).unwrap();
+        let spec: NetworkSpec = serde_json::from_value(card.architecture).unwrap();
+        let decision = serde_json::from_value(card.decision).unwrap();
+        let cases = Cases::open(&root.join("cases")).unwrap();
+        let (image, brain) = (cases.image(case_id).unwrap(), cases.brain(case_id).unwrap());
+        let input = CaseInput::new(&image, &brain, spec.input());
+        let passes = Passes { batch_size: 3, mirrored: false };
+        let device = parse_device("cpu").unwrap();
+        let network = Network::new(&spec, seed, &device);
+        let output = predict_case(&network, &spec, &input, passes, &device).unwrap();
+        Self { spec, decision, input, output }
+    }
+
+    /// The probability that each window shows a hematoma; of a network without masks.
+    fn presence(&self) -> Vec<f64> {
+        let logits = self.output.windows.iter().map(|window| window.presence_logit.unwrap());
+        logits.map(|logit| 1.0 / (1.0 + (-logit).exp())).collect()
+    }
+
+    /// The logit of growth over windows of such weights, the prior offset added.
+    fn logit(&self, weights: &[f64]) -> f64 {
+        let logits = self.output.windows.iter().map(|window| window.growth_logit.unwrap());
+        let sum: f64 = logits.zip(weights).map(|(logit, weight)| weight * logit).sum();
+        sum / weights.iter().sum::<f64>() - 0.75
+    }
+}
+
+fn means(a: &[f64], b: &[f64]) -> Vec<f64> {
+    a.iter().zip(b).map(|(a, b)| (a + b) / 2.0).collect()
+}
 
 #[test]
 fn the_logit_is_calibrated() {
@@ -70,20 +112,23 @@ fn probabilities_of_test_cases_follow_how_frequent_growth_is_among_target_cases(
 
 #[test]
 fn models_that_speak_as_one_give_the_mean_of_their_logits() {
-    let (a, b) = (Model::new("vgg"), Model { seed: 5, ..Model::new("vgg") });
-    let alone = |model: &Model| run(cohort(model).path()).unwrap().0;
-    let (of_a, of_b) = (alone(&a), alone(&b));
-    let root = cohort(&a);
-    b.write(&root.path().join("model-b"));
+    let root = cohort(&Model::new("vgg"));
+    Model { seed: 5, ..Model::new("vgg") }.write(&root.path().join("model-b"));
     let (together, card) = run(root.path()).unwrap();
-    assert_eq!(card.n_models, 2);
-    for ((a, b), both) in of_a.iter().zip(&of_b).zip(&together) {
-        let (a, b, both_logit) = (a.logit.unwrap(), b.logit.unwrap(), both.logit.unwrap());
-        assert!(a != b && (both_logit - (a + b) / 2.0).abs() < 1e-9, "{a} {b} {both:?}");
-        assert!((both.uncertainty.unwrap() - (a - b).abs() / 2.0).abs() < 1e-9);
+    assert_eq!((card.n_models, together.len()), (2, 2));
+    let close = |found: Option<f64>, expected: f64| (found.unwrap() - expected).abs() < 1e-9;
+    for both in &together {
+        let [a, b] = [4, 5].map(|seed| Said::of(root.path(), &both.case_id, seed));
+        // Each tells growth over the windows that both see a hematoma in, as they see it together.
+        let seen = means(&a.presence(), &b.presence());
+        let seen: Vec<f64> = seen.iter().map(|p| if *p >= 0.3 { *p } else { 0.0 }).collect();
+        let (a, b) = (a.logit(&seen), b.logit(&seen));
+        assert!(a != b && close(both.logit, (a + b) / 2.0), "{a} {b} {both:?}");
+        assert!(close(both.uncertainty, (a - b).abs() / 2.0), "{a} {b} {both:?}");
         let doubt = Doubt::of([a, b]).unwrap();
-        assert_eq!(both.entropy_nats, Some(doubt.entropy_nats));
-        assert_eq!(both.mutual_information_nats, doubt.mutual_information_nats);
+        assert!(close(both.entropy_nats, doubt.entropy_nats), "{both:?}");
+        let shared = doubt.mutual_information_nats.unwrap();
+        assert!(close(both.mutual_information_nats, shared), "{both:?}");
     }
     let shifted = run_with(root.path(), &[("label_shift", "likelihood".into())]);
     assert!(shifted.unwrap_err().to_string().contains("several models"));
@@ -99,6 +144,33 @@ fn models_that_speak_as_one_give_the_mean_of_their_logits() {
 }
 
 #[test]
+fn networks_without_masks_decide_together_whether_there_is_a_hematoma() {
+    let model = |seed| Model { seed, ..Model::new("vgg") };
+    let plain = cohort(&model(4));
+    let [a, b] = [4, 5].map(|seed| Said::of(plain.path(), "c0", seed).presence());
+    let highest = |presence: &[f64]| presence.iter().copied().fold(0.0, f64::max);
+    let (surer, other) = if highest(&a) > highest(&b) { (4, 5) } else { (5, 4) };
+    // More than both see in any window, less than one does.
+    let min_presence = (highest(&a).max(highest(&b)) + highest(&means(&a, &b))) / 2.0;
+    let ask = |folder: &Path| {
+        let path = folder.join("model.json");
+        let mut card: serde_json::Value = json::read(&path).unwrap();
+        card["decision"]["min_presence"] = min_presence.into();
+        json::write(&path, &card).unwrap();
+    };
+    let root = cohort(&model(surer));
+    ask(&root.path().join("model"));
+    assert_eq!(run(root.path()).unwrap().0[0].status, PredictionStatus::Ok);
+    model(other).write(&root.path().join("model-b"));
+    ask(&root.path().join("model-b"));
+    let (rows, _) = run(root.path()).unwrap();
+    let together = &rows[0];
+    assert_eq!(together.status, PredictionStatus::NoLesion);
+    assert_eq!((together.logit, together.uncertainty), (None, None));
+    assert_eq!((together.entropy_nats, together.mutual_information_nats), (None, None));
+}
+
+#[test]
 fn models_foretell_the_follow_up_with_the_mean_of_their_probabilities() {
     let model = |seed| Model { followup: true, seed, ..Model::new("joint_unet") };
     let alone = |seed| run(cohort(&model(seed)).path()).unwrap().0;
@@ -107,20 +179,11 @@ fn models_foretell_the_follow_up_with_the_mean_of_their_probabilities() {
     model(5).write(&root.path().join("model-b"));
     let (together, _) = run(root.path()).unwrap();
 
-    let card: ModelCard = json::read(&root.path().join("model/model.json")).unwrap();
-    let spec: NetworkSpec = serde_json::from_value(card.architecture).unwrap();
-    let decision: Decision = serde_json::from_value(card.decision).unwrap();
     let cases = Cases::open(&root.path().join("cases")).unwrap();
-    let passes = Passes { batch_size: 3, mirrored: false };
-    let device = parse_device("cpu").unwrap();
     for ((a, b), both) in of_a.iter().zip(&of_b).zip(&together) {
         let id = &both.case_id;
-        let (image, brain) = (cases.image(id).unwrap(), cases.brain(id).unwrap());
-        let input = CaseInput::new(&image, &brain, spec.input());
-        let [one, other] = [4, 5].map(|seed| {
-            let network = Network::new(&spec, seed, &device);
-            predict_case(&network, &spec, &input, passes, &device).unwrap()
-        });
+        let [Said { spec, decision, input, output: one }, Said { output: other, .. }] =
+            [4, 5].map(|seed| Said::of(root.path(), id, seed));
         let mean = |a: &Option<Vec<f32>>, b: &Option<Vec<f32>>| {
             let pairs = a.iter().flatten().zip(b.iter().flatten());
             Some(pairs.map(|(a, b)| (a + b) / 2.0).collect())

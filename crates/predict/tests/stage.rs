@@ -73,6 +73,7 @@ fn a_mask_that_cannot_be_written_stops_the_stage() {
     let raw: hemex_predict::RawConfig = serde_json::from_value(request.config.clone()).unwrap();
     let error = hemex_predict::run(&Config::try_from(raw).unwrap(), &request).unwrap_err();
     assert!(format!("{error:#}").contains("predictions/masks"), "{error:#}");
+    assert!(error.to_string().starts_with("case `c0`: "), "{error}");
     assert!(!root.path().join("predictions/predictions.csv").exists());
 }
 

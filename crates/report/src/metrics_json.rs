@@ -55,21 +55,28 @@ pub fn document(findings: &Findings, config: &Config) -> Value {
             "comparators": "clinical scores over the labelled test cases whose inputs are known, once a \
                             fold; differences are an arm's AUROC minus the score's, over the cases that \
                             both rank",
+            "models": "n_models: how many models speak as one, by the mean of their calibrated logits; \
+                       label_shift: logit_offset is what is added to the logit of each test case, the log-odds of \
+                       target_share, which unlabelled target cases tell, minus those of training_share",
             "calibration": "all test cases with a probability, folds and seeds together; in bins each \
                             case once a fold, its probability averaged over the seeds",
-            "decision": "net benefit (Vickers and Elkin 2006) over the cases of the bins; intervals over \
-                         test patients as above",
+            "decision": "net benefit (Vickers and Elkin 2006) over labelled test cases, each once a fold, its \
+                         probability averaged over the seeds; a case with status no_lesion is not treated, refused \
+                         and missing ones are left out (n_undefined); intervals over test patients as above",
             "conformal": "a set holds every label whose class-conditional p-value (Vovk 2012) is above what may \
                           be missed; p-values from calibration cases that neither trained nor validated",
             "cues": "told: share of pairs of one outcome and different sides of the cue in which the second \
                      side has the higher score; within: share of pairs of one side in which the case that \
                      grew has; pairs of one model alone, each alike",
+            "twins": "share of pairs in which the head of the patient who grew has the higher logit without its \
+                      hematoma (inpainted: the found one filled in), heads that were read and of which an arm says \
+                      nothing rank below all others; n_not_read: refused, missing, without a twin, or nothing filled",
             "saliency": "quartiles over test cases of the shares of |value x gradient| of the growth logit (values \
                          counted from the lower end of the window of HU) in the reference lesion, within 5 mm \
                          around it in the brain, and elsewhere in the brain; even: the lesion's share of voxels",
             "groups": "share of the cases of one side and outcome that are called rightly, from each model's \
-                       threshold on, which is Youden's over its own validation cases; a case without a \
-                       detected lesion is called stable; worst: the least of groups of 10 cases or more; \
+                       threshold on, which is Youden's over its own validation cases, label_shift taken off; a \
+                       case without a detected lesion is called stable; worst: the least of groups of 10 cases or more; \
                        Wilson's intervals, not corrected for the choice",
             "dice": "canonical grid, predicted masks resampled by nearest neighbour; 0 where one \
                      mask is empty (a missed lesion), undefined where both are",

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 
 use fixture::{Cohort, close, report};
-use hemex_artifacts::nifti;
+use hemex_artifacts::{json, nifti};
 use hemex_volume::{Image, LabelMap};
 
 /// Sets a column of some cases in a table.
@@ -70,11 +70,42 @@ fn filled_heads_are_ranked_where_they_are_read() {
     .unwrap();
     let [found] = &report.metrics["inpainted"].as_array().unwrap()[..] else { panic!() };
     assert_eq!(found["arm"], "joint");
-    // Of fold 0, a0 beats both and a1 one of those that are stable; of fold 1, where nothing is said, b1 ties with b2
-    // and b3. Nothing was found in a4 and b0.
-    close(&found["told"]["value"], (3.0 + 1.0) / 6.0);
-    assert_eq!((&found["n_told"], &found["told"]["n_pairs"]), (&4.into(), &6.into()));
+    // Of fold 0, a0 beats both and a1 one of those that are stable. Nothing was found in a4; in a5 and in fold 1
+    // nothing was filled.
+    close(&found["told"]["value"], 3.0 / 4.0);
+    assert_eq!((&found["n_told"], &found["told"]["n_pairs"]), (&4.into(), &4.into()));
+    assert_eq!((&found["n"], &found["n_not_read"]), (&4.into(), &8.into()));
     assert!(report.page.contains("with the found hematoma filled in"));
+}
+
+#[test]
+fn an_arm_that_tells_from_masks_is_silent_of_heads_that_it_read_alone() {
+    let told = |change: fn(&Path)| {
+        let report = report(&Cohort::known(), |root| {
+            let said = [("a0", "0.5"), ("a2", "0.1")];
+            let rows = root.join("predictions-joint-0/predictions.csv");
+            set(&rows, "twin_logit", &said);
+            set(&rows, "inpainted_logit", &said);
+            change(root);
+        });
+        let metrics = report.unwrap().metrics;
+        ["twins", "inpainted"].map(|heads| {
+            let joint = &metrics[heads].as_array().unwrap()[0];
+            assert_eq!(joint["arm"], "joint");
+            ["n_told", "n", "n_not_read"].map(|key| joint[key].as_u64().unwrap())
+        })
+    };
+    assert_eq!(told(|_| {}), [[2, 2, 10]; 2]);
+    // a1 and b4, which was refused, have a twin; and growth is told from masks.
+    let found = told(|root| {
+        fs::create_dir(root.join("cases/twins")).unwrap();
+        for case_id in ["a1", "b4"] {
+            fs::write(root.join(format!("cases/twins/{case_id}.nii")), "").unwrap();
+        }
+        let card = r#"{"arm": "joint", "fold": 0, "seed": 1, "growth_regression": {}}"#;
+        fs::write(root.join("model-joint-0/model.json"), card).unwrap();
+    });
+    assert_eq!(found, [[2, 3, 9], [2, 8, 4]]);
 }
 
 #[test]
@@ -109,6 +140,36 @@ fn groups_need_validation_cases_and_say_so() {
     assert!(joint["worst"].is_null());
     assert!(joint["reason"].as_str().unwrap().contains("validation cases of both classes"));
     assert!(report.page.contains("joint: no accuracy of the worst group (no model has validation"));
+}
+
+#[test]
+fn several_models_and_label_shift_are_told() {
+    let plain = report(&Cohort::known(), |_| {}).unwrap();
+    assert!(plain.page.contains("Predictions of several models are not combined."));
+    assert!(plain.page.contains("no model is updated"));
+    let models = |report: &fixture::Report| report.metrics["arms"]["joint"]["models"].clone();
+    assert_eq!(models(&plain)[0]["n_models"], 1);
+    assert!(models(&plain)[0].get("label_shift").is_none());
+
+    let shifted = report(&Cohort::known(), |root| {
+        let path = root.join("predictions-joint-0/predictions.json");
+        let mut card: serde_json::Value = json::read(&path).unwrap();
+        card["n_models"] = 5.into();
+        card["label_shift"] = serde_json::json!({
+            "n_target": 7, "training_share": 0.2, "target_share": 0.4, "logit_offset": -0.125,
+        });
+        json::write(&path, &card).unwrap();
+    })
+    .unwrap();
+    let models = models(&shifted);
+    assert_eq!((&models[0]["n_models"], &models[1]["n_models"]), (&5.into(), &1.into()));
+    close(&models[0]["label_shift"]["logit_offset"], -0.125);
+    assert!(models[1].get("label_shift").is_none());
+    let page = &shifted.page;
+    assert!(page.contains("Predictions of several models are combined in joint."));
+    assert!(page.contains("the logits of joint are updated for label shift"));
+    assert!(page.contains("seed 1: 5 models, by the mean of their logits"));
+    assert!(page.contains("40.0 % are expected to grow, told from 7 unlabelled cases"));
 }
 
 /// Predictions of other programs, and of earlier ones, lack what is not required.

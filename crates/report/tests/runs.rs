@@ -36,6 +36,10 @@ fn differences_are_those_of_the_shared_cases() {
     assert_eq!(joint.difference.auroc, Some(0.0));
     assert_eq!(joint.difference.n, 7);
     assert_eq!(joint.n_no_longer_ranked, 1);
+    for text in [markdown(&comparison), page(&comparison)] {
+        assert!(text.contains("joint: 1 test cases ranked in A alone, left out"), "{text}");
+        assert!(text.contains("joint: 1 test cases with a Dice in A alone, left out"), "{text}");
+    }
     let worse = comparison.worse(0.9);
     assert!(
         worse.contains(&"joint: 1 of 11 test cases are no longer ranked".to_owned()),
@@ -54,6 +58,7 @@ fn differences_are_those_of_the_shared_cases() {
     close(joint.auroc[1], (1.0 + 1.5 / 4.0) / 2.0);
     close(joint.difference.auroc, 1.0 / 12.0);
     assert_eq!((joint.n_unpaired, joint.dice.difference), ([0, 0], Some(0.0)));
+    assert!(!markdown(&compared(&first, &second)).contains("left out"));
     let backwards = &compared(&second, &first).arms[0];
     close(backwards.difference.auroc, -1.0 / 12.0);
 }

@@ -103,18 +103,21 @@ impl Sample {
     }
 }
 
-/// Each labelled case once a fold, with its mean probability over the fold's seeds. A case to which a seed gives
-/// none has no mean, since one over the rest would hide that.
-pub(super) fn over_seeds<'a>(rows: &[&'a CaseResult]) -> Vec<(&'a CaseResult, f64)> {
+/// Each labelled case once a fold, with its mean probability, or whatever is said, over the fold's seeds. A case to
+/// which a seed gives none has no mean, since one over the rest would hide that.
+pub(super) fn over_seeds<'a>(
+    rows: &[&'a CaseResult],
+    said: impl Fn(&CaseResult) -> Option<f64>,
+) -> Vec<(&'a CaseResult, f64)> {
     let mut cases: BTreeMap<(usize, &str), Vec<&'a CaseResult>> = BTreeMap::new();
     for row in rows {
         cases.entry((row.fold, &row.case_id)).or_default().push(row);
     }
     let mean = |rows: &Vec<&'a CaseResult>| {
-        let said: Option<Vec<f64>> = rows.iter().map(|row| row.probability).collect();
+        let all: Option<Vec<f64>> = rows.iter().map(|row| said(row)).collect();
         let first = *rows.first()?;
-        let said = said.filter(|_| first.growth.is_some())?;
-        Some((first, said.iter().sum::<f64>() / said.len() as f64))
+        let all = all.filter(|_| first.growth.is_some())?;
+        Some((first, all.iter().sum::<f64>() / all.len() as f64))
     };
     cases.values().filter_map(mean).collect()
 }
@@ -167,8 +170,9 @@ pub(super) fn calibration(
     n_bins: usize,
 ) -> Result<Calibration, ReportError> {
     let sample = Sample::new(rows, resampling);
+    let cases = over_seeds(rows, |row| row.probability);
     let (probabilities, labels): (Vec<f64>, Vec<bool>) =
-        over_seeds(rows).iter().map(|(row, p)| (*p, row.growth == Some(true))).unzip();
+        cases.iter().map(|(row, p)| (*p, row.growth == Some(true))).unzip();
     let bins = if labels.is_empty() {
         Vec::new()
     } else {
@@ -269,7 +273,10 @@ pub(super) mod tests {
         ];
         let rows: Vec<&CaseResult> = rows.iter().collect();
         let (probabilities, labels): (Vec<f64>, Vec<Option<bool>>) =
-            over_seeds(&rows).iter().map(|(row, p)| (*p, row.growth)).unzip();
+            over_seeds(&rows, |row| row.probability)
+                .iter()
+                .map(|(row, p)| (*p, row.growth))
+                .unzip();
         assert_eq!(labels, [Some(false), Some(true)]);
         for (found, expected) in probabilities.iter().zip([0.3, 0.75]) {
             assert!((found - expected).abs() < 1e-12, "{probabilities:?}");

@@ -51,40 +51,51 @@ pub struct TwinFigures {
     /// The arm.
     pub arm: String,
     /// Share of pairs of test patients in which the one that grew has the higher logit without its hematoma (0.5:
-    /// nothing but the hematoma speaks). An arm that says nothing of such a head ranks it below all of which it says
-    /// something.
+    /// nothing but the hematoma speaks). An arm that says nothing of such a head, though it read it, ranks it below all
+    /// of which it says something.
     pub told: PairShare,
     /// Of how many heads it says something.
     pub n_told: usize,
-    /// Of how many.
+    /// Of how many that it read.
     pub n: usize,
+    /// Test cases, each once a model, of which no such head was read: left out.
+    pub n_not_read: usize,
 }
 
-/// The arms on the lesion-free twins of test cases; empty where no arm has read one.
+/// The arms on the lesion-free twins of test cases; empty where no arm has read one. Refused and missing cases are left
+/// out, and those without a twin.
 pub(super) fn twins(
     arms: &[Arm<'_>],
+    has_twin: impl Fn(&str) -> bool,
     resampling: &Resampling<'_>,
 ) -> Result<Vec<TwinFigures>, ReportError> {
-    without_hematoma(arms, |row| row.twin_logit, |_| true, resampling)
+    // Whatever could be read was, and its twin with it.
+    let is_silent = |row: &CaseResult| {
+        matches!(row.status, Status::Ok | Status::NoLesion) && has_twin(&row.case_id)
+    };
+    without_hematoma(arms, |row| row.twin_logit, &is_silent, resampling)
 }
 
 /// The arms on the heads in which the hematoma that they found is filled in; empty where no arm has read one. Arms
-/// without masks have no part in it, nor cases without a found hematoma.
+/// without masks have no part in it, nor cases without a found hematoma, nor those in which nothing was filled.
 pub(super) fn inpainted(
     arms: &[Arm<'_>],
     has_masks: impl Fn(&str) -> bool,
+    tells_from_masks: impl Fn(&str) -> bool,
     resampling: &Resampling<'_>,
 ) -> Result<Vec<TwinFigures>, ReportError> {
     let with_masks: Vec<Arm<'_>> = arms.iter().filter(|(arm, _)| has_masks(arm)).cloned().collect();
-    let is_found = |row: &CaseResult| row.status == Status::Ok;
-    without_hematoma(&with_masks, |row| row.inpainted_logit, is_found, resampling)
+    // A network's own logit there is of every head, found or not.
+    let is_silent = |row: &CaseResult| row.status == Status::Ok && tells_from_masks(&row.arm);
+    without_hematoma(&with_masks, |row| row.inpainted_logit, &is_silent, resampling)
 }
 
-/// What the arms say of heads without their hematoma, of those that count.
+/// What the arms say of heads without their hematoma. `is_silent` tells where a head without a logit was read, and
+/// nothing was found in it to tell growth from.
 fn without_hematoma(
     arms: &[Arm<'_>],
     logit: fn(&CaseResult) -> Option<f64>,
-    counts: fn(&CaseResult) -> bool,
+    is_silent: &dyn Fn(&CaseResult) -> bool,
     resampling: &Resampling<'_>,
 ) -> Result<Vec<TwinFigures>, ReportError> {
     if !arms.iter().flat_map(|(_, rows)| rows).any(|row| logit(row).is_some()) {
@@ -92,11 +103,12 @@ fn without_hematoma(
     }
     let figures = |(arm, rows): &Arm<'_>| {
         let growth = |row: &CaseResult| row.growth;
-        let score = |row: &CaseResult| counts(row).then(|| logit(row).unwrap_or(f64::NEG_INFINITY));
+        let score =
+            |row: &CaseResult| logit(row).or_else(|| is_silent(row).then_some(f64::NEG_INFINITY));
         let told = pair_share_by(rows, &score, &growth, &|_| Some(true), resampling)?;
         let n_told = rows.iter().filter(|row| logit(row).is_some()).count();
-        let n = rows.iter().filter(|row| counts(row)).count();
-        Ok(TwinFigures { arm: (*arm).to_owned(), told, n_told, n })
+        let n = rows.iter().filter(|row| score(row).is_some()).count();
+        Ok(TwinFigures { arm: (*arm).to_owned(), told, n_told, n, n_not_read: rows.len() - n })
     };
     arms.iter().map(figures).collect()
 }
@@ -344,17 +356,19 @@ mod tests {
         let told = |rows: &[CaseResult]| {
             let rows: Vec<&CaseResult> = rows.iter().collect();
             let resampling = Resampling::new(&rows, Bootstrap { n_draws: 100, seed: 1 });
-            twins(&[("arm", rows)], &resampling).ok()
+            twins(&[("arm", rows)], |case_id| case_id != "c7", &resampling).ok()
         };
         assert_eq!(told(&rows), Some(Vec::new()));
         // Of one growing and one stable head something is said, each above those of which nothing is.
         rows[1].twin_logit = Some(0.5);
         rows[2].twin_logit = Some(-0.5);
+        // Nothing was read of a case that was refused, and of one that has no twin.
+        rows[5].status = Status::Refused;
         let found = told(&rows).and_then(|found| found.into_iter().next());
-        let found = found.map(|found| (found.told.value, found.n_told, found.n));
-        // 16 pairs: 4 + 3 · ½ with the first above all, 3 · ½ each of the other growing three but for the second.
-        let expected = (4.0 + 3.0 * 3.0 * 0.5) / 16.0;
-        assert_eq!(found, Some((Some(expected), 2, 8)));
+        let found = found.map(|f| (f.told.value, f.n_told, f.n, f.n_not_read));
+        // 8 pairs: 4 of the first, above all, 3 · ½ of the other growing one, below the second.
+        let expected = (4.0 + 3.0 * 0.5) / 8.0;
+        assert_eq!(found, Some((Some(expected), 2, 6, 2)));
     }
 
     #[test]
@@ -365,16 +379,20 @@ mod tests {
         for (i, row) in rows.iter_mut().enumerate().skip(2) {
             row.inpainted_logit = Some(i as f64);
         }
-        let of = |rows: &[CaseResult], has_masks: bool| {
+        let of = |rows: &[CaseResult], has_masks: bool, tells_from_masks: bool| {
             let rows: Vec<&CaseResult> = rows.iter().collect();
             let resampling = Resampling::new(&rows, Bootstrap { n_draws: 100, seed: 1 });
-            inpainted(&[("arm", rows)], |_| has_masks, &resampling).ok()
+            inpainted(&[("arm", rows)], |_| has_masks, |_| tells_from_masks, &resampling).ok()
         };
-        assert_eq!(of(&rows, false), Some(Vec::new()));
-        let found = of(&rows, true).and_then(|found| found.into_iter().next());
-        let found = found.map(|found| (found.told.value, found.n_told, found.n));
+        assert_eq!(of(&rows, false, true), Some(Vec::new()));
+        let found = |tells_from_masks| {
+            let found = of(&rows, true, tells_from_masks)?.into_iter().next()?;
+            Some((found.told.value?, found.n_told, found.n, found.n_not_read))
+        };
         // Growing are 1, 3, 5, 7 at −∞, 3, 5, 7, stable 2, 4, 6: 0 + 1 + 2 + 3 of 12 pairs.
-        assert_eq!(found, Some((Some(6.0 / 12.0), 6, 7)));
+        assert_eq!(found(true), Some((6.0 / 12.0, 6, 7, 1)));
+        // Of a network nothing is said where nothing was filled: the second is left out.
+        assert_eq!(found(false), Some((6.0 / 9.0, 6, 6, 2)));
     }
 
     #[test]

@@ -196,22 +196,43 @@ impl Difference {
 /// An arm: its name and its test rows.
 pub(super) type Arm<'a> = (&'a str, Vec<&'a CaseResult>);
 
+/// Which labelled test cases the models of two arms rank.
+pub(super) struct RankedByBoth<'a> {
+    /// Whether each is ranked by any model and by all.
+    cases: BTreeMap<(usize, &'a str), [bool; 2]>,
+}
+
+impl<'a> RankedByBoth<'a> {
+    pub(super) fn new(first: &[&'a CaseResult], second: &[&'a CaseResult]) -> Self {
+        let mut cases: BTreeMap<(usize, &str), [bool; 2]> = BTreeMap::new();
+        for row in first.iter().chain(second).filter(|row| row.growth.is_some()) {
+            let [any, all] = cases.entry((row.fold, &row.case_id)).or_insert([false, true]);
+            *any |= row.score().is_some();
+            *all &= row.score().is_some();
+        }
+        Self { cases }
+    }
+
+    /// What a case is ranked by if every model ranks it.
+    pub(super) fn score(&self, row: &CaseResult) -> Option<f64> {
+        let ranked = self.cases.get(&(row.fold, row.case_id.as_str()));
+        row.score().filter(|_| ranked == Some(&[true; 2]))
+    }
+
+    /// Cases that a model ranks and another does not.
+    fn n_by_some(&self) -> usize {
+        self.cases.values().filter(|ranked| **ranked == [true, false]).count()
+    }
+}
+
 /// The first arm minus the second.
 pub(super) fn difference(
     (first_name, first_rows): &Arm,
     (second_name, second_rows): &Arm,
     resampling: &Resampling,
 ) -> Result<Difference, ReportError> {
-    // Whether each labelled test case is ranked by any model and by all, of both arms.
-    let mut ranked: BTreeMap<(usize, &str), [bool; 2]> = BTreeMap::new();
-    for row in first_rows.iter().chain(second_rows).filter(|row| row.growth.is_some()) {
-        let [any, all] = ranked.entry((row.fold, &row.case_id)).or_insert([false, true]);
-        *any |= row.score().is_some();
-        *all &= row.score().is_some();
-    }
-    let by_all =
-        |row: &CaseResult| ranked.get(&(row.fold, row.case_id.as_str())) == Some(&[true; 2]);
-    let score = |row: &CaseResult| row.score().filter(|_| by_all(row));
+    let ranked = RankedByBoth::new(first_rows, second_rows);
+    let score = |row: &CaseResult| ranked.score(row);
     let first = RankedModels::new(first_rows, &score, resampling)?;
     let second = RankedModels::new(second_rows, &score, resampling)?;
     let mut result = Difference {
@@ -225,7 +246,7 @@ pub(super) fn difference(
         auprc: None,
         auprc_ci95: None,
         n_draws_undefined: 0,
-        n_ranked_by_one_arm: ranked.values().filter(|ranked| **ranked == [true, false]).count(),
+        n_ranked_by_one_arm: ranked.n_by_some(),
         reason: None,
     };
     if !first.folds.keys().eq(second.folds.keys()) {

@@ -12,10 +12,13 @@ use serde::Serialize;
 
 use super::cues::{PROPERTIES, parted};
 use super::discrimination::by_model;
-use crate::{CaseResult, Evaluation, ReportError};
+use crate::{CaseResult, Evaluation, ReportError, Status};
 
 /// Cases below which a group is shown, but not taken for the worst.
 pub(crate) const LEAST_CASES: usize = 10;
+
+/// What a probability loses when a label shift is put on its logit and taken off, and more.
+const ROUNDING: f64 = 1e-9;
 
 /// How right an arm is in the groups that one property of the scan makes with the outcome.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -62,8 +65,9 @@ impl GroupAccuracies {
 
 /// The accuracies of each arm in the groups of each property that parts the test cases, sites first.
 ///
-/// A case is called growing from its model's threshold on ([`threshold`]); one without a detected lesion is called
-/// stable. Refused and missing cases, and those of models without a threshold, are in no group.
+/// A case is called growing from its model's threshold on ([`threshold`]), a label shift taken off; one without a
+/// detected lesion is called stable. Refused and missing cases, and those of models without a threshold, are in no
+/// group.
 pub(super) fn groups(
     evaluation: &Evaluation,
     results: &[CaseResult],
@@ -71,7 +75,11 @@ pub(super) fn groups(
 ) -> Result<Vec<GroupAccuracies>, ReportError> {
     let calls = arms.iter().map(|arm| {
         let rows: Vec<&CaseResult> = results.iter().filter(|row| row.arm == *arm).collect();
-        Ok((*arm, calls(&rows)?))
+        let offset = |fold, seed| {
+            let label_shift = evaluation.card(arm, fold, seed)?.label_shift?;
+            Some(label_shift.logit_offset)
+        };
+        Ok((*arm, calls(&rows, &offset)?))
     });
     let calls = calls.collect::<Result<Vec<_>, ReportError>>()?;
     let tested: Vec<&CaseResult> = results.iter().filter(|row| row.role == Role::Test).collect();
@@ -93,23 +101,38 @@ pub(super) fn groups(
     Ok(found)
 }
 
-/// The labelled test cases of an arm, and whether its model is right about each.
-fn calls<'a>(rows: &[&'a CaseResult]) -> Result<Vec<(&'a CaseResult, bool)>, ReportError> {
+/// The labelled test cases of an arm, and whether its model is right about each. `offset` is what the label shift of a
+/// fold and seed added to the logits of its test cases.
+fn calls<'a>(
+    rows: &[&'a CaseResult],
+    offset: &dyn Fn(usize, u64) -> Option<f64>,
+) -> Result<Vec<(&'a CaseResult, bool)>, ReportError> {
     let mut calls = Vec::new();
-    for rows in by_model(rows).into_values() {
+    for ((fold, seed), rows) in by_model(rows) {
         let Some(threshold) = threshold(&rows)? else { continue };
+        let offset = offset(fold, seed);
         for row in rows.into_iter().filter(|row| row.role == Role::Test) {
-            if let (Some(growth), Some(score)) = (row.growth, row.score()) {
-                calls.push((row, (score >= threshold) == growth));
-            }
+            let (Some(growth), Some(score)) = (row.growth, row.score()) else { continue };
+            let is_called = match (row.status, offset) {
+                (Status::NoLesion, _) => false,
+                // Validation cases, which set the threshold, are not shifted.
+                (_, Some(offset)) => without_offset(score, offset) >= threshold * (1.0 - ROUNDING),
+                (_, None) => score >= threshold,
+            };
+            calls.push((row, is_called == growth));
         }
     }
     Ok(calls)
 }
 
+/// The probability before this was added to its logit.
+fn without_offset(probability: f64, offset: f64) -> f64 {
+    probability / (probability + (1.0 - probability) * offset.exp())
+}
+
 /// The probability from which on a model's cases are called growing: where sensitivity and specificity over its own
 /// validation cases have the greatest sum (Youden, Cancer 1950), of equal ones the highest. `None` unless it has
-/// validation cases of both classes: test cases are never asked.
+/// validation cases of both classes, and one with a probability: test cases are never asked.
 fn threshold(rows: &[&CaseResult]) -> Result<Option<f64>, ReportError> {
     let validation = rows.iter().filter(|row| row.role == Role::Val);
     let ranked = validation.filter_map(|row| Some((row.score()?, row.growth?)));
@@ -120,8 +143,8 @@ fn threshold(rows: &[&CaseResult]) -> Result<Option<f64>, ReportError> {
         Err(error) => return Err(error.into()),
     };
     let sum = |point: &RocPoint| point.sensitivity + point.specificity();
-    // The first point calls no case at all.
-    let called = curve.points().iter().skip(1);
+    // The first point calls no case at all, and none calls one without a detected lesion.
+    let called = curve.points().iter().filter(|point| point.threshold.is_finite());
     let best = called.reduce(|best, point| if sum(point) > sum(best) { point } else { best });
     Ok(best.map(|point| point.threshold))
 }
@@ -158,7 +181,7 @@ fn accuracies(
     let worst = found.worst_group().map(|group| (group.value, group.ci95));
     (found.worst, found.worst_ci95) = worst.unzip();
     if worst.is_none() {
-        let none = "no model has validation cases of both classes to set a threshold by";
+        let none = "no model has validation cases of both classes, one with a probability, to set a threshold by";
         found.reason = Some(match found.groups.is_empty() {
             true => none.to_owned(),
             false => format!("no group has {LEAST_CASES} cases"),
@@ -221,9 +244,13 @@ mod tests {
     }
 
     fn by_site(rows: &[CaseResult]) -> GroupAccuracies {
+        by_site_of_shifted(rows, None)
+    }
+
+    fn by_site_of_shifted(rows: &[CaseResult], offset: Option<f64>) -> GroupAccuracies {
         let rows: Vec<&CaseResult> = rows.iter().collect();
         let side = |row: &CaseResult| Some(row.site.clone());
-        accuracies("site", "joint", &calls(&rows).unwrap(), &side).unwrap()
+        accuracies("site", "joint", &calls(&rows, &|_, _| offset).unwrap(), &side).unwrap()
     }
 
     #[test]
@@ -262,6 +289,42 @@ mod tests {
             row.status = Status::Refused;
         }
         assert_eq!((by_site(&rows).groups.len(), by_site(&rows).worst), (2, Some(1.0)));
+    }
+
+    #[test]
+    fn a_model_worse_than_chance_calls_no_case_without_a_lesion_growing() {
+        let mut rows = cohort(12);
+        // Those that grew have the lowest probabilities, and in another one no lesion is found.
+        for row in rows.iter_mut().filter(|row| row.role == Role::Val) {
+            row.probability = row.probability.map(|p| 1.0 - p);
+        }
+        let grew = of(Role::Val, "A", 9, 0.0, true);
+        rows.push(CaseResult { status: Status::NoLesion, probability: None, ..grew });
+        for row in rows.iter_mut().filter(|row| row.site == "B" && row.role == Role::Test) {
+            (row.status, row.probability) = (Status::NoLesion, None);
+        }
+        let found = by_site(&rows);
+        let shares: Vec<_> =
+            found.groups.iter().map(|g| (g.side.as_str(), g.growth, g.value)).collect();
+        // The best of bad thresholds is 0.25, from which on all of them that have a probability are called.
+        let expected = [("A", false, 1.0), ("A", true, 1.0), ("B", false, 1.0), ("B", true, 0.0)];
+        assert_eq!(shares, expected);
+    }
+
+    #[test]
+    fn a_label_shift_moves_no_case_over_the_threshold() {
+        let plain = cohort(3);
+        let offset = 1.5;
+        let shifted = |row: &CaseResult| {
+            let is_test = row.role == Role::Test;
+            let move_on = |p: f64| 1.0 / (1.0 + (1.0 - p) / p * f64::exp(-offset));
+            let probability = row.probability.map(|p| if is_test { move_on(p) } else { p });
+            CaseResult { probability, ..row.clone() }
+        };
+        let rows: Vec<CaseResult> = plain.iter().map(shifted).collect();
+        let found = by_site_of_shifted(&rows, Some(offset));
+        assert_eq!(found, by_site(&plain));
+        assert_ne!(found, by_site(&rows), "0.59 would pass");
     }
 
     #[test]

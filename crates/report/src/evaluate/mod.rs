@@ -178,8 +178,13 @@ pub fn evaluate(
         signs: signs::signs(evaluation, &tested, signs),
         cues: cues::cues(evaluation, &tested, &by_arm, &resampling)?,
         groups: groups::groups(evaluation, results, &evaluation.arms())?,
-        twins: cues::twins(&by_arm, &resampling)?,
-        inpainted: cues::inpainted(&by_arm, |arm| writes_masks(evaluation, arm), &resampling)?,
+        twins: cues::twins(&by_arm, |case_id| evaluation.twins.contains(case_id), &resampling)?,
+        inpainted: cues::inpainted(
+            &by_arm,
+            |arm| writes_masks(evaluation, arm),
+            |arm| tells_from_masks(evaluation, arm),
+            &resampling,
+        )?,
         saliency: saliency::saliency(&by_arm),
         arms,
         differences,
@@ -199,6 +204,12 @@ pub fn evaluate(
 /// Whether the arm writes masks.
 fn writes_masks(evaluation: &Evaluation, arm: &str) -> bool {
     evaluation.predictions.iter().any(|p| p.card.arm == arm && p.card.has_masks)
+}
+
+/// Whether the arm tells growth from the hematoma that it finds, so that of a head without one it says nothing.
+fn tells_from_masks(evaluation: &Evaluation, arm: &str) -> bool {
+    let mut models = evaluation.models.iter().filter(|model| model.arm == arm);
+    models.any(|model| model.card.get("growth_regression").is_some_and(|found| !found.is_null()))
 }
 
 fn arm(
@@ -240,7 +251,7 @@ fn arm(
         }),
         n_not_ranked: count(&|row| row.score().is_none() && row.growth.is_some()),
         n_label_undefined: count(&|row| row.growth.is_none()),
-        models: models::models(rows)?,
+        models: models::models(evaluation, name, rows)?,
         roc: MeanRoc::new(rows, &CaseResult::score)?,
     })
 }

@@ -1,18 +1,24 @@
 use std::collections::BTreeSet;
 
+use hemex_artifacts::{LabelShiftEstimate, PredictionCard};
 use hemex_metrics::{Confidence, DeLong, auroc, average_precision};
 use serde::Serialize;
 
 use super::discrimination::by_model;
-use crate::{CaseResult, ReportError};
+use crate::{CaseResult, Evaluation, ReportError};
 
-/// The figures of one model (fold and seed) on its own test cases.
+/// The figures of one model (fold and seed), or of several that speak as one, on its own test cases.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ModelFindings {
     /// The fold.
     pub fold: usize,
     /// The seed.
     pub seed: u64,
+    /// How many models speak as one.
+    pub n_models: usize,
+    /// What label shift adds to the logits of its test cases, and by what; missing where nothing is added.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label_shift: Option<LabelShiftEstimate>,
     /// The sites of its test cases.
     pub sites: Vec<String>,
     /// Labelled test cases with a rank.
@@ -36,11 +42,23 @@ pub struct ModelFindings {
     pub n_dice: usize,
 }
 
-pub(super) fn models(rows: &[&CaseResult]) -> Result<Vec<ModelFindings>, ReportError> {
-    by_model(rows).into_iter().map(|((fold, seed), rows)| model(fold, seed, &rows)).collect()
+pub(super) fn models(
+    evaluation: &Evaluation,
+    arm: &str,
+    rows: &[&CaseResult],
+) -> Result<Vec<ModelFindings>, ReportError> {
+    let models = by_model(rows).into_iter();
+    models
+        .map(|((fold, seed), rows)| model(evaluation.card(arm, fold, seed), fold, seed, &rows))
+        .collect()
 }
 
-fn model(fold: usize, seed: u64, rows: &[&CaseResult]) -> Result<ModelFindings, ReportError> {
+fn model(
+    card: Option<&PredictionCard>,
+    fold: usize,
+    seed: u64,
+    rows: &[&CaseResult],
+) -> Result<ModelFindings, ReportError> {
     let ranked: Vec<(f64, bool)> =
         rows.iter().filter_map(|row| row.score().zip(row.growth)).collect();
     let (scores, labels): (Vec<f64>, Vec<bool>) = ranked.into_iter().unzip();
@@ -54,6 +72,8 @@ fn model(fold: usize, seed: u64, rows: &[&CaseResult]) -> Result<ModelFindings, 
     Ok(ModelFindings {
         fold,
         seed,
+        n_models: card.map_or(1, |card| card.n_models),
+        label_shift: card.and_then(|card| card.label_shift),
         sites: sites.into_iter().cloned().collect(),
         n: labels.len(),
         n_positive: labels.iter().filter(|label| **label).count(),

@@ -3,7 +3,7 @@
 use hemex_metrics::{Bootstrap, Ranking};
 
 use super::calibration::mean_of_drawn;
-use super::discrimination::{Difference, RankedModels, difference};
+use super::discrimination::{Difference, RankedByBoth, RankedModels, difference};
 use super::estimate::interval;
 use super::resampling::Resampling;
 use crate::{CaseResult, ReportError};
@@ -42,12 +42,12 @@ pub(crate) fn paired_runs(
     let volume_error_ml = paired_mean(&pairs, volume_error, &resampling);
     let difference =
         difference(&("second", second.clone()), &("first", first.clone()), &resampling)?;
-    // Over the cases that both rank, as the difference is.
+    // Over the cases that every model of both ranks, as the difference is.
+    let both = RankedByBoth::new(first, second);
+    let score = |row: &CaseResult| both.score(row);
     let mut auroc = [None; 2];
-    for (value, (own, other)) in auroc.iter_mut().zip([(first, second), (second, first)]) {
-        let both = own.iter().zip(other).filter(|(_, other)| other.score().is_some());
-        let rows: Vec<&CaseResult> = both.map(|(row, _)| *row).collect();
-        let ranked = RankedModels::new(&rows, &CaseResult::score, &resampling)?;
+    for (value, rows) in auroc.iter_mut().zip([first, second]) {
+        let ranked = RankedModels::new(rows, &score, &resampling)?;
         *value = ranked.undrawn(&resampling, Ranking::auroc);
     }
     Ok(RunFigures { auroc, difference, dice, volume_error_ml })
@@ -73,4 +73,32 @@ fn paired_mean(
         .then(|| resampling.distribution(|n_drawn| mean_of_drawn(&differences, n_drawn)))
         .and_then(|distribution| interval(&distribution));
     PairedMean { n: pairs.len(), means, difference: mean_of_drawn(&differences, &undrawn), ci95 }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod tests {
+    use super::*;
+    use crate::Status;
+    use crate::evaluate::calibration::tests::row;
+
+    #[test]
+    fn a_case_that_one_seed_of_one_run_refuses_is_in_no_figure() {
+        let of_seed = |seed| {
+            [
+                row("a", seed, Some(0.9), true),
+                row("b", seed, Some(0.4), true),
+                row("c", seed, Some(0.5), false),
+                row("d", seed, Some(0.1), false),
+            ]
+        };
+        let first = [of_seed(1), of_seed(2)].concat();
+        let mut second = first.clone();
+        // The one that is ranked wrongly.
+        (second[5].status, second[5].probability) = (Status::Refused, None);
+        let pairs = [first.iter().collect(), second.iter().collect()];
+        let found = paired_runs(pairs, Bootstrap { n_draws: 100, seed: 1 }).unwrap();
+        assert_eq!((found.auroc, found.difference.auroc), ([Some(1.0); 2], Some(0.0)));
+        assert_eq!((found.difference.n, found.difference.n_ranked_by_one_arm), (3, 1));
+    }
 }

@@ -57,6 +57,14 @@ pub(super) fn remarks(comparison: &Comparison) -> Vec<String> {
             let n = arm.n_label_changed;
             lines.push(format!("{}: {n} test cases with another label, left out", arm.arm));
         }
+        if arm.n_no_longer_ranked > 0 {
+            let n = arm.n_no_longer_ranked;
+            lines.push(format!("{}: {n} test cases ranked in A alone, left out", arm.arm));
+        }
+        if arm.n_without_dice > 0 {
+            let n = arm.n_without_dice;
+            lines.push(format!("{}: {n} test cases with a Dice in A alone, left out", arm.arm));
+        }
         if let Some(reason) = &arm.difference.reason {
             lines.push(format!("{}: AUROC: {reason}", arm.arm));
         }

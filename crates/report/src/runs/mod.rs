@@ -45,7 +45,7 @@ pub struct ArmComparison {
     pub n_without_dice: usize,
     /// Test cases of both runs whose label is not the same: left out.
     pub n_label_changed: usize,
-    /// AUROC of either run over the cases of both, and the second minus the first.
+    /// AUROC of either run over the cases that every model of both ranks, as the difference is.
     pub auroc: [Option<f64>; 2],
     /// The second AUROC minus the first.
     pub difference: Difference,

@@ -1,3 +1,4 @@
+use crate::evaluate::ArmFindings;
 use crate::html::Page;
 use crate::html::chart::{Axis, Chart, Stroke, TRUTH};
 use crate::html::text::{figure, swatch};
@@ -23,14 +24,24 @@ pub(in crate::html) fn decision(page: &Page) -> Option<String> {
         points.into_iter().take_while(|[_, benefit]| *benefit >= lowest).collect()
     };
     chart.line(&[[0.0, 0.0], [last, 0.0]], Stroke::new("#c3c9d1", 1.0));
-    let all = first.decision.curve.iter().map(|[threshold, _, all]| [*threshold, *all]);
-    chart.line(&clipped(all.collect()), Stroke::new(TRUTH, 1.4).dashed());
-    let mut keys = vec![swatch(TRUTH, "treat all (dashed)")];
+    // Arms that leave out other cases have other lines.
+    let is_shared = arms.iter().all(|arm| treat_all(arm) == treat_all(first));
+    let mut keys = Vec::new();
+    if is_shared {
+        chart.line(&clipped(treat_all(first)), Stroke::new(TRUTH, 1.4).dashed());
+        keys.push(swatch(TRUTH, "treat all (dashed)"));
+    }
     for arm in &arms {
         let color = page.color(&arm.name);
+        if !is_shared {
+            chart.line(&clipped(treat_all(arm)), Stroke::new(color, 1.4).dashed());
+        }
         let model = arm.decision.curve.iter().map(|[threshold, model, _]| [*threshold, *model]);
         chart.line(&clipped(model.collect()), Stroke::new(color, 1.8));
         keys.push(swatch(color, &arm.name));
+    }
+    if !is_shared {
+        keys.push("Dashed: treat all cases of the arm.".to_owned());
     }
     let caption = format!(
         "{} Net benefit after Vickers and Elkin (2006): true minus false positives a case, a false positive \
@@ -39,4 +50,9 @@ pub(in crate::html) fn decision(page: &Page) -> Option<String> {
         keys.join(" ")
     );
     Some(figure("Decision curve", &chart.svg("Net benefit over threshold probability"), &caption))
+}
+
+/// The line of treating all of an arm's cases.
+fn treat_all(arm: &ArmFindings) -> Vec<[f64; 2]> {
+    arm.decision.curve.iter().map(|[threshold, _, all]| [*threshold, *all]).collect()
 }

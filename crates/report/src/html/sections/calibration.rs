@@ -48,7 +48,9 @@ pub(in crate::html) fn calibration(page: &Page) -> String {
          below 1 means that probabilities are too extreme, an intercept below 0 that risks are \
          overestimated.</p><p>Test cases of all folds count together here: a probability means the \
          same whichever model says it, a rank does not. Opposite errors of two folds can cancel: mean \
-         probability and observed share of each model stand in the table above.</p></div>",
+         probability and observed share of each model stand in the table above.</p><p>Calibration asks for a \
+         probability. Net benefit counts a case without a detected lesion as one that is not treated; \
+         without one are refused and missing cases there, and those without a label.</p></div>",
         table(&head, 1, &rows),
         benefit_table(page)
     )
@@ -68,9 +70,10 @@ fn benefit_table(page: &Page) -> String {
                     with_interval(Some(at.net_benefit), at.ci95, 3),
                     fixed(at.treat_all, 3),
                     arm.decision.n.to_string(),
+                    arm.decision.n_undefined.to_string(),
                 ]
             })
         })
         .collect();
-    table(&["Arm", "Threshold", "Net benefit", "Treating all", "Cases"], 1, &rows)
+    table(&["Arm", "Threshold", "Net benefit", "Treating all", "Cases", "Without"], 1, &rows)
 }

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::evaluate::ModelFindings;
 use crate::html::Page;
 use crate::html::text::{count, escape, list, table};
 
@@ -66,10 +67,7 @@ const ANSWERS: [Answer; 24] = [
     }),
     ("model", "models", |page| {
         let arms: Vec<String> = page.findings.arms.iter().map(|arm| escape(&arm.name)).collect();
-        format!(
-            "{}: architecture, input, output. Predictions of several models are not combined.",
-            list(&arms)
-        )
+        format!("{}: architecture, input, output. {}", list(&arms), combined(page))
     }),
     ("training", "training", |_| {
         "Curves, and every setting under reproducibility. Weights start from a seeded draw.".into()
@@ -83,8 +81,8 @@ const ANSWERS: [Answer; 24] = [
     ("performance", "discrimination", |_| {
         "With intervals, for each arm and each model; masks under segmentation.".into()
     }),
-    ("calibration", "calibration", |_| {
-        "Slope, intercept, curve and Brier score; no model is updated.".into()
+    ("calibration", "calibration", |page| {
+        format!("Slope, intercept, curve and Brier score; {}.", updated(page))
     }),
     ("utility", "calibration", |_| "Net benefit at stated thresholds.".into()),
     ("comparison", "comparators", |_| {
@@ -110,6 +108,27 @@ const ANSWERS: [Answer; 24] = [
 
 fn patients(page: &Page) -> String {
     count(page.findings.cohort.n_patients, "patient")
+}
+
+fn combined(page: &Page) -> String {
+    match arms_with(page, |model| model.n_models > 1) {
+        Some(arms) => format!("Predictions of several models are combined in {arms}."),
+        None => "Predictions of several models are not combined.".to_owned(),
+    }
+}
+
+fn updated(page: &Page) -> String {
+    match arms_with(page, |model| model.label_shift.is_some()) {
+        Some(arms) => format!("the logits of {arms} are updated for label shift"),
+        None => "no model is updated".to_owned(),
+    }
+}
+
+/// The arms that have such a model; `None` without any.
+fn arms_with(page: &Page, is_such: fn(&ModelFindings) -> bool) -> Option<String> {
+    let arms = page.findings.arms.iter().filter(|arm| arm.models.iter().any(is_such));
+    let arms: Vec<String> = arms.map(|arm| escape(&arm.name)).collect();
+    (!arms.is_empty()).then(|| list(&arms))
 }
 
 /// A table a guideline, folded away.

@@ -51,7 +51,8 @@ fn twins(page: &Page) -> String {
         "<h3>The same heads without their hematoma</h3><p>Each phantom was scanned without its hematoma too. How often \
          an arm still says more of growth of the patient who grew: 0.50 where nothing but the hematoma speaks. A \
          network's logit counts whether or not it finds a hematoma; an arm that tells growth from the hematoma it \
-         finds says nothing where it finds none.</p>{}",
+         finds says nothing where it finds none, and such a head is ranked below all others. Refused and missing \
+         cases, and those without such a scan, are left out.</p>{}",
         heads_table(page, &page.findings.twins)
     )
 }
@@ -66,7 +67,8 @@ fn inpainted(page: &Page) -> String {
          margin of it, was filled like the brain around it. How often the arm still says more of growth of the patient \
          who grew: 0.50 where nothing but the hematoma and its margin speak. A fill is no scan: a missed part of the \
          hematoma, a shifted midline and blood in the ventricles stay, and speak rightly; where there are twins they \
-         are to be believed. Cases in which the arm found nothing are left out.</p>{}",
+         are to be believed. Cases in which the arm found nothing are left out, and those in which nothing was \
+         filled.</p>{}",
         heads_table(page, &page.findings.inpainted)
     )
 }
@@ -78,10 +80,11 @@ fn heads_table(page: &Page, figures: &[TwinFigures]) -> String {
             told(&of.told),
             of.told.n_pairs.to_string(),
             format!("{} of {}", of.n_told, of.n),
+            of.n_not_read.to_string(),
         ]
     };
     let rows: Vec<Vec<String>> = figures.iter().map(row).collect();
-    table(&["Arm", "Growth told", "Pairs", "Heads it speaks of"], 1, &rows)
+    table(&["Arm", "Growth told", "Pairs", "Heads it speaks of", "Left out"], 1, &rows)
 }
 
 /// Cues of which no model sees both sides.

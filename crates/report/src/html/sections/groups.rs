@@ -22,10 +22,10 @@ pub(super) fn groups(page: &Page) -> String {
         "{head}<p>A network that lives on a cue is right where cue and outcome go together as in training, and wrong \
          where they part. Each property of the scan makes groups with the outcome, and here is the one that an arm is \
          least right in, beside its balanced accuracy over all of them. A case is called growing from the model's \
-         threshold on, where sensitivity and specificity over its own validation cases have the greatest sum; one \
-         without a detected lesion is called stable.</p>{}{why}<p class=\"note\">Of groups of {LEAST_CASES} cases or \
-         more; all are in metrics.json. Intervals are Wilson's and not corrected for the choice of the worst, which \
-         is lower the more groups there are.</p>",
+         threshold on, where sensitivity and specificity over its own validation cases have the greatest sum, and a \
+         label shift, which these do not have, taken off; one without a detected lesion is called stable.</p>{}{why}\
+         <p class=\"note\">Of groups of {LEAST_CASES} cases or more; all are in metrics.json. Intervals are Wilson's and \
+         not corrected for the choice of the worst, which is lower the more groups there are.</p>",
         table(&columns, 3, &rows)
     )
 }

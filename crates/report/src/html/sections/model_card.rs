@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use crate::evaluate::ArmFindings;
+use crate::evaluate::{ArmFindings, ModelFindings};
 use crate::html::Page;
 use crate::html::text::{escape, fixed, list, settings, with_interval};
 use crate::read::Model;
@@ -45,10 +45,14 @@ fn card(page: &Page, arm: &ArmFindings) -> String {
         "<h3>{}</h3><dl><dt>Architecture</dt><dd>{}</dd>\
          <dt>Reads</dt><dd>the head resampled to {d} × {h} × {w} mm, {low} to {high} HU</dd>\
          <dt>Writes</dt><dd>{writes}</dd><dt>Trained on</dt><dd>{trained}</dd>\
-         <dt>Decides by</dt><dd>{}</dd><dt>Reaches</dt><dd>{}</dd></dl>",
+         <dt>Decides by</dt><dd>{}</dd><dt>Speaks as</dt><dd>{}</dd><dt>Label shift</dt><dd>{}</dd>\
+         <dt>Reaches</dt><dd>{}</dd></dl>",
         escape(&arm.name),
         of("architecture").map_or_else(|| "not stated".to_owned(), settings),
         decides(of("decision"), has_masks),
+        told(page, arm, together).unwrap_or_else(|| "one model".to_owned()),
+        told(page, arm, shifted)
+            .unwrap_or_else(|| "none: growth as frequent as in training".to_owned()),
         if figures.is_empty() { "no figure is defined".to_owned() } else { list(&figures) },
     )
 }
@@ -59,6 +63,39 @@ fn decides(decision: Option<&Value>, has_masks: bool) -> String {
     let bears = |(key, _): &(&String, &Value)| (key.as_str() == "min_presence") != has_masks;
     let those = all.iter().filter(bears).map(|(key, value)| (key.clone(), value.clone()));
     settings(&Value::Object(those.collect()))
+}
+
+/// What is told of an arm's models, a line each; `None` where nothing is.
+fn told(
+    page: &Page,
+    arm: &ArmFindings,
+    of: fn(&ModelFindings) -> Option<String>,
+) -> Option<String> {
+    let line = |model: &ModelFindings| {
+        let words = of(model)?;
+        Some(format!("{}, seed {}: {words}", escape(&page.fold_name(model.fold)), model.seed))
+    };
+    let lines: Vec<String> = arm.models.iter().filter_map(line).collect();
+    (!lines.is_empty()).then(|| lines.join("<br>"))
+}
+
+/// Several models as one.
+fn together(model: &ModelFindings) -> Option<String> {
+    let n = model.n_models;
+    (n > 1).then(|| format!("{n} models, by the mean of their logits"))
+}
+
+/// What label shift adds.
+fn shifted(model: &ModelFindings) -> Option<String> {
+    let shift = model.label_shift?;
+    let [target, training] =
+        [shift.target_share, shift.training_share].map(|share| fixed(100.0 * share, 1));
+    Some(format!(
+        "{} on the logit of each test case: {target} % are expected to grow, told from {} unlabelled cases, and \
+         {training} % grew in training",
+        fixed(shift.logit_offset, 2),
+        shift.n_target
+    ))
 }
 
 /// `fold 0, seed 1: 107 cases, 27 of them grew; the weights of epoch 7`.
