@@ -10,7 +10,7 @@ use crate::{Estimator, FEATURES, Method};
 pub struct RawConfig {
     /// What the domains are told apart by; names of [`FEATURES`].
     pub features: Vec<String>,
-    /// A feature that alone reaches this AUROC (in either direction) is reported, not used.
+    /// A feature that alone, or whose absence, reaches this AUROC (in either direction) is reported, not used.
     pub max_feature_auroc: f64,
     /// What estimates the ratio of densities.
     pub method: Method,

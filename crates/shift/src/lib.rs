@@ -17,7 +17,7 @@ mod two_sample;
 
 pub use balance::standardised_difference;
 pub use config::{Config, RawConfig};
-pub use error::ShiftError;
+pub use error::{NoRatio, ShiftError};
 pub use features::{FEATURES, FeatureTable};
 pub use fold::{FoldWeights, effective_sample_size, weigh};
 pub use ratio::{Estimator, Method};

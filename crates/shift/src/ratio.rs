@@ -8,6 +8,7 @@ mod mean_matching;
 use hemex_metrics::LogisticRegression;
 use serde::Deserialize;
 
+use crate::NoRatio;
 use kernel_model::chosen_ratios;
 pub(crate) use kernel_model::{gaussians, median_distance, shuffled};
 use kliep::Kliep;
@@ -53,14 +54,23 @@ impl Estimator {
     /// features.
     ///
     /// The ratio has a mean near 1 over the training cases; RuLSIF's, of the target over a mixture of both, is at most
-    /// near `1 / alpha`. `None` where nothing can be fitted: fewer cases than folds, cases that are all alike, an
-    /// iteration that does not converge.
-    pub fn ratios(&self, train: &[Vec<f64>], target: &[Vec<f64>], seed: u64) -> Option<Vec<f64>> {
+    /// near `1 / alpha`.
+    ///
+    /// # Errors
+    /// [`NoRatio`] where nothing can be fitted: fewer cases than folds, cases that are all alike, an iteration that does
+    /// not converge.
+    pub fn ratios(
+        &self,
+        train: &[Vec<f64>],
+        target: &[Vec<f64>],
+        seed: u64,
+    ) -> Result<Vec<f64>, NoRatio> {
         match self.method {
-            Method::Logistic => logistic(train, target, self.l2),
+            Method::Logistic => logistic(train, target, self.l2).ok_or(NoRatio::Regression),
             Method::MeanMatching => {
-                let width = median_distance(&[train, target].concat())?;
-                mean_matching(train, target, width, self.max_ratio)
+                let width = median_distance(&[train, target].concat());
+                let width = width.ok_or(NoRatio::AlikeCases)?;
+                mean_matching(train, target, width, self.max_ratio).ok_or(NoRatio::Kernels)
             }
             Method::Kliep => chosen_ratios(&Kliep, train, target, self.n_folds, seed),
             Method::Ulsif => {

@@ -28,7 +28,7 @@ pub fn run(config: &Config, request: &Request) -> anyhow::Result<()> {
     let mut summaries = Vec::new();
     for ((regime, fold), domains) in domains(&splits, &features)? {
         let found = weigh(&features, &domains.source, &domains.target, config, request.seed)
-            .ok_or(ShiftError::NotFitted { regime: regime.name(), fold })?;
+            .map_err(|reason| ShiftError::NotFitted { regime: regime.name(), fold, reason })?;
         warn_if_few(config, regime, fold, &domains, &found);
         rows.extend(domains.source.iter().zip(&found.weights).map(|(case, weight)| WeightRow {
             regime,

@@ -38,6 +38,19 @@ impl Calibration {
             }
         }
     }
+
+    /// Whether it has a prior of its own, that of the cases it is fitted to, whatever the logits say of it.
+    pub(crate) fn moves_prior(self) -> bool {
+        matches!(self, Self::Platt | Self::Isotonic)
+    }
+
+    /// Log-odds of growth among the labels that it is fitted to, where it moves the prior there; `None` with one class.
+    pub(crate) fn fitted_prior_logit(self, labels: &[bool]) -> Option<f64> {
+        let n_growth = labels.iter().filter(|label| **label).count();
+        let n_stable = labels.len() - n_growth;
+        let moves = self.moves_prior() && n_growth > 0 && n_stable > 0;
+        moves.then(|| (n_growth as f64 / n_stable as f64).ln())
+    }
 }
 
 #[cfg(test)]

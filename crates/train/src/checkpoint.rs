@@ -27,6 +27,8 @@ pub(crate) struct Progress {
     pub(crate) task_weights: Option<TaskWeights>,
     /// Of the best epoch.
     pub(crate) best_calibration: Option<LogitCalibration>,
+    /// Of the cases that this is fitted to, where it moves the prior there.
+    pub(crate) best_prior_logit: Option<f64>,
     pub(crate) best_mean_probabilities: Option<[f64; 2]>,
     pub(crate) history: Vec<HistoryRow>,
     pub(crate) transplants: Vec<TransplantRow>,

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use hemex_artifacts::{
-    CaseRow, Cases, ClinicalRow, LabelRow, Preparation, Regime, Role, SignRow, SplitRow, WeightRow,
+    CaseRow, Cases, ClinicalRow, LabelRow, Preparation, Regime, Role, SignRow, SplitRow,
     clinical_feature, nifti, table,
 };
 use hemex_augment::{CaseView, Donor, OpenVoxels, TransplantPolicy};
@@ -18,10 +18,13 @@ use crate::{DrawnCase, TrainError};
 
 mod followup;
 mod unlabelled;
+mod weights;
 
 pub(crate) use unlabelled::{TargetCase, Unlabelled};
+pub(crate) use weights::read_weights;
 
 use unlabelled::brain_by_slice;
+use weights::weights_of_training;
 
 /// Set in a voxel's label where it lies in the brain, so that lesion and brain are warped as one map.
 pub(crate) const BRAIN: u8 = 0x80;
@@ -157,10 +160,6 @@ impl Cohort {
         let labels_folder = request.input("labels")?;
         let labels = by_case(table::read_rows(&labels_folder.join("labels.csv"))?);
         let splits = table::read_rows::<SplitRow>(&request.input("splits")?.join("splits.csv"))?;
-        let weights = match request.optional_input("weights")? {
-            Some(folder) if fold.shift_weights => read_weights(folder, fold)?,
-            _ => BTreeMap::new(),
-        };
         let clinical = cases.clinical()?;
         let signs = match fold.spec.signs() {
             [] => BTreeMap::new(),
@@ -177,10 +176,14 @@ impl Cohort {
         let units = |role| units(&splits, fold, role);
         let (train, val) = (units(Role::Train), units(Role::Val));
         let calibration = CalibrationWeights::read(request, fold, units(Role::Calibration))?;
+        let (regime, of_fold) = (fold.regime.name(), fold.fold);
         if train.is_empty() {
-            let regime = fold.regime.name();
-            return Err(TrainError::EmptyFold { regime, fold: fold.fold }.into());
+            return Err(TrainError::EmptyFold { regime, fold: of_fold }.into());
         }
+        if val.is_empty() {
+            return Err(TrainError::NoValidation { regime, fold: of_fold }.into());
+        }
+        let weights = weights_of_training(request, fold, &train)?;
         let slices_only = train.values().chain(val.values()).any(|slices| !slices.is_empty());
         if slices_only && fold.spec.dims() == Dims::Volumes {
             return Err(TrainError::SlicesForVolumes.into());
@@ -236,15 +239,6 @@ fn units(splits: &[SplitRow], fold: &Fold<'_>, role: Role) -> BTreeMap<String, B
         }
     }
     units
-}
-
-pub(crate) fn read_weights(
-    folder: &Path,
-    fold: &Fold<'_>,
-) -> Result<BTreeMap<String, f64>, TrainError> {
-    let rows = table::read_rows::<WeightRow>(&folder.join("weights.csv"))?;
-    let own = rows.into_iter().filter(|row| (row.regime, row.fold) == (fold.regime, fold.fold));
-    Ok(own.map(|row| (row.case_id, row.weight)).collect())
 }
 
 struct Reader<'a> {

@@ -107,7 +107,7 @@ pub struct RawSampler {
     pub kind: SamplerKind,
     /// β of `effective_number`, and of no other.
     pub beta: Option<f64>,
-    /// Whether cases count in proportion to their domain-shift weight.
+    /// Whether cases count in proportion to their domain-shift weight; all count alike where no weights are wired.
     pub shift_weights: bool,
     /// How it comes that they count so.
     pub by: Balancing,

@@ -35,12 +35,7 @@ impl CalibrationWeights {
         let unweighed = |what: String| TrainError::UnweighedCalibration { what };
         let folder = request.optional_input("weights")?;
         let folder = folder.ok_or_else(|| unweighed("no input `weights` is wired".to_owned()))?;
-        let known = read_weights(folder, fold)?;
-        let weights = units.into_keys().map(|case_id| match known.get(&case_id) {
-            Some(weight) => Ok((case_id, *weight)),
-            None => Err(unweighed(format!("case {case_id} has no row in weights.csv"))),
-        });
-        let weights = weights.collect::<Result<_, _>>()?;
+        let weights = read_weights(folder, fold, units.into_keys(), unweighed)?;
         let summaries: Vec<WeightSummary> = json::read(&folder.join("weights.json"))?;
         let own = summaries.iter().find(|s| (s.regime, s.fold) == (fold.regime, fold.fold));
         let most_weight = own.and_then(|summary| summary.most_weight).ok_or_else(|| {

@@ -67,6 +67,17 @@ pub enum TrainError {
         /// Index of the fold.
         fold: usize,
     },
+    /// The splits hold nothing that chooses the epoch.
+    #[error(
+        "splits.csv has no validation cases for regime `{regime}`, fold {fold}, and they choose the epoch that is kept: \
+         raise splits.val_fraction of ingest, or give the role `val` to cases of a dataset that has its own splits"
+    )]
+    NoValidation {
+        /// How the cohort is split.
+        regime: &'static str,
+        /// Index of the fold.
+        fold: usize,
+    },
     /// The splits hold no unlabelled cases for this fold.
     #[error(
         "splits.csv has no target cases for regime `{regime}`, fold {fold}, and loss.align needs them: take regime \
@@ -176,6 +187,15 @@ pub enum TrainError {
         n: usize,
         /// Cases with a hematoma that grew.
         n_growth: usize,
+    },
+    /// Training cases are to count by weights that are not known.
+    #[error(
+        "sampler.shift_weights = true: {what}; wire the output of the stage `shift` as `weights`, made from these \
+         splits, or set sampler.shift_weights = false"
+    )]
+    UnweighedTraining {
+        /// What is missing.
+        what: String,
     },
     /// Calibration cases are to count by weights that are not known.
     #[error(

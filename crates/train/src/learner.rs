@@ -50,8 +50,9 @@ pub(crate) struct StepLoss {
     pub(crate) total: f64,
     /// Unweighted, of a network that segments.
     pub(crate) mask: Option<f64>,
-    /// Unweighted; 0 for a network that tells none.
+    /// Unweighted; 0 for a network that tells none, and where no window of the batch counts.
     pub(crate) label: f64,
+    /// Whether one does.
     pub(crate) has_label: bool,
     /// Unweighted, of a network that reconstructs; known where the weights of the tasks are learnt.
     pub(crate) reconstruction: Option<f64>,
@@ -334,5 +335,23 @@ pub(crate) mod tests {
             assert_eq!(tasks.label, expected(before.label, found.label));
             assert_eq!(tasks.reconstruction, before.reconstruction);
         }
+    }
+
+    #[test]
+    fn a_batch_without_a_hematoma_does_not_move_the_weight_of_growth() {
+        let raw = loss(0.1);
+        let growth = GrowthLoss::new(&raw, [4, 4], 0.0).unwrap();
+        let joint = JointLoss { weights: &raw, growth };
+        let before = TaskWeights::new(&raw);
+        let step = |kind| {
+            let batch = batch(0..8).showing_nothing();
+            learner(kind, &raw).step(&joint, &batch, at(1)).unwrap()
+        };
+        let (learner, found) = step("joint_unet");
+        let tasks = learner.state.tasks;
+        assert_eq!((found.label, tasks.label), (0.0, before.label));
+        assert_ne!(tasks.mask, before.mask);
+        // That it shows none is a label of its own for a network without a mask.
+        assert_ne!(step("vgg").0.state.tasks.label, before.label);
     }
 }

@@ -30,8 +30,8 @@ pub struct GrowthLoss {
     /// From which class weights count.
     reweight_from_epoch: usize,
     focal_gamma: f64,
-    /// What the addends and weights, as far as they are a correction of the prior, let the logit be learnt lower.
-    prior_logit_offset: f64,
+    /// The part of the addends that is a correction of the prior.
+    adjustment: f64,
 }
 
 impl GrowthLoss {
@@ -54,14 +54,19 @@ impl GrowthLoss {
             class_weights,
             reweight_from_epoch: loss.reweight_from_epoch,
             focal_gamma: loss.focal_gamma,
-            // Weighting a class by w in the loss shifts its learnt odds by w, as drawing it w times would.
-            prior_logit_offset: adjustment - (class_weights[1] / class_weights[0]).ln(),
+            adjustment,
         })
     }
 
-    /// What is added to a logit learnt under this loss so that it speaks of the prior of the draws.
-    pub fn prior_logit_offset(&self) -> f64 {
-        self.prior_logit_offset
+    /// What is added to a logit learnt under the loss of this epoch so that it speaks of the prior of the draws.
+    pub fn prior_logit_offset(&self, epoch: usize) -> f64 {
+        let [stable, growing] = self.class_weights_in(epoch);
+        // Weighting a class by w in the loss shifts its learnt odds by w, as drawing it w times would.
+        self.adjustment - (growing / stable).ln()
+    }
+
+    fn class_weights_in(&self, epoch: usize) -> [f64; 2] {
+        if epoch < self.reweight_from_epoch { [1.0; 2] } else { self.class_weights }
     }
 
     /// Of each case, from its logit and its label, 0 or 1; both `[B]`.
@@ -79,10 +84,10 @@ impl GrowthLoss {
             let away = logits * growth.clone().mul_scalar(-2.0).add_scalar(1.0);
             loss = loss * log_sigmoid(away).mul_scalar(self.focal_gamma).exp();
         }
-        if epoch < self.reweight_from_epoch || self.class_weights == [1.0; 2] {
-            return loss;
+        match self.class_weights_in(epoch) {
+            [1.0, 1.0] => loss,
+            class_weights => loss * by_class(class_weights),
         }
-        loss * by_class(self.class_weights)
     }
 }
 
@@ -109,7 +114,7 @@ pub(crate) struct BatchLoss {
     pub(crate) mask: Option<Tensor<1>>,
     /// That of the labels, unweighted; 0 for a network that segments alone.
     pub(crate) label: Tensor<1>,
-    /// Whether the network tells labels at all.
+    /// Whether the network tells labels, and a window of the batch counts for them.
     pub(crate) has_label: bool,
     /// Mean absolute error of the reconstruction, unweighted.
     pub(crate) reconstruction: Option<Tensor<1>>,
@@ -139,7 +144,8 @@ impl JointLoss<'_> {
     ) -> BatchLoss {
         let shown = batch.shows_lesion.clone();
         let mut label = Tensor::zeros([1], &shown.device());
-        let has_label = output.growth_logit.is_some() || output.presence_logit.is_some();
+        let tells_growth = output.growth_logit.is_some() && batch.members().shows.contains(&true);
+        let has_label = tells_growth || output.presence_logit.is_some();
         if let Some(logit) = output.growth_logit {
             let logit = batch.of_cases(logit, output.attention);
             let growth = self.growth.of(logit, batch.growth.clone(), at.epoch)
@@ -299,7 +305,7 @@ mod tests {
         let ldam = RawLoss { ldam_margin: 0.9, ..nothing() };
         assert_near(&of(&ldam, 0), std::array::from_fn(|i| -own(i, [0.6, -0.9]).ln()));
         let loss = GrowthLoss::new(&ldam, [81, 16], -1.0).unwrap();
-        assert_eq!(loss.prior_logit_offset(), 0.0);
+        assert_eq!(loss.prior_logit_offset(0), 0.0);
         let empty = GrowthLoss::new(&ldam, [81, 0], -1.0);
         assert!(matches!(empty, Err(TrainError::EmptyClass { class: 1 })));
     }
@@ -311,7 +317,7 @@ mod tests {
         let expected = std::array::from_fn(|i| -own(i, [0.5 * prior; 2]).ln());
         assert_near(&of(&adjusted, 0), expected);
         let loss = GrowthLoss::new(&adjusted, [81, 16], prior).unwrap();
-        assert!((loss.prior_logit_offset() - 0.5 * prior).abs() < 1e-12);
+        assert!((loss.prior_logit_offset(0) - 0.5 * prior).abs() < 1e-12);
     }
 
     #[test]
@@ -322,8 +328,10 @@ mod tests {
         let weight = |i: usize| if GROWTH[i] == 1.0 { growing } else { stable };
         let expected = std::array::from_fn(|i| -weight(i) * own(i, [0.0; 2]).ln());
         assert_near(&of(&loss, 3), expected);
-        let offset = GrowthLoss::new(&loss, [81, 16], -1.0).unwrap().prior_logit_offset();
-        assert!((offset + (growing / stable).ln()).abs() < 1e-12);
+        let loss = GrowthLoss::new(&loss, [81, 16], -1.0).unwrap();
+        let [before, after] = [2, 3].map(|epoch| loss.prior_logit_offset(epoch));
+        assert_eq!(before, 0.0);
+        assert!((after + (growing / stable).ln()).abs() < 1e-12);
     }
 
     #[test]

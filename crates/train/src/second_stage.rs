@@ -1,5 +1,7 @@
 //! Growth told from what is known of a case once the network has found its hematoma: the second of two stages.
 
+use std::collections::BTreeMap;
+
 use burn::tensor::Device;
 use hemex_metrics::{LogisticRegression, Scale};
 use hemex_model::{
@@ -17,7 +19,8 @@ use crate::validation::mean_probabilities;
 
 /// A case as the regression sees it.
 #[derive(Debug, Clone)]
-struct KnownCase {
+struct KnownCase<'a> {
+    patient_id: &'a str,
     /// In the order of the names; `None` for what is not known.
     features: Vec<Option<f64>>,
     growth: bool,
@@ -38,7 +41,7 @@ pub(crate) struct MaskReader<'a> {
 }
 
 impl MaskReader<'_> {
-    /// The regression on the cohort's cases; its penalty is chosen on folds drawn under `seed`.
+    /// The regression on the cohort's cases; its penalty is chosen on folds of patients drawn under `seed`.
     pub(crate) fn regression(&self, cohort: &Cohort, seed: u64) -> Result<Fit, TrainError> {
         let (names, cases) = (self.names(), self.cases(cohort)?);
         let penalty_of = |name: &str| self.established.penalty_of(name);
@@ -65,18 +68,21 @@ impl MaskReader<'_> {
 
     /// Every training and validation case in which the network finds a hematoma. The validation cases have chosen
     /// the checkpoint and are as free for this fit as the others.
-    fn cases(&self, cohort: &Cohort) -> Result<Vec<KnownCase>, TrainError> {
+    fn cases<'a>(&self, cohort: &'a Cohort) -> Result<Vec<KnownCase<'a>>, TrainError> {
         let mut cases = Vec::with_capacity(cohort.train.len() + cohort.val.len());
+        let known = |clinical: &'a Clinical, growth, features: Option<Vec<Option<f64>>>| {
+            let patient_id = clinical.case.patient_id.as_str();
+            features.map(|features| KnownCase { patient_id, features, growth })
+        };
         for case in &cohort.train {
             let mut brain = case.labels.clone();
             brain.voxels_mut().iter_mut().for_each(|label| *label = u8::from(*label & BRAIN > 0));
             let input = CaseInput::new(&case.image, &brain, self.spec.input());
             let features = self.features(&input, &case.image, &case.clinical, &case.case_id)?;
-            cases.extend(features.map(|features| KnownCase { features, growth: case.growth }));
+            cases.extend(known(&case.clinical, case.growth, features));
         }
         for case in &cohort.val {
-            let features = self.features_of(case)?;
-            cases.extend(features.map(|features| KnownCase { features, growth: case.growth }));
+            cases.extend(known(&case.clinical, case.growth, self.features_of(case)?));
         }
         Ok(cases)
     }
@@ -141,16 +147,16 @@ pub(crate) struct Fit {
     pub(crate) mean_probabilities: Option<[f64; 2]>,
 }
 
-/// Fits the regression; the penalty is that under which held-out cases are told best, in 5 folds drawn under `seed`.
-/// A feature's penalty is that times the part of it that `penalty_of` its name says. `None` if no fit converges: one
-/// class, or no case.
+/// Fits the regression; the penalty is that under which held-out cases are told best, in 5 folds drawn under `seed`,
+/// none of which parts a patient's cases. A feature's penalty is that times the part of it that `penalty_of` its name
+/// says. `None` if no fit converges: one class, or no case.
 ///
 /// Every case counts alike: weights toward another site leave the fit a fifth of its cases, which costs more than a
 /// law of growth that is the same at every site has to fear.
 fn fit(
     names: &[&str],
     penalty_of: impl Fn(&str) -> f64,
-    cases: &[KnownCase],
+    cases: &[KnownCase<'_>],
     seed: u64,
 ) -> Option<Fit> {
     let labels: Vec<bool> = cases.iter().map(|case| case.growth).collect();
@@ -160,12 +166,13 @@ fn fit(
     let values = |j: usize| cases.iter().map(|case| case.features[j]).collect::<Vec<_>>();
     let column = |(j, name): (usize, &&str)| Column::of(&values(j), penalty_of(name));
     let columns: Vec<Column> = names.iter().enumerate().map(column).collect();
-    let row = |case: &KnownCase| {
+    let row = |case: &KnownCase<'_>| {
         let columns = columns.iter().zip(&case.features).flat_map(|(c, value)| c.columns(*value));
         columns.collect::<Vec<_>>()
     };
     let rows: Vec<Vec<f64>> = cases.iter().map(row).collect();
-    let folds = folds(cases.len(), seed);
+    let patients: Vec<&str> = cases.iter().map(|case| case.patient_id).collect();
+    let folds = folds(&patients, seed);
     let chosen = LogisticRegression::choose(&rows, &labels, &PENALTIES, &folds)?;
     let (slopes, intercept) = chosen.regression.coefficients();
     let mut slopes = slopes.iter().copied();
@@ -189,18 +196,25 @@ fn fit(
     })
 }
 
-/// The fold of each case.
-fn folds(n: usize, seed: u64) -> Vec<usize> {
+/// The fold of each case, from the patients of the cases: all cases of a patient lie in one.
+fn folds(patients: &[&str], seed: u64) -> Vec<usize> {
+    // Numbered as they come, so that with one case a patient it is the cases that are dealt.
+    let mut numbers: BTreeMap<&str, usize> = BTreeMap::new();
+    for &patient in patients {
+        let next = numbers.len();
+        numbers.entry(patient).or_insert(next);
+    }
+    let n = numbers.len();
     let mut order: Vec<usize> = (0..n).collect();
     let mut rng = DrawKey::new(seed, "train.second_stage").rng();
     for i in (1..n).rev() {
         order.swap(i, rng.random_range(0..=i));
     }
     let mut folds = vec![0; n];
-    for (place, case) in order.into_iter().enumerate() {
-        folds[case] = place % N_FOLDS;
+    for (place, number) in order.into_iter().enumerate() {
+        folds[number] = place % N_FOLDS;
     }
-    folds
+    patients.iter().map(|patient| folds[numbers[patient]]).collect()
 }
 
 /// How a feature becomes columns of the fit.
@@ -235,11 +249,12 @@ mod tests {
 
     const NAMES: [&str; 5] = ["tells", "noise", "noise too", "never varies", "often unknown"];
 
-    /// Growth follows the first feature; the last is unknown of half the cases, more often of those that grew.
-    fn cases(n: usize) -> Vec<KnownCase> {
+    /// One a patient. Growth follows the first feature; the last is unknown of half the cases, more often of those that
+    /// grew.
+    fn cases(n: usize) -> Vec<KnownCase<'static>> {
         let mut rng = DrawKey::new(5, "test").rng();
         (0..n)
-            .map(|_| {
+            .map(|i| {
                 let mut features: Vec<Option<f64>> =
                     NAMES.iter().map(|_| Some(rng.random::<f64>())).collect();
                 features[3] = Some(7.0);
@@ -248,9 +263,20 @@ mod tests {
                 if rng.random::<f64>() < if growth { 0.7 } else { 0.3 } {
                     features[4] = None;
                 }
-                KnownCase { features, growth }
+                KnownCase { patient_id: format!("p{i}").leak(), features, growth }
             })
             .collect()
+    }
+
+    #[test]
+    fn all_cases_of_a_patient_are_held_out_together() {
+        let once = ["d", "a", "g", "b", "f", "c", "e"];
+        let dealt = folds(&once, 1);
+        let mut sorted = dealt.clone();
+        sorted.sort_unstable();
+        assert_eq!(sorted, [0, 0, 1, 1, 2, 3, 4]);
+        assert_eq!(folds(&["a", "b", "c", "d", "e", "f", "g"], 1), dealt, "names deal nothing");
+        assert_eq!(folds(&[once, once].concat(), 1), [&dealt[..], &dealt].concat());
     }
 
     fn alike(_: &str) -> f64 {

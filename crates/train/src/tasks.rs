@@ -31,7 +31,8 @@ impl TaskWeights {
         }
     }
 
-    /// A step at this rate after a batch with these losses; a task that is not there keeps its weight.
+    /// A step at this rate after a batch with these losses; a task that is not there, or of which no window of the batch
+    /// tells, keeps its weight.
     pub(crate) fn learn(&mut self, loss: &StepLoss, rate: f64) {
         let step = |weight: &mut f64, loss: Option<f64>| {
             *weight *= loss.map_or(1.0, |loss| (rate * (0.5 - *weight * loss)).exp());

@@ -80,8 +80,6 @@ pub(crate) struct Trainer<'a> {
     start: Start<'a>,
     sampler: Sampler,
     pub(crate) loss: JointLoss<'a>,
-    /// What is added to a growth logit so that it speaks of the true prior.
-    prior_logit_offset: f64,
     checkpoints: Checkpoints,
     device: Device,
 }
@@ -99,7 +97,6 @@ impl<'a> Trainer<'a> {
         let n_growth = drawn.iter().filter(|case| case.growth).count();
         let n_cases = [drawn.len() - n_growth, n_growth];
         let growth = GrowthLoss::new(&arm.loss, n_cases, sampler.prior_logit())?;
-        let prior_logit_offset = sampler.prior_logit_offset() + growth.prior_logit_offset();
         Ok(Self {
             config,
             request,
@@ -108,7 +105,6 @@ impl<'a> Trainer<'a> {
             start: Start::new(config, request, arm, cohort)?,
             sampler,
             loss: JointLoss { weights: &arm.loss, growth },
-            prior_logit_offset,
             checkpoints: Checkpoints::new(&request.scratch),
             device: config.precision.device(&request.device)?,
         })
@@ -128,7 +124,7 @@ impl<'a> Trainer<'a> {
             let (trained, loss) = self.epoch(epoch, learner, &bar)?;
             learner = trained;
             let evaluated = learner.evaluated();
-            let validation = self.validator().validate(&evaluated, &self.cohort.val)?;
+            let validation = self.validator(epoch).validate(&evaluated, &self.cohort.val)?;
             self.note(&mut progress, &loss, &validation)?;
             curves::write(&self.request.scratch, &progress.history)?;
             progress.group_weights.clone_from(&learner.state.groups.0);
@@ -189,12 +185,12 @@ impl<'a> Trainer<'a> {
         Ok(source.batch(&samples, &self.learning_device()))
     }
 
-    /// A step of the first epoch, at this rate.
+    /// A step of the first epoch at this rate, in which the label weighs all it will: a trial is too short for less.
     pub(crate) fn at(&self, step: usize, learning_rate: f64) -> At {
         At {
             epoch: 0,
             step,
-            step_in_all: step,
+            step_in_all: self.arm.loss.label_warmup_steps + step,
             learning_rate,
             max_gradient_norm: self.config.optimizer.max_gradient_norm,
             n_batches: 1,
@@ -272,14 +268,19 @@ impl<'a> Trainer<'a> {
         }
     }
 
-    fn validator(&self) -> Validator<'_> {
+    /// What is added to a growth logit of the weights of this epoch so that it speaks of the true prior.
+    fn prior_logit_offset(&self, epoch: usize) -> f64 {
+        self.sampler.prior_logit_offset() + self.loss.growth.prior_logit_offset(epoch)
+    }
+
+    fn validator(&self, epoch: usize) -> Validator<'_> {
         Validator {
             spec: &self.arm.spec,
             decision: &self.config.decision,
             weights: &self.arm.loss,
             calibration: self.config.calibration,
             prior_logit: self.sampler.prior_logit(),
-            prior_logit_offset: self.prior_logit_offset,
+            prior_logit_offset: self.prior_logit_offset(epoch),
             passes: self.passes(),
             device: &self.device,
         }
@@ -311,6 +312,7 @@ impl<'a> Trainer<'a> {
             progress.best_score = Some(score);
             progress.best_epoch = progress.epoch;
             progress.best_calibration.clone_from(&validation.calibration);
+            progress.best_prior_logit = validation.fitted_prior_logit;
             progress.best_mean_probabilities = validation.mean_probabilities;
         }
         progress.epoch += 1;
@@ -337,7 +339,7 @@ impl<'a> Trainer<'a> {
             regime: fold.regime,
             fold: fold.fold,
             seed: self.request.seed,
-            prior_logit_offset: self.prior_logit_offset,
+            prior_logit_offset: self.prior_logit_offset(progress.best_epoch),
             calibration: told.calibration,
             prior_logit: Some(told.prior_logit),
             mean_probabilities: told.mean_probabilities,
@@ -367,3 +369,6 @@ impl<'a> Trainer<'a> {
         Passes { batch_size: self.config.batch_size, mirrored: false }
     }
 }
+
+#[cfg(test)]
+mod tests;

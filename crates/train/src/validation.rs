@@ -15,10 +15,13 @@ pub(crate) struct Validation {
     /// Mean over the cases with a reference lesion; `None` for a network without masks or where no
     /// case has one.
     pub(crate) dice: Option<f64>,
-    /// Of the growth logit; `None` with one class. A case in which no hematoma is found ranks lowest.
+    /// Of the growth logit; `None` with one class, and for a network that does not tell growth. A case in which no
+    /// hematoma is found ranks lowest.
     pub(crate) auroc: Option<f64>,
     /// What makes the logits fit best; `None` with one class.
     pub(crate) calibration: Option<LogitCalibration>,
+    /// Log-odds of growth among the cases that it is fitted to; `None` where it leaves the prior as it is.
+    pub(crate) fitted_prior_logit: Option<f64>,
     /// Mean probability, calibrated, of stable and of growing cases; `None` with one class.
     pub(crate) mean_probabilities: Option<[f64; 2]>,
 }
@@ -38,9 +41,11 @@ impl Validation {
         let missing = |figure, reason| TrainError::NoSelection { figure, reason };
         match by {
             SelectBy::Loss => Ok(-self.loss),
-            SelectBy::Auroc => {
-                self.auroc.ok_or_else(|| missing("auroc", "the validation cases are of one class"))
-            }
+            SelectBy::Auroc => self.auroc.ok_or_else(|| {
+                let reason =
+                    "the network does not tell growth, or the validation cases are of one class";
+                missing("auroc", reason)
+            }),
             SelectBy::Dice => self.dice.ok_or_else(|| {
                 missing("dice", "the network makes no mask, or no case has a lesion")
             }),
@@ -62,9 +67,9 @@ pub(crate) struct Validator<'a> {
 }
 
 impl Validator<'_> {
-    /// `label_weight · cross-entropy + mask_weight · (1 − Dice)`, both means over cases. The
-    /// cross-entropy is that of the calibrated probability (prior offset included); a case in which
-    /// no hematoma is found counts with the training prior alone.
+    /// `label_weight · cross-entropy + mask_weight · (1 − Dice)`, both means over cases. The cross-entropy is that of
+    /// the probability with the prior offset, before it is calibrated; a case in which no hematoma is found counts with
+    /// the training prior alone.
     pub(crate) fn validate(
         &self,
         network: &Network,
@@ -83,26 +88,40 @@ impl Validator<'_> {
                 dice.extend(figures.dice());
             }
         }
-        let told = logits.iter().zip(cases);
-        let (told, of_told): (Vec<f64>, Vec<bool>) =
-            told.filter_map(|(logit, case)| Some(((*logit)?, case.growth))).unzip();
         let growth: Vec<bool> = cases.iter().map(|case| case.growth).collect();
-        let scores: Vec<f64> = logits.iter().map(|l| l.unwrap_or(f64::MIN)).collect();
-        let entropy = logits.iter().zip(&growth).map(|(logit, growth)| {
-            cross_entropy(logit.unwrap_or(self.prior_logit_offset), *growth)
-        });
-        let entropy = mean(entropy.collect()).unwrap_or(0.0);
-        let dice = mean(dice);
+        Ok(self.figures(&logits, &growth, mean(dice)))
+    }
+
+    /// Of cases with these logits, the prior offset added and `None` where no hematoma is found, and labels.
+    fn figures(&self, logits: &[Option<f64>], growth: &[bool], dice: Option<f64>) -> Validation {
+        let told = logits.iter().zip(growth);
+        let (told, of_told): (Vec<f64>, Vec<bool>) =
+            told.filter_map(|(logit, growth)| Some(((*logit)?, *growth))).unzip();
+        // A fold without validation cases is refused where it is read.
+        let entropy = mean_cross_entropy(logits, growth, self.prior_logit).unwrap_or(0.0);
         let missed = dice.map_or(0.0, |dice| 1.0 - dice);
         let loss = self.weights.label_weight * entropy + self.weights.mask_weight * missed;
         let calibration = self.calibration.fit(&told, self.prior_logit, &of_told);
+        let fitted_prior_logit =
+            calibration.as_ref().and_then(|_| self.calibration.fitted_prior_logit(&of_told));
         let mean_probabilities = calibration.as_ref().and_then(|calibration| {
             let logits: Vec<f64> = told.iter().map(|logit| calibration.apply(*logit)).collect();
             mean_probabilities(&logits, &of_told)
         });
-        let auroc = auroc(&scores, &growth).ok();
-        Ok(Validation { loss, dice, auroc, calibration, mean_probabilities })
+        let scores: Vec<f64> = logits.iter().map(|l| l.unwrap_or(f64::MIN)).collect();
+        let auroc = match self.spec.kind().classifies() {
+            true => auroc(&scores, growth).ok(),
+            false => None,
+        };
+        Validation { loss, dice, auroc, calibration, fitted_prior_logit, mean_probabilities }
     }
+}
+
+/// Over the cases, of which one without a logit counts with the prior; `None` without any.
+fn mean_cross_entropy(logits: &[Option<f64>], growth: &[bool], prior_logit: f64) -> Option<f64> {
+    let cases = logits.iter().zip(growth);
+    let entropy = cases.map(|(z, growth)| cross_entropy(z.unwrap_or(prior_logit), *growth));
+    mean(entropy.collect())
 }
 
 /// Of stable and of growing cases, from their logits; `None` with one class.
@@ -125,8 +144,74 @@ fn mean(values: Vec<f64>) -> Option<f64> {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod tests {
     use super::*;
+    use crate::cohort::tests::config_with;
+
+    /// Of a network of this kind that makes no mask of any case; three of four training cases are stable.
+    fn figures(
+        kind: &str,
+        calibration: Calibration,
+        logits: &[Option<f64>],
+        growth: &[bool],
+    ) -> Validation {
+        let config = config_with(&format!(
+            "[arm.joint]\nkind = \"{kind}\"\n[growth_from.joint]\nscan = \"signs\""
+        ));
+        let arm = &config.arms["joint"];
+        let validator = Validator {
+            spec: &arm.spec,
+            decision: &config.decision,
+            weights: &arm.loss,
+            calibration,
+            prior_logit: -(3f64.ln()),
+            prior_logit_offset: 9.0,
+            passes: Passes { batch_size: 1, mirrored: false },
+            device: &Device::flex(),
+        };
+        validator.figures(logits, growth, None)
+    }
+
+    #[test]
+    fn a_case_in_which_nothing_is_found_counts_with_the_prior() {
+        let (logits, growth) = ([Some(0.0), None, None], [true, true, false]);
+        // One half, a quarter and three quarters.
+        let expected = (2f64.ln() + 4f64.ln() + (4.0f64 / 3.0).ln()) / 3.0;
+        let found = mean_cross_entropy(&logits, &growth, -(3f64.ln())).unwrap();
+        assert!((found - expected).abs() < 1e-12, "{found} for {expected}");
+        let found = figures("joint_unet", Calibration::None, &logits, &growth);
+        assert!((found.loss - expected).abs() < 1e-12, "{found:?} for {expected}");
+        assert_eq!(mean_cross_entropy(&[], &[], 0.0), None);
+    }
+
+    #[test]
+    fn a_network_that_does_not_tell_growth_ranks_nobody() {
+        let of =
+            |kind| figures(kind, Calibration::Temperature, &[None; 4], &[true, false, true, false]);
+        assert_eq!(of("joint_unet").auroc, Some(0.5), "it finds no hematoma yet");
+        let found = of("unet");
+        assert_eq!(found.auroc, None);
+        let error = found.score(SelectBy::Auroc).unwrap_err().to_string();
+        assert!(error.contains("auroc") && error.contains("does not tell growth"), "{error}");
+    }
+
+    #[test]
+    fn a_calibration_that_moves_the_prior_says_whereto() {
+        let logits = [Some(1.0), Some(-0.5), None, Some(0.2)];
+        let growth = [true, false, true, false];
+        for (calibration, expected) in [
+            (Calibration::None, None),
+            (Calibration::Temperature, None),
+            (Calibration::Platt, Some(0.5f64.ln())),
+            (Calibration::Isotonic, Some(0.5f64.ln())),
+        ] {
+            let found = figures("joint_unet", calibration, &logits, &growth);
+            assert_eq!(found.fitted_prior_logit, expected, "{calibration:?}");
+            let one_class = figures("joint_unet", calibration, &logits, &[true; 4]);
+            assert_eq!(one_class.fitted_prior_logit, None, "{calibration:?}");
+        }
+    }
 
     #[test]
     fn the_best_epoch_is_told_by_what_is_asked_for() {
@@ -135,6 +220,7 @@ mod tests {
             dice: None,
             auroc: Some(0.6),
             calibration: None,
+            fitted_prior_logit: None,
             mean_probabilities: None,
         };
         assert!(matches!(found.score(SelectBy::Loss), Ok(score) if score == -0.7));

@@ -1,6 +1,8 @@
 use hemex_stage::DrawKey;
 use rand::RngExt;
 
+use crate::NoRatio;
+
 /// A ratio that is a sum of Gaussian kernels about target cases. Rows are the kernels' values at a case.
 pub(super) trait KernelModel {
     /// Penalties that are tried.
@@ -25,11 +27,12 @@ pub(super) fn chosen_ratios<M: KernelModel>(
     target: &[Vec<f64>],
     n_folds: usize,
     seed: u64,
-) -> Option<Vec<f64>> {
-    if train.len().min(target.len()) < n_folds {
-        return None;
+) -> Result<Vec<f64>, NoRatio> {
+    let (n_train, n_target) = (train.len(), target.len());
+    if n_train.min(n_target) < n_folds {
+        return Err(NoRatio::FewCases { n_train, n_target, n_folds });
     }
-    let unit = median_distance(&[train, target].concat())?;
+    let unit = median_distance(&[train, target].concat()).ok_or(NoRatio::AlikeCases)?;
     let order = shuffled(target.len(), &DrawKey::new(seed, "shift.centres"));
     let centres: Vec<Vec<f64>> =
         order.iter().take(MAX_CENTRES).map(|i| target[*i].clone()).collect();
@@ -51,8 +54,8 @@ pub(super) fn chosen_ratios<M: KernelModel>(
             }
         }
     }
-    let (_, width, penalty) = best?;
-    ratios(model, [train, target], &centres, width, penalty)
+    let (_, width, penalty) = best.ok_or(NoRatio::Kernels)?;
+    ratios(model, [train, target], &centres, width, penalty).ok_or(NoRatio::Kernels)
 }
 
 /// The ratios at the training cases.

@@ -156,7 +156,7 @@ fn the_ratio_of_two_gaussians_is_recovered() {
         let error = near.iter().map(|(f, t)| (f - t).powi(2)).sum::<f64>() / near.len() as f64;
         let spread = near.iter().map(|(_, t)| (t - 1.0).powi(2)).sum::<f64>() / near.len() as f64;
         assert!(error < 0.15 * spread, "{method:?}: {error} of {spread}");
-        assert_eq!(estimator(method).ratios(&train, &target, 1), Some(found), "{method:?}");
+        assert_eq!(estimator(method).ratios(&train, &target, 1), Ok(found), "{method:?}");
     }
 }
 
@@ -180,6 +180,9 @@ fn without_cases_for_each_fold_or_any_spread_nothing_is_fitted() {
     let [train, target] = samples();
     let few = estimator(Method::Kliep).ratios(&train, &target[..3], 1);
     let alike = vec![vec![1.0]; 12];
-    assert_eq!((few, estimator(Method::Rulsif).ratios(&alike, &alike, 1)), (None, None));
-    assert_eq!(estimator(Method::MeanMatching).ratios(&alike, &alike, 1), None);
+    assert_eq!(few, Err(NoRatio::FewCases { n_train: 10, n_target: 3, n_folds: 5 }));
+    for method in [Method::Rulsif, Method::MeanMatching] {
+        let found = estimator(method).ratios(&alike, &alike, 1);
+        assert_eq!(found, Err(NoRatio::AlikeCases), "{method:?}");
+    }
 }

@@ -1,5 +1,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed test may panic")]
 
+use std::path::PathBuf;
+
 use hemex_artifacts::json;
 use hemex_augment::{GrowthRule, Policy, RawPolicy, RawTransplant};
 use hemex_model::RawNetworkSpec;
@@ -243,10 +245,7 @@ fn calibration_cases_neither_train_nor_validate_and_weigh_as_they_are_asked_to()
     let refused = |request: &Request| Cohort::read(request, &weighs).err().unwrap().to_string();
     assert!(refused(&request(root)).contains("no input `weights`"));
     let mut request = request(root);
-    let path = root.join("weights");
-    std::fs::create_dir(&path).unwrap();
-    let artifact = InputArtifact { path: path.clone(), kind: Kind::Weights, axes: BTreeMap::new() };
-    request.inputs.insert("weights".to_owned(), vec![artifact]);
+    let path = wire_weights(root, &mut request);
     let head = "regime,fold,case_id,weight\npatient,0,c4,0.5\n";
     std::fs::write(path.join("weights.csv"), head).unwrap();
     assert!(refused(&request).contains("case c7 has no row in weights.csv"));
@@ -264,6 +263,55 @@ fn calibration_cases_neither_train_nor_validate_and_weigh_as_they_are_asked_to()
     let found = weighed.conformal(logit).unwrap().unwrap();
     assert_eq!((found.stable, found.growth), (vec![[-0.5, 0.5]], vec![[2.0, 3.0]]));
     assert_eq!(found.most_weight, 8.0);
+}
+
+/// Wires a folder of weights; gives it.
+fn wire_weights(root: &Path, request: &mut Request) -> PathBuf {
+    let path = root.join("weights");
+    std::fs::create_dir(&path).unwrap();
+    let artifact = InputArtifact { path: path.clone(), kind: Kind::Weights, axes: BTreeMap::new() };
+    request.inputs.insert("weights".to_owned(), vec![artifact]);
+    path
+}
+
+#[test]
+fn a_table_of_weights_that_is_wired_has_one_for_every_case_that_trains() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    write_cohort(root);
+    let (spec, transplant) = (spec(), transplant(0.0));
+    let weighs = Fold { shift_weights: true, ..fold(&spec, &transplant) };
+    let mut request = request(root);
+    let weights = |request: &Request| {
+        let train = Cohort::read(request, &weighs).map(|cohort| cohort.train);
+        train.map(|train| train.iter().map(|case| case.weight).collect::<Vec<f64>>())
+    };
+    assert_eq!(weights(&request).unwrap(), [1.0; 6], "none are wired");
+    let path = wire_weights(root, &mut request).join("weights.csv");
+    let head = "regime,fold,case_id,weight\n";
+    let rows = |fold: usize, n: usize| -> String {
+        (0..n).map(|i| format!("patient,{fold},c{i},{}\n", 0.5 + i as f64)).collect()
+    };
+    std::fs::write(&path, format!("{head}{}", rows(0, 6))).unwrap();
+    assert_eq!(weights(&request).unwrap(), [0.5, 1.5, 2.5, 3.5, 4.5, 5.5]);
+    for (fold, n, missing) in [(0, 5, "case c5"), (1, 6, "case c0")] {
+        std::fs::write(&path, format!("{head}{}", rows(fold, n))).unwrap();
+        let error = weights(&request).unwrap_err().to_string();
+        assert!(error.contains(missing) && error.contains("sampler.shift_weights"), "{error}");
+    }
+}
+
+#[test]
+fn nobody_to_choose_the_epoch_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    write_cohort(folder.path());
+    let splits = folder.path().join("splits/splits.csv");
+    let without = std::fs::read_to_string(&splits).unwrap().replace(",val", ",test");
+    std::fs::write(&splits, without).unwrap();
+    let (spec, transplant) = (spec(), transplant(0.0));
+    let error = Cohort::read(&request(folder.path()), &fold(&spec, &transplant)).err().unwrap();
+    let error = error.to_string();
+    assert!(error.contains("no validation cases") && error.contains("val_fraction"), "{error}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use hemex_stage::{ConfigError, check_positive, check_range};
 use serde::Deserialize;
 
 use super::{Align, Calibration, RawSampler};
-use crate::{Across, SamplerKind};
+use crate::{Across, Balancing, SamplerKind};
 
 /// What is minimised.
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -38,7 +38,8 @@ pub struct RawLoss {
     /// How much of the prior's log-odds is added to the logit while it is learnt; 0 for none. Only without another
     /// correction of the prior.
     pub logit_adjustment: f64,
-    /// How the losses of growth of several sites become one.
+    /// How the losses of growth of several sites become one. Group DRO weighs the classes: only without another weight of
+    /// theirs, and with a calibration that is fitted to their prior.
     pub across: Across,
     /// η of group DRO, or the weight of V-REx's variance; 0 for the mean.
     pub across_strength: f64,
@@ -67,14 +68,22 @@ pub(super) fn check_calibration(
     loss: &RawLoss,
     calibration: Calibration,
 ) -> Result<(), ConfigError> {
+    if calibration.moves_prior() {
+        return Ok(());
+    }
     for (key, value) in
         [("loss.focal_gamma", loss.focal_gamma), ("loss.ldam_margin", loss.ldam_margin)]
     {
-        if value > 0.0 && !matches!(calibration, Calibration::Platt | Calibration::Isotonic) {
+        if value > 0.0 {
             let expected = "0 unless calibration is \"platt\" or \"isotonic\", since this loss distorts the \
                             probabilities";
             return Err(ConfigError::new(key, expected, value));
         }
+    }
+    if loss.across == Across::GroupDro {
+        let expected = "\"mean\" or \"v_rex\" unless calibration is \"platt\" or \"isotonic\", since group DRO \
+                        weighs the classes while it learns";
+        return Err(ConfigError::new("loss.across", expected, "group_dro"));
     }
     Ok(())
 }
@@ -111,6 +120,34 @@ pub(super) fn check_followup(is_told: bool, loss: &RawLoss) -> Result<(), Config
     Err(ConfigError::new("loss.followup_weight", expected, loss.followup_weight))
 }
 
+/// Group DRO averages within each class of each site and weighs these itself: nothing else weighs the classes.
+fn check_across(loss: &RawLoss, sampler: &RawSampler) -> Result<(), ConfigError> {
+    let strength = loss.across_strength;
+    check_range("loss.across_strength", strength, 0.0..=1e6)?;
+    if (loss.across == Across::Mean) != (strength == 0.0) {
+        let expected = "0 with across = \"mean\", above 0 with any other";
+        return Err(ConfigError::new("loss.across_strength", expected, strength));
+    }
+    if loss.across != Across::GroupDro {
+        return Ok(());
+    }
+    if sampler.by == Balancing::Reweighting {
+        let expected =
+            "\"resampling\" with loss.across = \"group_dro\", which weighs the classes already";
+        return Err(ConfigError::new("sampler.by", expected, "reweighting"));
+    }
+    for (key, value) in [
+        ("loss.effective_number_beta", loss.effective_number_beta),
+        ("loss.logit_adjustment", loss.logit_adjustment),
+    ] {
+        if value > 0.0 {
+            let expected = "0 with loss.across = \"group_dro\", which weighs the classes already";
+            return Err(ConfigError::new(key, expected, value));
+        }
+    }
+    Ok(())
+}
+
 /// A weight for each task; no correction is made twice.
 pub(super) fn check_loss(
     loss: &RawLoss,
@@ -128,12 +165,7 @@ pub(super) fn check_loss(
     check_range("loss.focal_gamma", loss.focal_gamma, 0.0..=10.0)?;
     check_range("loss.ldam_margin", loss.ldam_margin, 0.0..=100.0)?;
     let adjustment = check_range("loss.logit_adjustment", loss.logit_adjustment, 0.0..=10.0)?;
-    let strength = loss.across_strength;
-    check_range("loss.across_strength", strength, 0.0..=1e6)?;
-    if (loss.across == Across::Mean) != (strength == 0.0) {
-        let expected = "0 with across = \"mean\", above 0 with any other";
-        return Err(ConfigError::new("loss.across_strength", expected, strength));
-    }
+    check_across(loss, sampler)?;
     check_warmup(loss, n_epochs * steps_per_epoch)?;
     if loss.reweight_from_epoch >= n_epochs {
         let expected = format!("below the {n_epochs} epochs of the training");

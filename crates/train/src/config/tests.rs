@@ -217,6 +217,32 @@ fn a_loss_that_distorts_probabilities_is_recalibrated() {
 }
 
 #[test]
+fn group_dro_weighs_the_classes_alone_and_is_recalibrated() {
+    let with = |top: &str, sampler: &str, loss: &str| {
+        let dro = "across = \"group_dro\"\nacross_strength = 0.01";
+        crate::cohort::tests::checked(&format!(
+            "{top}\n[sampler]\n{sampler}\n[loss]\n{dro}\n{loss}"
+        ))
+        .map(|_| ())
+    };
+    let (platt, instance) = ("calibration = \"platt\"", "kind = \"instance\"");
+    assert_eq!(with(platt, "", ""), Ok(()));
+    assert_eq!(with("calibration = \"isotonic\"", instance, ""), Ok(()));
+    for calibration in ["calibration = \"none\"", "calibration = \"temperature\""] {
+        let error = with(calibration, "", "").unwrap_err();
+        assert!(error.contains("loss.across") && error.contains("platt"), "{error}");
+    }
+    for (sampler, loss, key) in [
+        ("by = \"reweighting\"", "", "sampler.by"),
+        (instance, "effective_number_beta = 0.9", "loss.effective_number_beta"),
+        (instance, "logit_adjustment = 1.0", "loss.logit_adjustment"),
+    ] {
+        let error = with(platt, sampler, loss).unwrap_err();
+        assert!(error.contains(key) && error.contains("group_dro"), "{error}");
+    }
+}
+
+#[test]
 fn what_is_taken_over_are_parts_of_the_network() {
     let finetune =
         |value: &str| checked("", "finetune", value).map(|_| ()).map_err(|e| e.to_string());

@@ -16,6 +16,15 @@ impl Batch {
             }
         }
     }
+
+    /// The same, if none of its windows showed the hematoma.
+    #[cfg(test)]
+    pub(crate) fn showing_nothing(mut self) -> Self {
+        self.shows.fill(false);
+        self.seen.fill(0.0);
+        self.shows_lesion = self.shows_lesion.mul_scalar(0.0);
+        self
+    }
 }
 
 #[cfg(test)]

@@ -39,11 +39,11 @@ impl Trainer<'_> {
         let calibration = progress.best_calibration.clone().unwrap_or_default();
         let conformal = match self.cohort.calibration.is_empty() {
             true => None,
-            false => self.conformal_of_network(&calibration)?,
+            false => self.conformal_of_network(&calibration, progress.best_epoch)?,
         };
         Ok(GrowthTold {
             calibration,
-            prior_logit: self.sampler.prior_logit(),
+            prior_logit: progress.best_prior_logit.unwrap_or(self.sampler.prior_logit()),
             mean_probabilities: progress.best_mean_probabilities,
             regression: None,
             conformal,
@@ -53,12 +53,14 @@ impl Trainer<'_> {
     fn conformal_of_network(
         &self,
         calibration: &LogitCalibration,
+        best_epoch: usize,
     ) -> Result<Option<ConformalCalibration>, TrainError> {
         let (network, spec) = (self.best_network()?, &self.arm.spec);
+        let prior_logit_offset = self.prior_logit_offset(best_epoch);
         self.cohort.calibration.conformal(|case: &ValCase| {
             let output = predict_case(&network, spec, &case.input, self.passes(), &self.device)?;
             let reading = read_case(&output, spec, &self.config.decision, case.input.geometry());
-            let logit = reading.growth_logit.map(|logit| logit + self.prior_logit_offset);
+            let logit = reading.growth_logit.map(|logit| logit + prior_logit_offset);
             Ok(logit.map(|logit| calibration.apply(logit)))
         })
     }
