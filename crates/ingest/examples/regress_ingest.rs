@@ -112,6 +112,7 @@ fn splits() {
         site: ["A", "B", "C"][i % 3].into(),
         growth: (i % 13 != 5).then_some(i % 4 == 1),
         n_slices: 4 + i % 3,
+        has_mask: true,
         scanned: None,
         given: Vec::new(),
     };

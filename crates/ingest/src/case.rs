@@ -19,7 +19,7 @@ use crate::prepare::{Prepared, prepare, resampled};
 use crate::pseudonym::NamedSource;
 use crate::truth::Truth;
 use crate::unusable::TWIN;
-use crate::{Config, IngestError, Unusable, dicom};
+use crate::{Config, IngestError, Unusable, date, dicom};
 
 /// Gantry tilts up to it are rounding of positions, degrees.
 const NOTED_TILT_DEGREES: f64 = 0.05;
@@ -261,17 +261,10 @@ fn unsound(error: VolumeError) -> Unusable {
     Unusable::Volume { what: "baseline CT", problem: error.to_string() }
 }
 
-/// The date of the table, else that of the files, as digits; `None` for what does not begin with a year,
-/// a month and a day.
+/// The date of the table, else that of the files, as digits.
 fn scanned(scan: &Scan, found: &Found) -> Option<String> {
-    let of_files = found.series.as_ref().and_then(|series| series.facts.acquired.clone());
-    let text = scan.clinical.baseline_datetime.clone().or(of_files)?;
-    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
-    let part = |range: std::ops::Range<usize>| digits.get(range)?.parse::<u32>().ok();
-    let sound = (1900..2200).contains(&part(0..4)?)
-        && (1..=12).contains(&part(4..6)?)
-        && (1..=31).contains(&part(6..8)?);
-    sound.then_some(digits)
+    let of_files = || found.series.as_ref()?.facts.acquired.as_deref();
+    date::digits(scan.clinical.baseline_datetime.as_deref().or_else(of_files)?)
 }
 
 fn image_digest(image: &Image) -> String {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use hemex_artifacts::{
     ArtifactError, CaseRow, ClinicalRow, DescriptorRow, ExclusionRow, FollowupSummary, LabelRow,
-    LabelSummary, LesionRow, Preparation, Role, SignRow, SplitRow, json, table,
+    LabelSummary, LesionRow, Preparation, SignRow, SplitRow, json, table,
 };
 use hemex_stage::{Progress, Request, log, warning};
 use rayon::prelude::*;
@@ -13,11 +13,12 @@ use rayon::prelude::*;
 use crate::case::{self, Done, Folders, Outcome, Tools};
 use crate::dicom::worker::Workers;
 use crate::followup::Left;
+use crate::layout::{self, Given};
 use crate::private::{MappingRow, SeriesRow, SliceRow};
 use crate::pseudonym::{NamedSource, named};
 use crate::splits::{Unit, split};
 use crate::truth::{self, Truth};
-use crate::{Config, FollowupMasks, IngestError, layout};
+use crate::{Config, FollowupMasks, IngestError};
 
 /// Version of the preparation's algorithm: a model is applied only to cases of its own version.
 const PREPARATION_VERSION: &str = "2";
@@ -57,7 +58,7 @@ pub fn run_with(config: &Config, request: &Request, program: &Path) -> anyhow::R
     };
     let (layout, sources) = layout::discover(root, config.layout)?;
     let truth = truth::read(root)?;
-    let given = layout::given_splits(root)?;
+    let given = layout::given_splits(root, &sources)?;
     let sources = named(sources, request.seed)?;
     log(format_args!("layout `{layout}`, {} cases", sources.len()));
 
@@ -82,7 +83,7 @@ pub fn run_with(config: &Config, request: &Request, program: &Path) -> anyhow::R
     }
     write_cases(&cases, &exclusions, config, &outputs.cases)?;
     write_labels(&cases, config, &truth, &outputs)?;
-    write_splits(&cases, &given, config, request.seed, &outputs)?;
+    write_splits(&cases, given, config, request.seed, &outputs)?;
     Ok(())
 }
 
@@ -290,7 +291,7 @@ fn followup_summary(cases: &[Done], config: &Config) -> Option<FollowupSummary> 
 
 fn write_splits(
     cases: &[Done],
-    given: &BTreeMap<String, Vec<(usize, Role)>>,
+    mut given: Given,
     config: &Config,
     seed: u64,
     outputs: &Outputs,
@@ -303,13 +304,15 @@ fn write_splits(
             patient_id: done.row.patient_id.clone(),
             site: done.row.site.clone(),
             growth: done.label.as_ref().and_then(|label| label.growth),
+            // The mask itself is written with the labels alone, which need not be wanted.
+            has_mask: done.label.as_ref().is_some_and(|label| label.baseline_volume_ml.is_some()),
             n_slices: done.n_slices,
             scanned: done.scanned.clone(),
-            given: given.get(&done.source_id).cloned().unwrap_or_default(),
+            given: given.roles.remove(&done.source_id).unwrap_or_default(),
         })
         .collect();
     let splits = split(&units, &config.splits, seed)?;
-    splits.warnings.into_iter().for_each(warning);
+    given.warnings.into_iter().chain(splits.warnings).for_each(warning);
     table::write_rows(&folder.join("splits.csv"), &SplitRow::COLUMNS, &splits.rows)?;
     Ok(())
 }

@@ -19,6 +19,7 @@ mod brain;
 mod case;
 mod cohort;
 mod config;
+mod date;
 pub mod dicom;
 mod error;
 mod followup;

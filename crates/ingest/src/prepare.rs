@@ -1,3 +1,4 @@
+use hemex_artifacts::limits::MAX_VOXELS;
 use hemex_volume::{Geometry, Image, LabelMap, VolumeError};
 
 use crate::brain::brain_mask;
@@ -11,6 +12,9 @@ const SEARCH_MM: f64 = 2.0;
 
 /// The thickest slices of that grid, mm.
 const SEARCH_SLICE_MM: f64 = 5.0;
+
+/// The most voxels of that grid: a field of view of 500 mm takes 38 million on slices of 2 mm over 1,200 mm.
+const MAX_SEARCH_VOXELS: usize = 1 << 26;
 
 /// Spacings and extents that a head CT may have, mm.
 const SPACING_MM: [f64; 2] = [0.05, 20.0];
@@ -45,11 +49,13 @@ pub fn prepare(native: Image, settings: &PreparationSettings) -> Result<Prepared
     let slice_mm = settings.spacing_mm[0].clamp(SEARCH_MM, SEARCH_SLICE_MM);
     let search_mm = [slice_mm, SEARCH_MM, SEARCH_MM];
     let whole = canonical_grid(native.geometry(), search_mm).map_err(unsound)?;
+    check_size(&whole, MAX_SEARCH_VOXELS)?;
     let full_range = native.resample(&whole, AIR_HU);
     let head = head_mask(&full_range)?;
     let bounds = bounding_box(&head, whole.shape()).ok_or(Unusable::NoHead { largest_ml: 0.0 })?;
     let canonical = canonical_grid(native.geometry(), settings.spacing_mm).map_err(unsound)?;
     let target = cropped(&canonical, &whole, bounds, settings.margin_mm).map_err(unsound)?;
+    check_size(&target, MAX_VOXELS)?;
 
     let brain = brain(&full_range, bounds, settings)?.resample(&target);
     let noise_hu = noise_hu(&native, &brain);
@@ -92,6 +98,18 @@ fn check_plausible(geometry: &Geometry) -> Result<(), Unusable> {
         steps.join(" × "),
         extent.join(" × ")
     );
+    Err(Unusable::Volume { what: "baseline CT", problem })
+}
+
+/// That a grid is made of no more than `most` voxels.
+fn check_size(grid: &Geometry, most: usize) -> Result<(), Unusable> {
+    let n = grid.n_voxels();
+    if n <= most {
+        return Ok(());
+    }
+    let steps: Vec<String> = grid.spacing_mm().iter().map(|mm| format!("{mm:.3}")).collect();
+    let problem =
+        format!("it takes {n} voxels of {} mm, and a head CT at most {most}", steps.join(" × "));
     Err(Unusable::Volume { what: "baseline CT", problem })
 }
 
@@ -173,5 +191,24 @@ mod tests {
         assert!(check_plausible(&grid([32, 512, 512], [5.0, 0.45, 0.45])).is_ok());
         assert!(check_plausible(&grid([32, 512, 512], [5.0, 45.0, 45.0])).is_err());
         assert!(check_plausible(&grid([32, 8, 8], [5.0, 0.5, 0.5])).is_err());
+    }
+
+    #[test]
+    fn a_field_of_view_too_large_to_search_is_refused_before_it_is_searched() {
+        let settings = PreparationSettings {
+            spacing_mm: [5.0, 2.0, 2.0],
+            window_hu: [-100.0, 200.0],
+            margin_mm: 6.0,
+            brain_ml: [300.0, 2200.0],
+        };
+        // A cube of 1,200 mm in 216,000 voxels.
+        let coarse = Image::filled(grid([60; 3], [20.0; 3]), 0.0);
+        let reason = prepare(coarse, &settings).unwrap_err().to_string();
+        let expected = "it takes 86400000 voxels of 5.000 × 2.000 × 2.000 mm";
+        assert!(reason.contains(expected), "{reason}");
+        // The trunk with the head, in the widest field of view and thin slices.
+        let long = grid([1920, 512, 512], [0.625, 0.98, 0.98]);
+        let search = canonical_grid(&long, [SEARCH_MM; 3]).unwrap();
+        assert!(check_plausible(&long).is_ok() && check_size(&search, MAX_SEARCH_VOXELS).is_ok());
     }
 }

@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn cohorts_are_drawn_with_replacement_and_classes_keep_their_size() {
-        let labels = vec![vec![true, false, false], vec![true, true, false, false, false]];
+        let labels = [vec![true, false, false], vec![true, true, false, false, false]];
         let cohorts: Vec<Patients> = labels.iter().map(|labels| patients(labels)).collect();
         let draws = Draws::new(&cohorts, 400, 3);
         let mut n_first = 0;

@@ -99,8 +99,8 @@ const HEAD: [&str; 10] = [
 ];
 
 /// Words of an image type that name images computed from others.
-const REFORMATTED: [&str; 8] =
-    ["MPR", "REFORMATTED", "MIP", "MINIP", "PROJECTION IMAGE", "3D", "VRT", "VOLUME"];
+const REFORMATTED: [&str; 7] =
+    ["MPR", "REFORMATTED", "MIP", "MINIP", "PROJECTION IMAGE", "3D", "VRT"];
 
 /// Reads a file up to its pixels.
 pub(super) fn read(path: &Path) -> Content {
@@ -129,13 +129,17 @@ pub(crate) struct StudyId {
     pub(crate) patient_id: String,
 }
 
-/// The study of a file; `None` for one that is no DICOM file or of no study.
-pub(crate) fn study_of(path: &Path) -> Option<StudyId> {
+/// The study of a file, and when that and the slices in it were begun, as the file writes it: nothing of a file that is
+/// no head CT. `None` for one that is no DICOM file or of no study.
+pub(crate) fn study_of(path: &Path) -> Option<(StudyId, Vec<String>)> {
     let Opened::Content(content) = open(path) else { return None };
     let study = content.with_data_set(path, |set| {
         let study_instance_uid = set.text(tags::STUDY_INSTANCE_UID)?;
         let patient_id = set.text(tags::PATIENT_ID).unwrap_or_else(|| study_instance_uid.clone());
-        Some(StudyId { study_instance_uid, patient_id })
+        let study = written(set.text(tags::STUDY_DATE), set.text(tags::STUDY_TIME));
+        let begun = acquired(set).into_iter().chain(study);
+        let begun = begun.filter(|_| out_of_question(set).is_none()).collect();
+        Some((StudyId { study_instance_uid, patient_id }, begun))
     });
     study.ok().flatten()
 }
@@ -240,15 +244,23 @@ impl<'a, 's> Frame<'a, 's> {
 fn kind_of_frame(frame: &Frame<'_, '_>) -> Option<&'static str> {
     let group = frame.group(tags::CT_IMAGE_FRAME_TYPE_SEQUENCE);
     let image_type = group.text(tags::FRAME_TYPE).or_else(|| frame.set.text(tags::IMAGE_TYPE));
-    let image_type = image_type.unwrap_or_default().to_uppercase();
+    kind_of_image_type(&image_type.unwrap_or_default())
+}
+
+/// Of enhanced images the third value is `VOLUME` for slices too, and the fourth tells projections (PS3.3 C.8.16.1).
+fn kind_of_image_type(image_type: &str) -> Option<&'static str> {
+    let image_type = image_type.to_uppercase();
     let types: Vec<&str> = image_type.split('\\').map(str::trim).collect();
     if types.contains(&"LOCALIZER") {
         return Some("localizers");
     }
-    if types.iter().any(|word| REFORMATTED.contains(word)) {
+    let is_derived = types.contains(&"DERIVED");
+    let is_projection = matches!(types.get(3), Some(&("MAXIMUM" | "MINIMUM")));
+    let is_rendered = is_derived && types.contains(&"VOLUME");
+    if is_projection || is_rendered || types.iter().any(|word| REFORMATTED.contains(word)) {
         return Some("reformats");
     }
-    if types.contains(&"DERIVED") && types.contains(&"SECONDARY") {
+    if is_derived && types.contains(&"SECONDARY") {
         return Some("derived secondary images");
     }
     None
@@ -329,7 +341,33 @@ fn is_axial(orientation: [[f64; 3]; 2]) -> bool {
 }
 
 fn acquired(set: &DataSet<'_>) -> Option<String> {
-    let date = set.text(tags::ACQUISITION_DATE).or_else(|| set.text(tags::STUDY_DATE))?;
+    let date = set.text(tags::ACQUISITION_DATE).or_else(|| set.text(tags::STUDY_DATE));
     let time = set.text(tags::ACQUISITION_TIME).or_else(|| set.text(tags::STUDY_TIME));
-    Some(format!("{date}T{}", time.unwrap_or_default()))
+    written(date, time)
+}
+
+/// Date and time as one text.
+fn written(date: Option<String>, time: Option<String>) -> Option<String> {
+    Some(format!("{}T{}", date?, time.unwrap_or_default()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::kind_of_image_type;
+
+    #[test]
+    fn slices_of_enhanced_images_are_no_reformats() {
+        for (image_type, expected) in [
+            ("ORIGINAL\\PRIMARY\\AXIAL", None),
+            ("ORIGINAL\\PRIMARY\\VOLUME\\NONE", None),
+            ("", None),
+            ("ORIGINAL\\PRIMARY\\LOCALIZER", Some("localizers")),
+            ("ORIGINAL\\PRIMARY\\VOLUME\\MAXIMUM", Some("reformats")),
+            ("DERIVED\\SECONDARY\\VOLUME", Some("reformats")),
+            ("DERIVED\\PRIMARY\\AXIAL\\MPR", Some("reformats")),
+            ("DERIVED\\SECONDARY\\AXIAL", Some("derived secondary images")),
+        ] {
+            assert_eq!(kind_of_image_type(image_type), expected, "{image_type}");
+        }
+    }
 }

@@ -31,6 +31,8 @@ fn source(root: &Path, id: String, clinical: Result<Clinical, Unusable>) -> Sour
         _ => subject.clone(),
     };
     let followup = Session::followup(&subject);
+    let patient = clinical.as_ref().ok().and_then(|clinical| clinical.patient.clone());
+    let patient = patient.unwrap_or_else(|| id.clone());
     let scan = clinical.and_then(|clinical| {
         let (image, _) = image?.ok_or(Unusable::NoBaseline)?;
         Ok(Scan {
@@ -43,7 +45,7 @@ fn source(root: &Path, id: String, clinical: Result<Clinical, Unusable>) -> Sour
             clinical,
         })
     });
-    Source { patient: id.clone(), path: relative(root, &path), id, scan }
+    Source { patient, path: relative(root, &path), id, scan }
 }
 
 /// A folder `ct` and what lies in it.
@@ -111,5 +113,22 @@ impl Session {
             }
         }
         Ok(None)
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_subjects_may_be_one_patient() {
+        let root = tempfile::tempdir().unwrap();
+        let table = "participant_id\tpatient\nsub-1\tp\n2\tp\nsub-3\tn/a\n";
+        std::fs::write(root.path().join("participants.tsv"), table).unwrap();
+        let sources = discover(root.path()).unwrap();
+        let found: Vec<[&str; 2]> =
+            sources.iter().map(|source| [source.id.as_str(), source.patient.as_str()]).collect();
+        assert_eq!(found, [["sub-1", "p"], ["sub-2", "p"], ["sub-3", "sub-3"]]);
     }
 }

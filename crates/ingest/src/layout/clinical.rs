@@ -133,6 +133,22 @@ impl Clinical {
 }
 
 impl Clinical {
+    /// What of it holds for any scan of the patient, not for that at baseline alone.
+    pub(super) fn of_patient(self) -> Self {
+        Self {
+            patient: self.patient,
+            site: self.site,
+            age_years: self.age_years,
+            sex: self.sex,
+            anticoagulation: self.anticoagulation,
+            antiplatelet: self.antiplatelet,
+            prior_ich: self.prior_ich,
+            dementia: self.dementia,
+            smoker: self.smoker,
+            ..Self::default()
+        }
+    }
+
     /// What clinical scores ask for beside the table of cases; `None` if nothing of it is known.
     pub(crate) fn row(&self, case_id: &str) -> Option<ClinicalRow> {
         let row = ClinicalRow {

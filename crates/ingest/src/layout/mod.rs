@@ -1,11 +1,11 @@
 //! Which scans a dataset holds, and what is known of each.
 //!
 //! # Layouts
-//! **BIDS**: `participants.tsv` (optional) and a folder `sub-X` a patient, with the baseline scan in
-//! `ses-baseline/ct/` (or, without sessions, in `ct/`) and the follow-up scan in `ses-followup/ct/`.
-//! The scan is `*_ct.nii`, `*_ct.nii.gz`, a folder `*_ct` of DICOM files, or DICOM files lying in `ct/`;
-//! its mask is `*_dseg.nii[.gz]` or `*_mask.nii[.gz]`, a sidecar `*_ct.json` may tell how it was taken. Rows
-//! of the table are found by `participant_id`, with or without `sub-`.
+//! **BIDS**: `participants.tsv` (optional) and a folder `sub-X` a patient (whose name the table may tell as
+//! `patient`), with the baseline scan in `ses-baseline/ct/` (or, without sessions, in `ct/`) and the follow-up
+//! scan in `ses-followup/ct/`. The scan is `*_ct.nii`, `*_ct.nii.gz`, a folder `*_ct` of DICOM files, or DICOM
+//! files lying in `ct/`; its mask is `*_dseg.nii[.gz]` or `*_mask.nii[.gz]`, a sidecar `*_ct.json` may tell how
+//! it was taken. Rows of the table are found by `participant_id`, with or without `sub-`.
 //!
 //! **Table of paths**: `cases.csv`, `cases.tsv` or `cases.parquet` at the root, a row a case: `case` and
 //! `image` (NIfTI file, DICOM file, folder of DICOM files or its DICOMDIR), and as far as known `patient`
@@ -24,7 +24,8 @@
 //! kind of bleeding: all of it is taken for intraparenchymal, with a word in the log.
 //!
 //! **DICOM tree**: any folders; a case a study, a patient a patient id, found in the files. Recognised by a
-//! DICOMDIR at the root alone, since folders of DICOM files side by side are flat.
+//! DICOMDIR at the root alone, since folders of DICOM files side by side are flat. Of several studies of a patient one,
+//! the baseline, has what the table says of a scan.
 //!
 //! Where these have a `participants.tsv`, its `participant_id` is the case's name (in a DICOM tree the
 //! patient's).
@@ -45,7 +46,7 @@ mod table;
 use std::path::{Path, PathBuf};
 
 pub use clinical::Clinical;
-pub(crate) use given::given_splits;
+pub(crate) use given::{Given, given_splits};
 use hemex_volume::Lesion;
 
 use crate::{IngestError, LayoutChoice, Unusable};

@@ -21,6 +21,12 @@ impl<'a> Patient<'a> {
         patients.into_values().map(|cases| Self { cases }).collect()
     }
 
+    /// The patient with those cases alone that have a reference mask; `None` if none has.
+    pub(super) fn with_masks(mut self) -> Option<Self> {
+        self.cases.retain(|unit| unit.has_mask);
+        (!self.cases.is_empty()).then_some(self)
+    }
+
     /// The stratum: whether any case grew, then the first case's site.
     fn stratum(&self) -> (bool, &'a str) {
         let grew = self.cases.iter().any(|unit| unit.growth == Some(true));

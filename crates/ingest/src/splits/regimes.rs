@@ -111,7 +111,7 @@ pub(super) fn by_time(
     rows
 }
 
-/// The dataset's own split; a case whose label is undefined can be a target alone.
+/// The dataset's own split, as far as cases can have the roles.
 pub(super) fn as_given(units: &[&Unit]) -> Result<Vec<SplitRow>, IngestError> {
     let mut rows = Vec::new();
     let mut roles: BTreeMap<(usize, &str), Role> = BTreeMap::new();
@@ -121,7 +121,7 @@ pub(super) fn as_given(units: &[&Unit]) -> Result<Vec<SplitRow>, IngestError> {
                 let problem = format!("patient {} is given two roles", unit.patient_id);
                 return Err(IngestError::Split { regime: Regime::Given, fold: *fold, problem });
             }
-            if unit.growth.is_some() || *role == Role::Target {
+            if unit.can_be(*role) {
                 rows.push(row(unit, Regime::Given, *fold, *role));
             }
         }
@@ -188,6 +188,8 @@ pub(super) fn by_slice(units: &[&Unit], settings: &SplitSettings, seed: u64) -> 
             for (place, slice_idx) in dealt {
                 let role = if is_tested(place) {
                     Role::Test
+                } else if !unit.has_mask {
+                    continue;
                 } else {
                     n_seen += 1;
                     if n_seen <= n_val { Role::Val } else { Role::Train }
@@ -204,7 +206,8 @@ fn labelled<'a>(units: &[&'a Unit]) -> impl Iterator<Item = &'a Unit> {
     units.iter().copied().filter(|unit| unit.growth.is_some())
 }
 
-/// The patients that calibrate, a part of each label's, and the others.
+/// The patients that calibrate, a part of each label's, and the others, all without the cases that have no reference
+/// mask.
 fn calibration_and_rest<'a>(
     patients: Vec<Patient<'a>>,
     regime: Regime,
@@ -212,6 +215,7 @@ fn calibration_and_rest<'a>(
     settings: &SplitSettings,
     seed: u64,
 ) -> (Vec<Patient<'a>>, Vec<Patient<'a>>) {
+    let patients: Vec<Patient<'a>> = patients.into_iter().filter_map(Patient::with_masks).collect();
     if settings.calibration_fraction == 0.0 {
         return (Vec::new(), patients);
     }

@@ -20,6 +20,7 @@ fn unit(i: usize, patient: usize, site: usize, growth: Option<bool>) -> Unit {
         patient_id: format!("patient-{patient:04}"),
         site: ["A", "B", "C"][site].to_owned(),
         growth,
+        has_mask: true,
         n_slices: 5 + i % 3,
         scanned: Some(format!("2020{:04}", 100 + (i * 37) % 800)),
         given: Vec::new(),
@@ -172,6 +173,53 @@ fn what_cannot_be_split_is_named() {
 
     let few: Vec<Unit> = (0..2).map(|i| unit(i, i, 0, Some(i == 0))).collect();
     assert!(split(&few, &SETTINGS, 1).unwrap_err().to_string().contains("lower `n_folds`"));
+}
+
+#[test]
+fn a_fold_nobody_can_train_in_is_left_out_and_the_others_stay() {
+    // All of site B are stable: what holds out site A would train without a hematoma that grew.
+    let units: Vec<Unit> =
+        (0..60).map(|i| unit(i, i, usize::from(i >= 40), Some(i < 40 && i % 3 == 0))).collect();
+    let splits = split(&units, &SETTINGS, 1).unwrap();
+    let folds: BTreeSet<usize> = of(&splits, Regime::Site).map(|row| row.fold).collect();
+    assert_eq!(folds, BTreeSet::from([1]));
+    let told = splits.warnings.iter().find(|text| text.contains("regime `site`, fold 0")).unwrap();
+    assert!(told.contains("0 grown"), "{told}");
+    assert!(of(&splits, Regime::Patient).count() > 0);
+}
+
+#[test]
+fn a_given_fold_may_test_alone() {
+    let mut units: Vec<Unit> = (0..12).map(|i| unit(i, i, 0, Some(i % 2 == 0))).collect();
+    units[0].given = vec![(0, Role::Test)];
+    let splits = split(&units, &SETTINGS, 1).unwrap();
+    assert_eq!(of(&splits, Regime::Given).count(), 1);
+}
+
+#[test]
+fn a_case_without_a_mask_is_tested_and_teaches_nothing() {
+    let mut units = pairs();
+    for (i, unit) in units.iter_mut().enumerate() {
+        unit.has_mask = i % 3 > 0;
+        let roles = [Role::Train, Role::Train, Role::Val, Role::Calibration, Role::Test];
+        unit.given = vec![(0, roles[i / 2 % 5])];
+    }
+    let settings = SplitSettings { calibration_fraction: 0.25, ..SETTINGS };
+    let splits = split(&units, &settings, 1).unwrap();
+    let is_unmasked =
+        |row: &&SplitRow| units.iter().any(|unit| unit.case_id == row.case_id && !unit.has_mask);
+    for row in splits.rows.iter().filter(is_unmasked) {
+        assert!(matches!(row.role, Role::Test | Role::Target), "{row:?}");
+    }
+    assert_eq!(of(&splits, Regime::Patient).filter(is_unmasked).count(), 40, "each tested once");
+    assert!(of(&splits, Regime::Given).any(|row| row.role == Role::Train));
+    let told = splits.warnings.iter().find(|text| text.contains("no reference mask")).unwrap();
+    assert!(told.starts_with("40 of 120 labelled cases"), "{told}");
+
+    // A cohort without any tests a model trained elsewhere.
+    units.iter_mut().for_each(|unit| unit.has_mask = false);
+    let splits = split(&units, &settings, 1).unwrap();
+    assert_eq!(of(&splits, Regime::Patient).filter(|row| row.role == Role::Test).count(), 120);
 }
 
 /// 60 patients with two scans each.

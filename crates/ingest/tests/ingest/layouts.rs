@@ -344,6 +344,32 @@ fn a_tree_of_dicom_files_is_parted_into_studies() {
     assert_eq!(outputs.table("cases/cases.csv").len(), 2);
 }
 
+#[test]
+fn what_a_row_says_of_a_scan_goes_to_the_baseline_study() {
+    let raw = tempfile::tempdir().unwrap();
+    let image = head(grid().window([8, 20, 20], [2, 5, 5]).unwrap(), 10.0);
+    for (study, date) in [("1.2.9.1", "20200301"), ("1.2.9.2", "20200229")] {
+        let one = series::Series { study, date, patient: "p", ..Default::default() };
+        series::write(&raw.path().join(study), &image, &one);
+    }
+    for (at, baseline) in
+        [("n/a", "1.2.9.2"), ("2020/3/1 12:34", "1.2.9.1"), ("2020-03-02", "none of them")]
+    {
+        let columns = "participant_id\tage\tgrowth\tgcs\tbaseline_datetime";
+        let table = format!("{columns}\np\t70\t1\t14\t{at}\n");
+        std::fs::write(raw.path().join("participants.tsv"), table).unwrap();
+        let (_, sources) = layout::discover(raw.path(), LayoutChoice::Dicom).unwrap();
+        assert_eq!(sources.len(), 2);
+        for source in sources {
+            let clinical = source.scan.unwrap().clinical;
+            let is_baseline = source.id == baseline;
+            assert_eq!(clinical.age_years, Some(70.0));
+            assert_eq!(clinical.growth, is_baseline.then_some(true), "{at}: {}", source.id);
+            assert_eq!(clinical.gcs, is_baseline.then_some(14.0), "{at}: {}", source.id);
+        }
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn links_out_of_the_dataset_are_refused() {

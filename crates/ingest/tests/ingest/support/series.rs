@@ -14,6 +14,7 @@ use hemex_volume::Image;
 pub(crate) struct Series {
     pub(crate) study: &'static str,
     pub(crate) patient: &'static str,
+    pub(crate) date: &'static str,
     pub(crate) uid: &'static str,
     pub(crate) number: i32,
     pub(crate) image_type: &'static str,
@@ -42,6 +43,7 @@ impl Default for Series {
         Self {
             study: "1.2.3",
             patient: "Canary-007",
+            date: "20200229",
             uid: "1.2.3.1",
             number: 2,
             image_type: "ORIGINAL\\PRIMARY\\AXIAL",
@@ -156,7 +158,7 @@ fn slice(image: &Image, d: usize, series: &Series) -> InMemDicomObject {
     text(tags::MODALITY, VR::CS, "CT".to_owned());
     text(tags::IMAGE_TYPE, VR::CS, series.image_type.to_owned());
     text(tags::PATIENT_NAME, VR::PN, "Canary^Name".to_owned());
-    text(tags::STUDY_DATE, VR::DA, "20200229".to_owned());
+    text(tags::STUDY_DATE, VR::DA, series.date.to_owned());
     text(tags::STUDY_TIME, VR::TM, "123456".to_owned());
     text(tags::CONVOLUTION_KERNEL, VR::SH, series.kernel.to_owned());
     text(tags::KVP, VR::DS, "120".to_owned());
