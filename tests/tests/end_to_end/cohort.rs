@@ -64,7 +64,7 @@ fn a_cohort_of_two_sites_has_two_folds() {
     let bench = Workbench::new();
     let raw = of_sites(&bench, &["A", "B"]);
     let failed = cohort(&bench, &raw).fails();
-    failed.says(&["regime `site` has 2 folds", "--set 'train.matrix.fold=[0, 1]'"]);
+    failed.says(&["regime `site` has the folds 0, 1:", "--set 'train.matrix.fold=[0, 1]'"]);
     assert!(bench.tasks("train").is_empty(), "no fold trains in vain");
     let both = cohort(&bench, &raw).args(["--set", "train.matrix.fold=[0, 1]"]).succeeds();
     both.says(&["report: "]);

@@ -133,7 +133,7 @@ fn an_unknown_name_on_the_command_line_gets_the_nearest() {
 fn a_fold_that_the_splits_lack_is_an_error_before_its_task() {
     let bench = crate::with_finished(&["phantom", "ingest", "shift"]);
     let call = bench.pipeline(tiny()).args(["--set", "train.matrix.fold=[7]"]);
-    call.fails().says(&["asks for fold 7", "regime `site` has 3 folds"]);
+    call.fails().says(&["asks for fold 7", "regime `site` has the folds 0, 1, 2"]);
     assert!(bench.tasks("train").is_empty());
     assert_eq!(finished().tasks("train").len(), 4);
 }

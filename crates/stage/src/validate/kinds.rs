@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
 use super::Problem;
@@ -155,14 +155,13 @@ pub(super) fn splits(folder: &Path) -> Result<(), Problem> {
     Ok(())
 }
 
-pub(super) fn n_folds(folder: &Path) -> Result<Vec<(String, usize)>, Problem> {
+pub(super) fn folds(folder: &Path) -> Result<BTreeMap<String, BTreeSet<usize>>, Problem> {
     let table = Table::read(folder.join("splits.csv"), &["regime", "fold"])?;
-    let mut n_folds = BTreeMap::new();
+    let mut folds: BTreeMap<String, BTreeSet<usize>> = BTreeMap::new();
     for row in table.rows() {
-        let n = n_folds.entry(row.text("regime").to_owned()).or_insert(0);
-        *n = (*n).max(row.count("fold")? + 1);
+        folds.entry(row.text("regime").to_owned()).or_default().insert(row.count("fold")?);
     }
-    Ok(n_folds.into_iter().collect())
+    Ok(folds)
 }
 
 pub(super) fn private(folder: &Path) -> Result<(), Problem> {

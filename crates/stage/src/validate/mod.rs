@@ -7,6 +7,7 @@ mod files;
 mod kinds;
 mod table;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::Kind;
@@ -54,12 +55,13 @@ pub fn validate(kind: Kind, folder: &Path) -> Result<(), Invalid> {
     check(folder).map_err(|Problem { path, problem }| Invalid { kind, path, problem })
 }
 
-/// How many folds a `splits/1` holds for each regime: `[("patient", 3), …]`.
+/// The folds that a `splits/1` holds for each regime. They need not be without gaps: one in which nobody could train is
+/// left out.
 ///
 /// # Errors
 /// [`Invalid`] if the table cannot be read.
-pub fn n_folds(splits: &Path) -> Result<Vec<(String, usize)>, Invalid> {
-    kinds::n_folds(splits).map_err(|Problem { path, problem }| Invalid {
+pub fn folds(splits: &Path) -> Result<BTreeMap<String, BTreeSet<usize>>, Invalid> {
+    kinds::folds(splits).map_err(|Problem { path, problem }| Invalid {
         kind: Kind::Splits,
         path,
         problem,

@@ -145,3 +145,13 @@ fn a_model_cut_short_is_refused() {
     fs::write(folder.path().join("model.safetensors"), &file[..file.len() - 1]).unwrap();
     assert!(validate(Kind::Model, folder.path()).is_err());
 }
+
+#[test]
+fn folds_are_those_that_have_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows = "regime,fold,role\nsite,2,test\nsite,0,train\npatient,0,val\nsite,2,train\n";
+    std::fs::write(folder.path().join("splits.csv"), rows).unwrap();
+    let found = folds(folder.path()).unwrap();
+    let expected = [("patient".to_owned(), [0].into()), ("site".to_owned(), [0, 2].into())];
+    assert_eq!(found, expected.into());
+}
