@@ -219,15 +219,20 @@ fn without_transplants_nothing_is_kept_for_them() {
     assert!(cohort.donors.is_empty() && cohort.train.iter().all(|case| case.ground.is_none()));
 }
 
-#[test]
-fn calibration_cases_neither_train_nor_validate_and_weigh_as_they_are_asked_to() {
-    let folder = tempfile::tempdir().unwrap();
-    let root = folder.path();
+/// The cohort of [`write_cohort`] with c4, which is stable, and c7, which grew, for calibration.
+pub(crate) fn write_calibrated_cohort(root: &Path) {
     write_cohort(root);
     let splits = std::fs::read_to_string(root.join("splits/splits.csv")).unwrap();
     let splits = splits.replace("c4,,p4,A,patient,0,train", "c4,,p4,A,patient,0,calibration");
     let splits = splits.replace("c7,,p7,A,patient,0,val", "c7,,p7,A,patient,0,calibration");
     std::fs::write(root.join("splits/splits.csv"), splits).unwrap();
+}
+
+#[test]
+fn calibration_cases_neither_train_nor_validate_and_weigh_as_they_are_asked_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    write_calibrated_cohort(root);
     let (spec, transplant) = (spec(), transplant(0.0));
     let cohort = cohort(root, &spec, &transplant);
     assert!(cohort.train.iter().all(|case| case.case_id != "c4"));

@@ -3,7 +3,7 @@
 use hemex_stage::{Kind, OutputArtifact};
 
 use super::*;
-use crate::cohort::tests::{asked, config_with, write_cohort};
+use crate::cohort::tests::{asked, config_with, write_calibrated_cohort, write_cohort};
 
 #[test]
 fn a_trial_begins_where_the_label_weighs_all_it_will() {
@@ -25,11 +25,7 @@ fn a_trial_begins_where_the_label_weighs_all_it_will() {
 fn what_is_said_of_the_prior_is_that_of_the_best_epoch() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
-    write_cohort(root);
-    let splits = std::fs::read_to_string(root.join("splits/splits.csv")).unwrap();
-    let splits = splits.replace("c4,,p4,A,patient,0,train", "c4,,p4,A,patient,0,calibration");
-    let splits = splits.replace("c7,,p7,A,patient,0,val", "c7,,p7,A,patient,0,calibration");
-    std::fs::write(root.join("splits/splits.csv"), splits).unwrap();
+    write_calibrated_cohort(root);
     std::fs::create_dir(root.join("model")).unwrap();
     let mut request = asked(root, "vgg");
     let output = OutputArtifact { path: root.join("model"), kind: Kind::Model };
