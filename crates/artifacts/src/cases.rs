@@ -276,8 +276,17 @@ impl Cases {
     /// # Errors
     /// If it cannot be read.
     pub fn twin(&self, case_id: &str) -> Result<Option<Image>, ArtifactError> {
-        let path = self.folder.join("twins").join(format!("{case_id}.nii"));
+        let path = self.twin_path(case_id);
         path.exists().then(|| nifti::read_image(&path)).transpose()
+    }
+
+    /// Whether the head was scanned without its hematoma too.
+    pub fn has_twin(&self, case_id: &str) -> bool {
+        self.twin_path(case_id).exists()
+    }
+
+    fn twin_path(&self, case_id: &str) -> PathBuf {
+        self.folder.join("twins").join(format!("{case_id}.nii"))
     }
 
     /// The case's brain mask, 1 inside, on the image's grid.

@@ -23,8 +23,6 @@ pub struct Evaluation {
     pub clinical: BTreeMap<String, ClinicalRow>,
     /// Signs of growth that a person saw, as far as the cohort has them.
     pub read_signs: BTreeMap<String, SignRow>,
-    /// Cases that were scanned without their hematoma too (phantom alone).
-    pub twins: BTreeSet<String>,
     /// Scans that could not be used.
     pub exclusions: Vec<ExclusionRow>,
     /// Labels by case.
@@ -114,7 +112,6 @@ impl Evaluation {
             regime,
             clinical: cases.clinical()?,
             read_signs: cases.signs()?,
-            twins: read_twins(cases_folder, &known),
             exclusions: read_exclusions(cases_folder)?,
             labels: read_labels(labels_folder, &known)?,
             labels_folder: labels_folder.to_owned(),
@@ -202,12 +199,6 @@ fn one_regime(predictions: &[Predictions]) -> Result<Regime, ReportError> {
         }
         None => Ok(first),
     }
-}
-
-fn read_twins(cases: &Path, known: &BTreeSet<&str>) -> BTreeSet<String> {
-    let twins = cases.join("twins");
-    let has_twin = |case_id: &&&str| twins.join(format!("{case_id}.nii")).exists();
-    known.iter().filter(has_twin).map(|case_id| (*case_id).to_owned()).collect()
 }
 
 fn read_exclusions(cases: &Path) -> Result<Vec<ExclusionRow>, ReportError> {

@@ -178,7 +178,7 @@ pub fn evaluate(
         signs: signs::signs(evaluation, &tested, signs),
         cues: cues::cues(evaluation, &tested, &by_arm, &resampling)?,
         groups: groups::groups(evaluation, results, &evaluation.arms())?,
-        twins: cues::twins(&by_arm, |case_id| evaluation.twins.contains(case_id), &resampling)?,
+        twins: cues::twins(&by_arm, |case_id| evaluation.cases.has_twin(case_id), &resampling)?,
         inpainted: cues::inpainted(
             &by_arm,
             |arm| writes_masks(evaluation, arm),
