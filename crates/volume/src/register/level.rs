@@ -9,8 +9,8 @@ use crate::{Image, LabelMap, RigidMotion, VolumeError};
 /// Part of the fixed scan's voxels that the moving one must cover: a difference over a sliver tells nothing.
 const LEAST_OVERLAP: f64 = 0.5;
 
-/// SD of the blur of both scans, voxels: without it lines between the centres of thick slices leave more than motions do,
-/// and draw a head off by a few mm.
+/// SD of a blur, voxels: without it lines between the centres of thick slices leave more than motions do, and draw a
+/// head off by a few mm.
 const SMOOTHED: f64 = 0.7;
 
 /// Steps tried at a level, at most.
@@ -58,7 +58,7 @@ struct Sums {
 }
 
 impl Level {
-    /// Both scans, within the window, smoothed, in voxels of `mm` along each axis that is not coarser by itself.
+    /// Both scans, within the window, in voxels of `mm` along each axis that is not coarser by itself.
     pub(super) fn new(
         moving: &Image,
         fixed: &Image,
@@ -68,8 +68,7 @@ impl Level {
         let coarse = |image: &Image| {
             let spacing_mm = image.geometry().spacing_mm().map(|own| own.max(mm));
             let target = image.geometry().with_spacing(spacing_mm)?;
-            let seen = image.resample(&target, WINDOW_HU[0]);
-            Ok::<_, VolumeError>(seen.blur_mm(spacing_mm.map(|mm| SMOOTHED * mm)))
+            Ok::<_, VolumeError>(image.resample(&target, WINDOW_HU[0]))
         };
         let (fixed, moving) = (coarse(fixed)?, coarse(moving)?);
         let region = match region {
@@ -81,6 +80,26 @@ impl Level {
         };
         let n_region = region.iter().filter(|inside| **inside).count();
         Ok(Self { fixed, region, n_region, moving, mm })
+    }
+
+    /// Both scans blurred along every axis as the thickest slices of either ask for. Of slices that lean against each
+    /// other, each blurred along its own thick axis alone, the edges of the skull differ where the head lies still, and
+    /// the least difference is some mm away.
+    pub(super) fn alike(&self) -> Self {
+        let spacings_mm = [&self.fixed, &self.moving].map(|image| image.geometry().spacing_mm());
+        let thickest_mm = spacings_mm.into_iter().flatten().fold(self.mm, f64::max);
+        self.blurred(|_| [SMOOTHED * thickest_mm; 3])
+    }
+
+    /// Each scan blurred by its own voxels alone, so that what is finer than the slices are thick still counts.
+    pub(super) fn apart(&self) -> Self {
+        self.blurred(|image| image.geometry().spacing_mm().map(|mm| SMOOTHED * mm))
+    }
+
+    fn blurred(&self, sigma_mm: impl Fn(&Image) -> [f64; 3]) -> Self {
+        let [fixed, moving] =
+            [&self.fixed, &self.moving].map(|image| image.blur_mm(sigma_mm(image)));
+        Self { fixed, region: self.region.clone(), n_region: self.n_region, moving, mm: self.mm }
     }
 
     /// The best motion near `start` by Levenberg and Marquardt's method; `None` if the scans do not overlap there.
@@ -107,7 +126,7 @@ impl Level {
     }
 
     /// What the scans say of a motion; `None` if they overlap too little.
-    fn at(&self, motion: RigidMotion) -> Option<Fit> {
+    pub(super) fn at(&self, motion: RigidMotion) -> Option<Fit> {
         let moved = self.fixed.geometry().moved(&motion);
         let rows = Rows {
             map: IndexMap::between(self.moving.geometry(), &moved),

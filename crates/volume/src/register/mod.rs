@@ -65,17 +65,18 @@ pub fn register(
     let (from_mm, to_mm) = from_mm.zip(to_mm).ok_or(NOTHING)?;
     let centred: [f64; 3] = std::array::from_fn(|i| to_mm[i] - from_mm[i]);
 
-    let level = Level::new(&moving, &fixed, region, LEVELS_MM[0])?;
+    let mut level = Level::new(&moving, &fixed, region, LEVELS_MM[0])?;
+    let coarsest = level.alike();
     let found = STARTS_MM.into_iter().filter_map(|up_mm| {
         let shift_mm = [centred[0], centred[1], centred[2] + up_mm];
-        level.fit(RigidMotion::about(from_mm, [0.0; 3], shift_mm))
+        coarsest.fit(RigidMotion::about(from_mm, [0.0; 3], shift_mm))
     });
     let mut best = found.min_by(|a, b| a.cost().total_cmp(&b.cost())).ok_or(NO_OVERLAP)?;
     for mm in &LEVELS_MM[1..] {
-        let level = Level::new(&moving, &fixed, region, *mm)?;
-        best = level.fit(best.motion()).ok_or(NO_OVERLAP)?;
+        level = Level::new(&moving, &fixed, region, *mm)?;
+        best = level.alike().fit(best.motion()).ok_or(NO_OVERLAP)?;
     }
-    best.registration().ok_or(NOTHING)
+    level.apart().at(best.motion()).ok_or(NO_OVERLAP)?.registration().ok_or(NOTHING)
 }
 
 const NO_OVERLAP: VolumeError =

@@ -114,7 +114,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(16))]
 
     /// Other slices, spacing, orientation, tilt and origin; the head turned, shifted and cut by the field of view.
-    /// A third of a slice at most, where both slices and gantry lean against each other the most; most errors are a tenth.
+    /// A third of a slice at most; half of the errors are below 0.4 mm.
     #[test]
     fn a_motion_is_found_back(turn in vector(15.0), shift in vector(20.0)) {
         let truth = motion(turn, shift);
@@ -123,6 +123,18 @@ proptest! {
         let error_mm = error_mm(&found.motion, &truth);
         prop_assert!(error_mm < 2.0, "{error_mm} mm, {found:?}");
         prop_assert!(found.agreement > 0.95, "{found:?}");
+    }
+}
+
+/// Turns with which the slices of both scans lean against each other the most.
+#[test]
+fn slices_that_lean_do_not_draw_the_head_along() {
+    let fixed = scan(fixed_grid(), |p| head(p, 14.0));
+    for turn in [[8.7, -8.7, 0.0], [6.6, -3.3, -4.9], [5.3, -3.2, 4.3]] {
+        let truth = motion(turn, [0.0; 3]);
+        let found = register(&moved(moving_grid(), &truth, 14.0), &fixed, None).unwrap();
+        let error_mm = error_mm(&found.motion, &truth);
+        assert!(error_mm < 1.0, "{turn:?}: {error_mm} mm");
     }
 }
 
