@@ -85,6 +85,9 @@ pub(crate) struct RequestArgs {
     /// Change a value of a stage's config, its seed or its matrix: 'train.matrix.arm=["full"]'
     #[arg(long, value_name = "STAGE.KEY=VALUE")]
     pub(crate) set: Vec<String>,
+    /// Tasks at a time, as in the run whose results the task takes [default: one a core]
+    #[arg(long)]
+    pub(crate) jobs: Option<usize>,
     /// Device of the stages that use one: cpu, cuda:0, wgpu
     #[arg(long, default_value = "cpu")]
     pub(crate) device: String,

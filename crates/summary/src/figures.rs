@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::cohort::{CaseLine, Cohort};
 use crate::patients::Patients;
+use crate::regime::rank;
 use crate::resample::Draws;
 use crate::{Config, SummaryError};
 
@@ -94,7 +95,8 @@ struct Field<'a> {
 /// What an arm says of a cohort's cases: by case the patient's number, the score, and whether the hematoma grew.
 type Spoken<'a> = BTreeMap<&'a str, (usize, f64, bool)>;
 
-/// The figures of every arm of every setting and regime; arms in the order of the first report, the oracle last.
+/// The figures of every arm of every setting and regime: settings in the order of their reports, of each the strictest
+/// regime first; arms in the order of the first report, the oracle last.
 pub(crate) fn figures(
     cohorts: &[Cohort],
     config: &Config,
@@ -107,6 +109,8 @@ pub(crate) fn figures(
             fields.push(of);
         }
     }
+    let place = |setting: &str| cohorts.iter().position(|cohort| cohort.setting == setting);
+    fields.sort_by_key(|(setting, regime)| (place(setting), rank(*regime)));
     let mut all = Vec::new();
     for of in fields {
         let own = |c: &&Cohort| (c.setting.as_str(), c.regime) == of;

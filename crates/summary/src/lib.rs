@@ -13,6 +13,7 @@ mod figures;
 mod known_signs;
 mod page;
 mod patients;
+mod regime;
 mod resample;
 mod stage;
 

@@ -7,6 +7,7 @@ use hemex_stage::suggest::did_you_mean;
 use crate::Config;
 use crate::curves::charts;
 use crate::figures::{ArmFigures, Figure};
+use crate::regime::title;
 
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;color:#1d232b;margin:2rem auto;max-width:84rem;padding:0 1rem}\
 h1{font-size:1.5rem;margin:0 0 .25rem}h2{font-size:1.1rem;margin:2rem 0 .5rem}p{max-width:60rem;color:#48525e}\
@@ -14,11 +15,13 @@ h1{font-size:1.5rem;margin:0 0 .25rem}h2{font-size:1.1rem;margin:2rem 0 .5rem}p{
 th,td{padding:.3rem .55rem;text-align:right;white-space:nowrap;border-bottom:1px solid #e1e5ea}\
 th:first-child,td:first-child{text-align:left}th{font-weight:600;vertical-align:bottom;white-space:normal}.ci{display:block;color:#68727e;font-size:.82em}\
 svg{display:block}.charts{display:grid;grid-template-columns:repeat(auto-fill,minmax(22rem,1fr));gap:1.2rem 1.6rem}\
-figure{margin:0}figcaption{font-weight:600;margin-bottom:.25rem}figure svg{width:100%;font:11px system-ui,sans-serif;fill:#48525e}";
+figure{margin:0}figcaption{font-weight:600;margin-bottom:.25rem}figure svg{width:100%;font:11px system-ui,sans-serif;fill:#48525e}\
+.axis{font:11px system-ui,sans-serif;fill:#68727e}";
 
-/// Width of the figure beside each row, and the AUROCs at its ends.
-const WIDTH: f64 = 110.0;
-const RANGE: [f64; 2] = [0.3, 1.0];
+/// Width of the figure beside each row, the AUROCs at its ends, and those marked over it.
+const WIDTH: f64 = 150.0;
+const RANGE: [f64; 2] = [0.25, 1.05];
+const TICKS: [&str; 4] = ["0.3", "0.5", "0.7", "0.9"];
 
 /// Every regime a table, its arms by row.
 pub(crate) fn page(arms: &[ArmFigures], config: &Config) -> String {
@@ -59,10 +62,10 @@ fn section(first: &ArmFigures, arms: &[ArmFigures], config: &Config) -> String {
     let regime = first.regime.name();
     let setting = match first.setting.as_str() {
         "" => String::new(),
-        setting => format!("{}, regime ", escape(setting)),
+        setting => format!("{}: ", escape(setting)),
     };
-    let title = if setting.is_empty() { "Regime " } else { &setting };
-    let head = ["Arm", "AUROC", ""].map(str::to_owned).into_iter();
+    let title = setting + title(first.regime);
+    let head = ["Arm".to_owned(), "AUROC".to_owned(), axis()].into_iter();
     let head = head.chain(config.against.iter().map(|other| format!("Above {}", escape(other))));
     let rest =
         ["Share of the way", "Mean Dice", "Volume bias", "Intercept", "Slope", "AUROC on twins"];
@@ -83,7 +86,7 @@ fn section(first: &ArmFigures, arms: &[ArmFigures], config: &Config) -> String {
         _ => "",
     };
     format!(
-        "<h2>{title}<code>{regime}</code></h2><p>{n}{warning}</p>\
+        "<h2>{title} (<code>{regime}</code>)</h2><p>{n}{warning}</p>\
          <div class=\"scroll\"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
 }
@@ -110,10 +113,26 @@ fn row(arm: &ArmFigures, config: &Config) -> String {
     format!("<tr>{cells}</tr>")
 }
 
+/// Where an AUROC stands in the figure beside its row.
+fn at(auroc: f64) -> f64 {
+    (auroc.clamp(RANGE[0], RANGE[1]) - RANGE[0]) / (RANGE[1] - RANGE[0]) * WIDTH
+}
+
+/// What the figures beside the rows are read by.
+fn axis() -> String {
+    let ticks = TICKS.iter().filter_map(|tick| {
+        let x = at(tick.parse().ok()?);
+        Some(format!("<text x=\"{x:.1}\" y=\"12\" text-anchor=\"middle\">{tick}</text>"))
+    });
+    let ticks: String = ticks.collect();
+    format!(
+        "<svg class=\"axis\" width=\"{WIDTH}\" height=\"16\" aria-hidden=\"true\">{ticks}</svg>"
+    )
+}
+
 /// The AUROC and its interval as a dot on a line, with a mark at 0.5.
 fn forest(auroc: &Figure) -> String {
     let Some(value) = auroc.value else { return String::new() };
-    let at = |v: f64| (v.clamp(RANGE[0], RANGE[1]) - RANGE[0]) / (RANGE[1] - RANGE[0]) * WIDTH;
     let [low, high] = auroc.ci95.unwrap_or([value; 2]).map(at);
     let (middle, dot) = (at(0.5), at(value));
     format!(
@@ -168,6 +187,15 @@ mod tests {
         let page = page(&arms, &config("vg"));
         assert!(page.contains("No report has an arm `vg`, so"), "{page}");
         assert!(page.contains("did you mean `vgg`?"), "{page}");
+    }
+
+    #[test]
+    fn ticks_stand_where_their_aurocs_do() {
+        let figure = Figure { value: Some(0.7), ..Figure::default() };
+        let x = format!("{:.1}", at(0.7));
+        assert!(axis().contains(&format!("<text x=\"{x}\" y=\"12\" text-anchor=\"middle\">0.7<")));
+        assert!(forest(&figure).contains(&format!("<circle cx=\"{x}\"")), "{}", forest(&figure));
+        assert_eq!(axis().matches("<text").count(), TICKS.len());
     }
 
     #[test]

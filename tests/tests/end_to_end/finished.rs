@@ -4,6 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use hemex_stage::digest;
 use hemex_tests::{Call, Workbench};
 
 use crate::{STAGES, assert_counted, finished, tiny, with_finished};
@@ -80,9 +81,9 @@ fn parts_of_a_pipeline_run_alone() {
     assert_eq!(bench.digests(&["report"]), finished().digests(&["report"]));
 }
 
-/// The program and the request that `cargo xtask request` names for the first task of a stage.
-fn by_hand(bench: &Workbench, stage: &str) -> (String, PathBuf) {
-    let folder = bench.folder().join(stage);
+/// The program and the request, in a folder of this name, that `cargo xtask request` names for the first task of a stage.
+fn by_hand(bench: &Workbench, stage: &str, folder: &str) -> (String, PathBuf) {
+    let folder = bench.folder().join(folder);
     let runs = bench.runs();
     let call = Call::new("request").arg(tiny()).arg(stage).arg(&folder).arg("--runs").arg(&runs);
     let said = call.succeeds();
@@ -95,7 +96,7 @@ fn by_hand(bench: &Workbench, stage: &str) -> (String, PathBuf) {
 #[test]
 fn a_request_starts_a_program_by_hand() {
     let bench = with_finished(&["phantom", "ingest", "shift"]);
-    let (program, request) = by_hand(&bench, "shift");
+    let (program, request) = by_hand(&bench, "shift", "shift");
     let status = Command::new(program).arg(&request).stdout(Stdio::null()).status().unwrap();
     assert!(status.success());
     let weights = fs::read(request.with_file_name("output").join("weights/weights.csv")).unwrap();
@@ -103,7 +104,7 @@ fn a_request_starts_a_program_by_hand() {
     assert_eq!(weights, fs::read(published).unwrap());
 
     // What a training tries before it begins.
-    let (program, request) = by_hand(&bench, "train");
+    let (program, request) = by_hand(&bench, "train", "train");
     let trial = |mode: &str| Command::new(&program).arg(mode).arg(&request).output().unwrap();
     let found = trial("--find-lr");
     let said = String::from_utf8_lossy(&found.stdout).into_owned();
@@ -116,6 +117,25 @@ fn a_request_starts_a_program_by_hand() {
     let folder = bench.folder().join("predict");
     let call = Call::new("request").arg(tiny()).arg("predict").arg(folder);
     call.arg("--runs").arg(bench.runs()).fails().says(&["depends on train", "up to it first"]);
+}
+
+#[test]
+fn threads_change_no_byte() {
+    let bench = with_finished(&["phantom", "ingest", "shift", "train", "predict"]);
+    for (stage, output) in [("train", "model"), ("predict", "predictions"), ("report", "report")] {
+        let on = |n_threads: &str| {
+            let (program, request) = by_hand(&bench, stage, &format!("{stage}-{n_threads}"));
+            let mut program = Command::new(program);
+            program.env("RAYON_NUM_THREADS", n_threads).arg(&request).stdout(Stdio::null());
+            assert!(program.status().unwrap().success(), "{stage} on {n_threads} threads");
+            let output = request.with_file_name("output").join(output);
+            digest::of_records(&digest::folder(&output, None).unwrap())
+        };
+        let (one, three) = (on("1"), on("3"));
+        assert_eq!(one, three, "{stage}");
+        let published = finished().digests(&[stage]);
+        assert!(published.values().any(|digest| *digest == one), "{stage}: {one}, {published:?}");
+    }
 }
 
 #[test]

@@ -74,17 +74,9 @@ pub(crate) fn run(arguments: &PipelineArgs) -> Result<Option<PathBuf>> {
 
 /// Writes the request of the first task of a stage whose inputs are finished.
 pub(crate) fn write_request(arguments: RequestArgs) -> Result<()> {
-    let RequestArgs { pipeline, stage, folder, data, set, device, runs } = arguments;
-    // One task at a time, on every thread.
-    let arguments = PipelineArgs {
-        pipeline,
-        data,
-        set,
-        device,
-        runs,
-        jobs: Some(1),
-        ..PipelineArgs::default()
-    };
+    let RequestArgs { pipeline, stage, folder, data, set, jobs, device, runs } = arguments;
+    let arguments =
+        PipelineArgs { pipeline, data, set, jobs, device, runs, ..PipelineArgs::default() };
     let Planned { plan, states, store, metadata, .. } = planned(&arguments)?;
     let name = &plan.pipeline.stage(&stage)?.name;
     let mut tasks = (0..plan.tasks.len()).filter(|task| plan.stage_of(*task).name == *name);

@@ -147,3 +147,25 @@ fn the_oracle_ranks_and_says_nothing_of_masks() {
     assert_eq!((oracle.dice, oracle.volume_bias), (Figure::default(), None));
     assert!((found[0].share_of_oracle.unwrap() - 0.92).abs() < 1e-12);
 }
+
+#[test]
+fn the_strictest_regime_of_a_setting_leads() {
+    let of = |setting: &str, regime| Cohort { setting: setting.to_owned(), regime, ..cohort() };
+    let cohorts = [
+        of("b", Regime::SamePatient),
+        of("a", Regime::Patient),
+        of("b", Regime::Patient),
+        of("b", Regime::Site),
+        of("a", Regime::Site),
+    ];
+    let found = figures(&cohorts, &config(), 1).unwrap();
+    let fields: Vec<_> = found.iter().map(|arm| (arm.setting.as_str(), arm.regime)).collect();
+    let expected = [
+        ("b", Regime::Site),
+        ("b", Regime::Patient),
+        ("b", Regime::SamePatient),
+        ("a", Regime::Site),
+        ("a", Regime::Patient),
+    ];
+    assert_eq!(fields, expected.map(|of| [of; 2]).concat());
+}
