@@ -60,6 +60,20 @@ fn every_figure_is_in_view() {
     }
 }
 
+/// The canvas once two looks at it agree: a frame that is being drawn may be caught half-way.
+fn settled(browser: &mut Browser, canvas: [f64; 4]) -> Vec<[u8; 3]> {
+    let mut last = pixels(&browser.screenshot(canvas));
+    for _ in 0..20 {
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        let next = pixels(&browser.screenshot(canvas));
+        if next == last {
+            break;
+        }
+        last = next;
+    }
+    last
+}
+
 #[test]
 fn the_viewer_draws_the_case_and_keys_scroll_it() {
     let Some(mut browser) = Browser::start("the_viewer_draws_the_case_and_keys_scroll_it") else {
@@ -67,7 +81,7 @@ fn the_viewer_draws_the_case_and_keys_scroll_it() {
     };
     opened(&mut browser, 1280);
     let canvas = browser.place("#viewer-canvas");
-    let first = pixels(&browser.screenshot(canvas));
+    let first = settled(&mut browser, canvas);
     let n_background = first.iter().filter(|pixel| **pixel == [0, 0, 0]).count();
     assert!(4 * n_background < 3 * first.len(), "{n_background} of {} are black", first.len());
     let is_reference = |pixel: &&[u8; 3]| pixel[2] > 120 && pixel[2] > pixel[0].saturating_add(60);
@@ -81,7 +95,7 @@ fn the_viewer_draws_the_case_and_keys_scroll_it() {
     let start = slice(&mut browser);
     browser.press("ArrowUp");
     assert_eq!(slice(&mut browser), start + 1);
-    let above = pixels(&browser.screenshot(canvas));
+    let above = settled(&mut browser, canvas);
     let n_other = first.iter().zip(&above).filter(|(a, b)| a != b).count();
     assert!(20 * n_other > first.len(), "{n_other} pixels of another slice differ");
     browser.press("ArrowDown");
@@ -93,7 +107,7 @@ fn the_viewer_draws_the_case_and_keys_scroll_it() {
 
     // Without the outlines what was coloured is grey.
     browser.evaluate("document.querySelectorAll('[data-overlay]').forEach((box) => box.click())");
-    let bare = pixels(&browser.screenshot(canvas));
+    let bare = settled(&mut browser, canvas);
     assert!(bare.iter().all(|[r, g, b]| r.abs_diff(*g) < 12 && g.abs_diff(*b) < 12));
 
     // A case's button brings it into the viewer, in sight and ready for keys.
@@ -117,7 +131,7 @@ fn whoever_is_chosen_last_is_shown() {
         std::thread::sleep(std::time::Duration::from_millis(700));
         let canvas = browser.place("#viewer-canvas");
         let range = browser.evaluate("document.getElementById('viewer-slice').max");
-        (range, pixels(&browser.screenshot(canvas)))
+        (range, settled(browser, canvas))
     };
     let [first, last] = ["[0]", "[2]"].map(|case| choose(&mut browser, case));
     assert!(first != last, "two cases look alike");

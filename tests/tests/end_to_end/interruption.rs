@@ -25,13 +25,15 @@ fn training(bench: &Workbench) -> Running {
     run
 }
 
-/// The checkpoint in a task's scratch folder.
+/// The last checkpoint in a task's scratch folder: between writing it and clearing away the one before, there are two.
 pub(crate) fn checkpoint(scratch: &Path) -> Option<PathBuf> {
     let entries = fs::read_dir(scratch).ok()?.flatten();
-    entries.map(|entry| entry.path()).find(|path| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        name.strip_prefix("checkpoint-").is_some_and(|epoch| epoch.parse::<u32>().is_ok())
-    })
+    let checkpoints = entries.map(|entry| entry.path()).filter_map(|path| {
+        let name = path.file_name()?.to_str()?;
+        let epoch: u32 = name.strip_prefix("checkpoint-")?.parse().ok()?;
+        Some((epoch, path))
+    });
+    checkpoints.max().map(|(_, path)| path)
 }
 
 #[test]
